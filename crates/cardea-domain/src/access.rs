@@ -1,0 +1,150 @@
+//! Who may do what with Cardea itself. Pure: the same actor and verb give the same answer.
+
+use crate::{Actor, Kind, ObjectId, Role, Session, Via};
+
+/// Something an actor may or may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    ChangeConfiguration(Kind),
+    CreateSession,
+    DismissSession,
+    EndSession,
+    /// Make an API token for oneself.
+    CreateToken,
+    /// Move a session on: provision, clean up, count connections. Cardea's own parts only.
+    DriveSession,
+    /// Make an API token for any user. The operator only.
+    IssueToken,
+    LearnHostKey,
+    SeeAllSessions,
+    SeeAudit,
+    SeeConfiguration,
+    SeeSession,
+    /// Sign in, sign out, set the first password.
+    SignIn,
+}
+
+impl Verb {
+    /// The verb in audit entries: `noun.verb`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ChangeConfiguration(_) => "configuration.change",
+            Self::CreateSession => "session.create",
+            Self::CreateToken => "token.create",
+            Self::DismissSession => "session.dismiss",
+            Self::DriveSession => "session.drive",
+            Self::EndSession => "session.end",
+            Self::IssueToken => "token.issue",
+            Self::LearnHostKey => "host_key.learn",
+            Self::SeeAllSessions => "session.list_all",
+            Self::SeeAudit => "audit.see",
+            Self::SeeConfiguration => "configuration.see",
+            Self::SeeSession => "session.see",
+            Self::SignIn => "sign_in",
+        }
+    }
+}
+
+/// Proof that an actor may do something. [`Permit::ask`] and its siblings are the only ways to get one, and the
+/// store's guarded writes take one.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    actor: Actor,
+    verb: Verb,
+}
+
+/// A no.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Denial {
+    /// Whether the actor may not even know that the object exists: answered like one that does not.
+    pub hidden: bool,
+    /// Why, and what to do.
+    pub sentence: String,
+}
+
+impl Permit {
+    /// Asks for something that concerns no session.
+    pub fn ask(actor: &Actor, verb: Verb) -> Result<Self, Denial> {
+        let allowed = match verb {
+            Verb::ChangeConfiguration(kind) => return Self::configuration(actor, kind),
+            Verb::CreateSession | Verb::CreateToken => matches!(actor, Actor::User { .. }),
+            Verb::DriveSession => matches!(actor, Actor::Engine | Actor::Gateway),
+            Verb::IssueToken => matches!(actor, Actor::Operator { .. }),
+            Verb::LearnHostKey => is_operator_or(actor, Role::Administrator),
+            Verb::SeeAllSessions => actor.sees_all(),
+            Verb::SeeAudit | Verb::SeeConfiguration => {
+                is_operator_or(actor, Role::Administrator) || actor.has(Role::Auditor)
+            }
+            Verb::SignIn => true,
+            Verb::DismissSession | Verb::EndSession | Verb::SeeSession => false,
+        };
+        if !allowed {
+            return Err(visible(&format!("{actor} may not do this ({}): ask an administrator", verb.as_str())));
+        }
+        if verb == Verb::CreateToken && is_operator_issued(actor) {
+            return Err(visible(
+                "a token that the operator issued cannot make further tokens: sign in, or ask the operator for another",
+            ));
+        }
+        Ok(Self { actor: actor.clone(), verb })
+    }
+
+    /// Asks for something that concerns one session. Who may not see it is told that it does not exist.
+    pub fn for_session(actor: &Actor, verb: Verb, session: &Session) -> Result<Self, Denial> {
+        let own = actor.user_id() == Some(session.user);
+        if !own && !actor.sees_all() {
+            return Err(Denial { hidden: true, sentence: "there is no such session".to_owned() });
+        }
+        let allowed = match verb {
+            Verb::SeeSession => true,
+            Verb::EndSession | Verb::DismissSession => {
+                own || is_operator_or(actor, Role::Administrator) || matches!(actor, Actor::Engine)
+            }
+            _ => false,
+        };
+        if !allowed {
+            return Err(visible("only the session's user and administrators may do this"));
+        }
+        Ok(Self { actor: actor.clone(), verb })
+    }
+
+    /// Who acts.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// What is done.
+    pub fn verb(&self) -> Verb {
+        self.verb
+    }
+
+    /// Whom the actor is, if a user.
+    pub fn user_id(&self) -> Option<ObjectId> {
+        self.actor.user_id()
+    }
+
+    fn configuration(actor: &Actor, kind: Kind) -> Result<Self, Denial> {
+        if !is_operator_or(actor, Role::Administrator) {
+            return Err(visible("only administrators may change the configuration"));
+        }
+        if is_operator_issued(actor) && matches!(kind, Kind::User | Kind::AccessPolicy) {
+            return Err(visible(
+                "a token that the operator issued cannot change users or access policies: sign in as an administrator, or use `cardea apply` beside the data directory",
+            ));
+        }
+        Ok(Self { actor: actor.clone(), verb: Verb::ChangeConfiguration(kind) })
+    }
+}
+
+fn is_operator_or(actor: &Actor, role: Role) -> bool {
+    matches!(actor, Actor::Operator { .. }) || actor.has(role)
+}
+
+fn is_operator_issued(actor: &Actor) -> bool {
+    matches!(actor, Actor::User { via: Via::Token { operator_issued: true, .. }, .. })
+}
+
+fn visible(sentence: &str) -> Denial {
+    Denial { hidden: false, sentence: sentence.to_owned() }
+}

@@ -1,0 +1,80 @@
+//! The port between a gateway and the product: all that a gateway may ask.
+
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use futures_core::future::BoxFuture;
+
+use crate::{ConnectionId, ObjectId, SessionId, Timestamp};
+
+/// What a client shows before it is let in.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user name of the SSH client: a session's id.
+    pub user_name: String,
+    /// The public key that it offers, as one OpenSSH line.
+    pub public_key: String,
+    pub peer: SocketAddr,
+}
+
+/// A yes to a [`Login`]. Holds until the session ends; the way in is asked for with [`Gate::join`].
+#[derive(Clone, Debug)]
+pub struct Admission {
+    pub session: SessionId,
+    pub user: ObjectId,
+    pub user_name: String,
+    pub peer: SocketAddr,
+}
+
+/// A no, with a sentence for the person that says why and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct GateRefusal {
+    /// Stable code, for logs.
+    pub code: &'static str,
+    pub sentence: String,
+}
+
+/// A way in to the target, for one connection.
+pub struct Lease {
+    pub connection: ConnectionId,
+    pub address: String,
+    pub port: u16,
+    /// One OpenSSH public-key line: the only key the target may show.
+    pub host_key: String,
+    /// The login account's name.
+    pub account: String,
+    pub end_at: Timestamp,
+    /// Resolves when the connection must be cut, with what to tell the person.
+    pub ended: BoxFuture<'static, EndNotice>,
+}
+
+/// Why a lease ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndNotice {
+    /// A sentence for the person.
+    pub sentence: String,
+}
+
+/// What the gateway reports when a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedConnection {
+    pub connection: ConnectionId,
+    /// `client`, `target`, `session_ended`, `gateway_stopping` or `error`.
+    pub reason: &'static str,
+}
+
+/// The product, as a gateway sees it. Implemented by cardea-app, and by a fake in cardea-testkit.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    /// Whether this login may join the session that it names. Asked before the client proved that it holds the key,
+    /// and again after: the answer must not change anything.
+    async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal>;
+
+    /// Opens a connection: places `public_key` (the gateway's own, its private half only in its memory) on the login
+    /// account and counts the person as logged in until [`Gate::closed`].
+    async fn join(&self, admission: &Admission, public_key: &str) -> Result<Lease, GateRefusal>;
+
+    /// Reports that a connection opened by [`Gate::join`] is over.
+    async fn closed(&self, connection: ClosedConnection);
+}
