@@ -86,7 +86,21 @@ macro_rules! ids { ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => { $(
             String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
         }
     }
+
+    impl schemars::JsonSchema for $name {
+        fn schema_name() -> std::borrow::Cow<'static, str> {
+            stringify!($name).into()
+        }
+
+        fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+            id_schema(&format!("^{}_[0-9a-z]{{{LENGTH}}}$", $prefix))
+        }
+    }
 )* } }
+
+fn id_schema(pattern: &str) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "pattern": pattern })
+}
 
 ids! {
     /// One protocol connection through the gateway.
@@ -150,6 +164,16 @@ impl Serialize for ObjectId {
 impl<'de> Deserialize<'de> for ObjectId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for ObjectId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ObjectId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        id_schema(&format!("^[a-z]{{3}}_[0-9a-z]{{{LENGTH}}}$"))
     }
 }
 
