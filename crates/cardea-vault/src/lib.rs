@@ -1,1 +1,15 @@
-//! cardea-vault
+//! The only crate that knows ciphers: it seals secrets, digests them, and makes randomness.
+//!
+//! Envelope encryption: each secret has a data key of its own, sealed by a key that is derived from the master key. Both
+//! layers are bound to the row that they stand in, so a sealed value that was moved elsewhere does not open. No SQL, no
+//! HTTP; the master key comes from a file that is not in the data directory and never leaves this crate.
+
+mod envelope;
+mod error;
+mod key_file;
+mod random;
+mod vault;
+
+pub use error::VaultError;
+pub use random::{System, random_token};
+pub use vault::{Binding, Vault};
