@@ -1,0 +1,209 @@
+//! `cargo xtask test`: the whole gate, the same on a desk and in CI.
+//!
+//! A step that fails does not stop the steps that do not need it: one run shows all there is to mend. The last line
+//! always says how many checks passed and failed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    demo, heading,
+    junit::{self, Count},
+    packages,
+    postgres::Postgres,
+    prerequisites, process, tidy, web,
+    workspace::Workspace,
+    world::World,
+};
+
+/// Runs every step.
+pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
+    let mut gate = Gate { workspace, steps: Vec::new() };
+    if gate.step("prerequisites", prerequisites) {
+        gate.all();
+    }
+    Ok(gate.sum_up())
+}
+
+struct Gate<'a> {
+    workspace: &'a Workspace,
+    steps: Vec<Step>,
+}
+
+struct Step {
+    name: &'static str,
+    took: Duration,
+    count: Count,
+    /// Why it failed.
+    error: Option<String>,
+}
+
+impl Gate<'_> {
+    fn all(&mut self) {
+        self.step("format", |workspace| cargo(workspace, &["fmt", "--all", "--check"]));
+        self.step("tidy", |workspace| tidy::run(workspace).map(|()| Count::ONE));
+        self.step("web lint", |workspace| npm(workspace, &["run", "lint"]));
+        let web = self.step("web types and build", |workspace| npm(workspace, &["run", "build"]));
+        self.step("web tests", web_tests);
+        if !web {
+            return self.not_run("the Rust steps, which embed the web interface");
+        }
+        self.step("clippy", |workspace| cargo(workspace, CLIPPY));
+        self.step("bans, licences, sources", |workspace| cargo(workspace, DENY));
+        if self.step("build the tests", |workspace| cargo(workspace, &[NEXTEST, &["--no-run"]].concat())) {
+            self.step("tests", rust_tests);
+            self.step("browser journey", journey);
+        } else {
+            self.not_run("the tests and the browser journey, which were not built");
+        }
+    }
+
+    /// Runs a step and notes how it went.
+    fn step(&mut self, name: &'static str, action: impl FnOnce(&Workspace) -> Result<Count>) -> bool {
+        heading(name);
+        let began = Instant::now();
+        let (count, error) = match action(self.workspace) {
+            Ok(count) if count.failed == 0 => (count, None),
+            Ok(count) => (count, Some(format!("{} failed", count.failed))),
+            Err(error) => (Count::FAULT, Some(format!("{error:#}"))),
+        };
+        if let Some(error) = &error {
+            eprintln!("xtask: {name}: {error}");
+        }
+        let passed = error.is_none();
+        self.steps.push(Step { name, took: began.elapsed(), count, error });
+        passed
+    }
+
+    fn not_run(&mut self, name: &'static str) {
+        let error = Some("not run".to_owned());
+        self.steps.push(Step { name, took: Duration::ZERO, count: Count::FAULT, error });
+    }
+
+    fn sum_up(self) -> ExitCode {
+        heading("Summary");
+        let mut total = Count::default();
+        for step in &self.steps {
+            total += step.count;
+            let outcome = step.error.as_deref().map_or("ok", |error| error.lines().next().unwrap_or_default());
+            println!("{:>6.1} s  {:<28} {outcome}", step.took.as_secs_f64(), step.name);
+        }
+        println!("{} passed, {} failed", total.passed, total.failed);
+        if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+const CLIPPY: &[&str] =
+    &["clippy", "--locked", "--workspace", "--all-targets", "--features", "embed-ui", "--", "-D", "warnings"];
+const DENY: &[&str] = &["deny", "--workspace", "check", "bans", "licenses", "sources"];
+const NEXTEST: &[&str] = &["nextest", "run", "--locked", "--workspace", "--features", "embed-ui", "--profile", "gate"];
+
+fn prerequisites(workspace: &Workspace) -> Result<Count> {
+    prerequisites::rust(workspace)?;
+    prerequisites::root("the gate, which tests against real hosts,")?;
+    prerequisites::node(workspace)?;
+    packages::ensure(workspace, &[packages::HOSTS, packages::TESTS])?;
+    prerequisites::cargo_tools(workspace)?;
+    web::packages(workspace, "web")?;
+    web::packages(workspace, "e2e")?;
+    Ok(Count::ONE)
+}
+
+fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<Count> {
+    process::run(&mut workspace.command("", "cargo", arguments))?;
+    Ok(Count::ONE)
+}
+
+fn npm(workspace: &Workspace, arguments: &[&str]) -> Result<Count> {
+    process::run(&mut web::npm(workspace, "web", arguments))?;
+    Ok(Count::ONE)
+}
+
+/// The web interface's unit tests; one of them is that the generated client is fresh.
+fn web_tests(workspace: &Workspace) -> Result<Count> {
+    let report = workspace.target.join("web-tests.xml");
+    let output = format!("--outputFile.junit={}", report.display());
+    counted(&report, || npm(workspace, &["test", "--", "--reporter=default", "--reporter=junit", &output]))
+}
+
+/// Every Rust test, with a scratch PostgreSQL beside them.
+fn rust_tests(workspace: &Workspace) -> Result<Count> {
+    let postgres = Postgres::start(workspace)?;
+    let report = workspace.target.join("nextest/gate/junit.xml");
+    counted(&report, || {
+        process::run(workspace.command("", "cargo", NEXTEST).env("CARDEA_TEST_POSTGRES", postgres.url()))?;
+        Ok(Count::ONE)
+    })
+}
+
+/// A browser, a real ssh client and real hosts, all the way from sign-in to proven clean-up.
+fn journey(workspace: &Workspace) -> Result<Count> {
+    demo::build(workspace)?;
+    let folder = workspace.target.join("e2e");
+    let world = World::with_hosts(workspace, &folder.join("world"))?;
+    let description = folder.join("world.json");
+    fs::write(&description, world.describe().to_string()).context("cannot write the world's description")?;
+    let report = folder.join("journey.xml");
+    let words = ["journey.mjs", path(&description)?, path(&report)?, path(&folder)?];
+    counted(&report, || {
+        process::run(&mut workspace.command("e2e", "node", &words))?;
+        Ok(Count::ONE)
+    })
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str().context("the checkout's path is not UTF-8")
+}
+
+/// What a runner's fresh report counts. A runner that fails without counting a failure failed to run.
+fn counted(report: &PathBuf, runner: impl FnOnce() -> Result<Count>) -> Result<Count> {
+    if report.exists() {
+        fs::remove_file(report).with_context(|| format!("cannot remove {}", report.display()))?;
+    }
+    let ran = runner();
+    match (junit::read(report), ran) {
+        (Ok(count), Err(error)) if count.failed == 0 => Err(error),
+        (Ok(count), _) if count.passed + count.failed == 0 => bail!("{} counts no test", report.display()),
+        (Ok(count), _) => Ok(count),
+        (Err(_), Err(error)) | (Err(error), Ok(_)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(text: Option<&str>, ran: Result<Count>) -> Result<Count> {
+        let name = format!("cardea-gate-{}-{:?}.xml", std::process::id(), std::thread::current().id());
+        let file = std::env::temp_dir().join(name);
+        let answer = counted(&file, || {
+            if let Some(text) = text {
+                fs::write(&file, text).expect("the temporary folder is writable");
+            }
+            ran
+        });
+        let _there_may_be_none = fs::remove_file(&file);
+        answer
+    }
+
+    #[test]
+    fn failures_are_counted_from_the_report() {
+        let xml = "<testsuites tests=\"3\" failures=\"1\" errors=\"0\">";
+        let count = report(Some(xml), Err(anyhow::anyhow!("exit 100"))).expect("counted");
+        assert_eq!(count, Count { passed: 2, failed: 1 });
+    }
+
+    #[test]
+    fn a_runner_that_does_not_run_is_an_error() {
+        assert!(report(None, Err(anyhow::anyhow!("does not compile"))).is_err());
+        assert!(report(None, Ok(Count::ONE)).is_err());
+        assert!(report(Some("<testsuites tests=\"3\" failures=\"0\">"), Err(anyhow::anyhow!("killed"))).is_err());
+        assert!(report(Some("<testsuites tests=\"0\" failures=\"0\">"), Ok(Count::ONE)).is_err());
+    }
+}
