@@ -249,3 +249,6 @@ impl Spec {
         found
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -405,3 +405,6 @@ fn said(what: &str, reason: Option<&str>) -> String {
         _ => format!("{what}."),
     }
 }
+
+#[cfg(test)]
+mod tests;
