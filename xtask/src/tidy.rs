@@ -11,7 +11,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{heading, workspace::Workspace};
+use crate::{heading, process, workspace::Workspace};
 
 /// What a rule found: where, and what to do.
 type Findings = Vec<String>;
@@ -23,16 +23,22 @@ struct File {
     text: String,
 }
 
+/// Every crate that is built, one a line.
+const TREE: &[&str] = &["tree", "--locked", "--workspace", "--all-features", "--prefix", "none", "--format", "{p}"];
+
 /// Checks every rule. Fails with all findings.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     heading("Tidy");
-    let files = files(&workspace.root)?;
+    let (foreign, files): (Vec<File>, Vec<File>) =
+        files(&workspace.root)?.into_iter().partition(|file| file.path.starts_with("vendor/"));
     let crates = graph::read(&workspace.metadata()?)?;
     let mut findings = Findings::new();
     findings.extend(graph::layers(&crates));
     findings.extend(graph::owners(&crates));
     findings.extend(source::check(&files));
+    findings.extend(source::forks(&foreign));
     findings.extend(locks::check(&files));
+    findings.extend(locks::unwanted(&process::output(&mut workspace.command("", "cargo", TREE))?));
     findings.extend(documents::check(&files, &crates));
     if findings.is_empty() {
         println!("{} files and {} crates are tidy", files.len(), crates.len());
@@ -44,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     bail!("{} findings of tidy", findings.len())
 }
 
-/// Every file of the project; what is installed, built or downloaded left out.
+/// Every file of the project; what is installed or built left out.
 fn files(root: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
     collect(root, root, &mut files)?;
@@ -53,7 +59,7 @@ fn files(root: &Path) -> Result<Vec<File>> {
 }
 
 fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
-    const LEFT_OUT: [&str; 6] = [".git", "cardea-data", "dist", "node_modules", "target", "test-results"];
+    const LEFT_OUT: [&str; 5] = [".git", "cardea-data", "dist", "node_modules", "target"];
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -52,9 +52,13 @@ const RESERVED: &[Reserved] = &[
 /// Where SQL may stand.
 const SQL_PLACES: &[&str] = &["crates/cardea-store/", "crates/cardea-testkit/src/postgres.rs"];
 
-/// Places of the store that may tell the databases apart.
-const DIALECT: &[&str] =
-    &["crates/cardea-store/src/conn.rs", "crates/cardea-store/src/dialect.rs", "crates/cardea-store/src/dialect/"];
+/// Files of the store that may tell the databases apart: each one's own, the statement macros, and the dialect.
+const DIALECT: &[&str] = &[
+    "crates/cardea-store/src/dialect.rs",
+    "crates/cardea-store/src/postgres.rs",
+    "crates/cardea-store/src/sqlite.rs",
+    "crates/cardea-store/src/tx.rs",
+];
 
 /// Checks sources.
 pub(super) fn check(files: &[File]) -> Findings {
@@ -140,7 +144,7 @@ fn sql(file: &File) -> Findings {
         .collect()
 }
 
-/// Inside the store, two files know the databases apart; everything else is written once.
+/// Inside the store, few files know the databases apart; everything else is written once.
 fn dialect(file: &File) -> Findings {
     if !file.path.starts_with("crates/cardea-store/src/") || stands_in(file, DIALECT) {
         return Findings::new();
@@ -175,6 +179,17 @@ fn migrations(files: &[File]) -> Findings {
     let mut findings = alone(&sqlite, &postgres, FOLDERS[0]);
     findings.extend(alone(&postgres, &sqlite, FOLDERS[1]));
     findings
+}
+
+/// Each fork in `vendor/` says what was changed and why.
+pub(super) fn forks(files: &[File]) -> Findings {
+    let mut folders: Vec<&str> = files
+        .iter()
+        .filter_map(|file| file.path.strip_prefix("vendor/")?.split('/').next())
+        .filter(|folder| !files.iter().any(|file| file.path == format!("vendor/{folder}/PATCHES.md")))
+        .collect();
+    folders.dedup();
+    folders.into_iter().map(|folder| format!("vendor/{folder}: say in PATCHES.md what was changed, and why")).collect()
 }
 
 fn lines(file: &File) -> impl Iterator<Item = (usize, &str)> {
@@ -266,6 +281,12 @@ mod tests {
     fn a_crate_without_the_lints_is_found() {
         assert_eq!(check(&[file("crates/x/Cargo.toml", "[package]\nname = \"x\"\n")]).len(), 1);
         assert_eq!(check(&[file("crates/x/Cargo.toml", "[lints]\nworkspace = true\n")]), Findings::new());
+    }
+
+    #[test]
+    fn a_fork_that_does_not_say_what_it_changed_is_found() {
+        assert_eq!(forks(&[file("vendor/x/Cargo.toml", ""), file("vendor/x/README.md", "")]).len(), 1);
+        assert_eq!(forks(&[file("vendor/x/Cargo.toml", ""), file("vendor/x/PATCHES.md", "")]), Findings::new());
     }
 
     #[test]
