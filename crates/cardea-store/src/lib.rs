@@ -1,1 +1,41 @@
-//! cardea-store
+//! The store: the only crate that knows SQL. Units of work over SQLite or PostgreSQL, with one spelling of each statement.
+//!
+//! A unit of work is a closure that gets a [`Tx`]. What it wrote is durable when [`Store::write`] returns, or not there
+//! at all. Nothing in this crate decides anything: rules live in cardea-domain, and guarded writes ask for its `Permit`.
+
+mod audit;
+mod connection;
+mod dialect;
+mod error;
+mod grant;
+mod installation;
+mod list;
+mod log;
+mod object;
+mod postgres;
+mod row;
+mod secret;
+mod session;
+mod sign_in;
+mod sqlite;
+mod store;
+mod token;
+mod tx;
+mod uid;
+mod unit;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+pub use audit::{AuditEntry, Outcome};
+pub use connection::Connection;
+pub use error::StoreError;
+pub use installation::Installation;
+pub use list::{Cursor, SessionFilter, SortKey, View};
+pub use secret::SecretRow;
+pub use sign_in::SignInRow;
+pub use store::Store;
+pub use token::TokenRow;
+pub use tx::Tx;
+pub use url::StoreUrl;

@@ -1,0 +1,111 @@
+//! Connections through the gateway.
+
+use std::net::SocketAddr;
+
+use cardea_domain::{ConnectionId, ObjectId, SessionId, Timestamp};
+
+use crate::{
+    StoreError, Tx,
+    row::{micros, parse, time},
+    tx::{execute, fetch_all, fetch_one, fetch_optional},
+};
+
+/// One connection of a person to a session's resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    pub id: ConnectionId,
+    pub session: SessionId,
+    pub user: ObjectId,
+    /// Where the person's client came from.
+    pub peer: SocketAddr,
+    pub opened_at: Timestamp,
+    pub closed_at: Option<Timestamp>,
+    /// `client`, `target`, `session_ended`, `gateway_stopping`, `gateway_restarted` or `error`.
+    pub close_reason: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    session_id: String,
+    user_id: String,
+    peer: String,
+    opened_at: i64,
+    closed_at: Option<i64>,
+    close_reason: Option<String>,
+}
+
+impl TryFrom<Row> for Connection {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: parse("connection.id", &row.id)?,
+            session: parse("connection.session_id", &row.session_id)?,
+            user: parse("connection.user_id", &row.user_id)?,
+            peer: parse("connection.peer", &row.peer)?,
+            opened_at: Timestamp::from_micros(row.opened_at),
+            closed_at: time(row.closed_at),
+            close_reason: row.close_reason,
+        })
+    }
+}
+
+impl Tx {
+    /// Writes a new connection.
+    pub async fn insert_connection(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        const SQL: &str = "insert into connection \
+            (id, session_id, user_id, peer, opened_at, closed_at, close_reason) values ($1, $2, $3, $4, $5, $6, $7)";
+        execute!(
+            self,
+            SQL,
+            connection.id.to_string(),
+            connection.session.to_string(),
+            connection.user.to_string(),
+            connection.peer.to_string(),
+            connection.opened_at.as_micros(),
+            micros(connection.closed_at),
+            connection.close_reason.as_deref()
+        )?;
+        Ok(())
+    }
+
+    /// Closes a connection. Its session, or `None` if it was closed already.
+    pub async fn close_connection(
+        &mut self,
+        id: ConnectionId,
+        at: Timestamp,
+        reason: &str,
+    ) -> Result<Option<SessionId>, StoreError> {
+        const SQL: &str = "update connection set closed_at = $2, close_reason = $3 \
+            where id = $1 and closed_at is null returning session_id";
+        let row = fetch_optional!((String,), self, SQL, id.to_string(), at.as_micros(), reason)?;
+        row.map(|(session,)| parse("connection.session_id", &session)).transpose()
+    }
+
+    /// How many connections of a session are open.
+    pub async fn open_connections(&mut self, session: SessionId) -> Result<i64, StoreError> {
+        const SQL: &str = "select count(*) from connection where session_id = $1 and closed_at is null";
+        Ok(fetch_one!((i64,), self, SQL, session.to_string())?.0)
+    }
+
+    /// The newest 1,000 connections of a session, oldest first.
+    pub async fn connections_of(&mut self, session: SessionId) -> Result<Vec<Connection>, StoreError> {
+        const SQL: &str = "select * from (select * from connection where session_id = $1 order by id desc limit 1000) c \
+            order by id";
+        fetch_all!(Row, self, SQL, session.to_string())?.into_iter().map(Connection::try_from).collect()
+    }
+
+    /// Closes every open connection: after a restart none is. Their sessions, each once.
+    pub async fn close_stale_connections(&mut self, at: Timestamp, reason: &str) -> Result<Vec<SessionId>, StoreError> {
+        const SQL: &str = "update connection set closed_at = $1, close_reason = $2 \
+            where closed_at is null returning session_id";
+        let rows = fetch_all!((String,), self, SQL, at.as_micros(), reason)?;
+        let sessions: Result<Vec<SessionId>, _> =
+            rows.iter().map(|(session,)| parse("connection.session_id", session)).collect();
+        let mut sessions = sessions?;
+        sessions.sort_unstable();
+        sessions.dedup();
+        Ok(sessions)
+    }
+}

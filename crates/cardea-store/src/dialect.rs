@@ -1,0 +1,106 @@
+//! What the two databases say differently. Outside this file, `sqlite.rs` and `postgres.rs`, no code asks which it is.
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
+use crate::tx::{Conn, Tx};
+
+/// What a database error means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Busy,
+    Corrupt,
+    Duplicate { table: &'static str, column: &'static str },
+    Full,
+    Other,
+    Rule,
+    Unavailable,
+}
+
+/// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 18] = [
+    ("audit_pk", "audit.id", "audit", "id"),
+    ("connection_pk", "connection.id", "connection", "id"),
+    ("grant_entry_ordinal_unique", "grant_entry.session_id, grant_entry.ordinal", "grant_entry", "ordinal"),
+    ("grant_entry_pk", "grant_entry.id", "grant_entry", "id"),
+    ("installation_pk", "installation.id", "installation", "id"),
+    ("installation_single_unique", "installation.single", "installation", "single"),
+    ("object_name_unique", "object.kind, object.name_fold", "object", "name"),
+    ("object_pk", "object.id", "object", "id"),
+    ("password_pk", "password.user_id", "password", "user_id"),
+    ("secret_pk", "secret.id", "secret", "id"),
+    ("session_log_pk", "session_log.session_id, session_log.line", "session_log", "line"),
+    ("session_pk", "session.id", "session", "id"),
+    ("set_up_pk", "set_up.digest", "set_up", "digest"),
+    ("sign_in_digest_unique", "sign_in.digest", "sign_in", "digest"),
+    ("sign_in_pk", "sign_in.id", "sign_in", "id"),
+    ("token_digest_unique", "token.digest", "token", "digest"),
+    ("token_pk", "token.id", "token", "id"),
+    ("uid_mark_pk", "uid_mark.resource_id", "uid_mark", "resource_id"),
+];
+
+/// Reads a database's error. PostgreSQL's codes have five characters, SQLite's are numbers of up to four digits.
+pub(crate) fn fault(error: &dyn DatabaseError) -> Fault {
+    if error.kind() == ErrorKind::UniqueViolation {
+        let rule = error.constraint().unwrap_or_default();
+        let columns = error.message().rsplit(": ").next().unwrap_or_default();
+        let known = UNIQUE_RULES.iter().find(|(name, listed, ..)| *name == rule || *listed == columns);
+        return known.map_or(Fault::Rule, |(_, _, table, column)| Fault::Duplicate { table, column });
+    }
+    if error.kind() != ErrorKind::Other {
+        return Fault::Rule;
+    }
+    let code = error.code().unwrap_or_default();
+    match code.parse::<u32>() {
+        // SQLite: the low byte is the primary result code (https://sqlite.org/rescode.html).
+        Ok(number) if code.len() < 5 => match number & 0xff {
+            5 | 6 => Fault::Busy,
+            11 | 26 => Fault::Corrupt,
+            13 => Fault::Full,
+            10 | 14 => Fault::Unavailable,
+            _ => Fault::Other,
+        },
+        // PostgreSQL, appendix A: serialisation, deadlock, lock and statement timeouts; resources; shutting down.
+        _ => match &*code {
+            "40001" | "40P01" | "55P03" | "57014" => Fault::Busy,
+            "53100" => Fault::Full,
+            "57P01" | "57P02" | "57P03" | "53300" => Fault::Unavailable,
+            "XX001" | "XX002" => Fault::Corrupt,
+            _ => Fault::Other,
+        },
+    }
+}
+
+impl Tx {
+    /// Of two spellings, the one that this database reads.
+    fn spelling(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self.conn {
+            Conn::Sqlite(_) => sqlite,
+            Conn::Postgres(_) => postgres,
+        }
+    }
+
+    /// Claims what is due. Two PostgreSQL transactions never get the same row, and neither waits for the other.
+    pub(crate) fn claim_due_sql(&self) -> &'static str {
+        macro_rules! claim {
+            ($lock:literal) => {
+                concat!(
+                    "with due as materialized (select id from session \
+                     where wake_at <= $1 and id not in (select value from json_each($2)) \
+                     order by wake_at, id limit $3",
+                    $lock,
+                    ") update session set fence = fence + 1, version = version + 1 \
+                     where id in (select id from due) returning *"
+                )
+            };
+        }
+        self.spelling(claim!(""), claim!(" for update skip locked"))
+    }
+
+    /// Holds a session's row, so that log lines are numbered one after the other; SQLite has one writer anyway.
+    pub(crate) fn hold_session_sql(&self) -> Option<&'static str> {
+        match self.conn {
+            Conn::Sqlite(_) => None,
+            Conn::Postgres(_) => Some("select id from session where id = $1 for no key update"),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Lists of sessions: filtered, sorted, and read on from where the last page ended.
+//!
+//! The one place that puts SQL together, from constants only. A page starts behind the last row of the one before
+//! (keyset), so rows that come or go in between neither repeat nor hide others.
+
+use cardea_domain::{ObjectId, Session, SessionId, Status, fold};
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use sqlx::AssertSqlSafe;
+
+use crate::{
+    StoreError, Tx,
+    row::{id_list, to_json},
+    session::SessionRow,
+    tx::fetch_all,
+};
+
+/// Search text beyond this many characters is not looked at.
+const SEARCH_CHARS_MAX: usize = 1000;
+/// Rows without a time sort as if they came last.
+const NO_TIME: i64 = i64::MAX;
+
+/// Which sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Those on the active list.
+    Active,
+    /// Those that left it.
+    History,
+}
+
+/// What a list is sorted by; the id decides among equals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SortKey {
+    Activity,
+    EndAt,
+    LoginAccount,
+    RequestedAt,
+    Resource,
+    StartAt,
+    Status,
+    User,
+}
+
+/// What to list.
+#[derive(Clone, Debug)]
+pub struct SessionFilter {
+    pub view: View,
+    /// Of this user only.
+    pub user: Option<ObjectId>,
+    /// Part of any text that a table shows; empty for all. Upper and lower case are the same.
+    pub q: String,
+    /// Part of the resource's name; empty for all.
+    pub resource: String,
+    /// In one of these; empty for all.
+    pub statuses: Vec<Status>,
+    pub sort: SortKey,
+    pub descending: bool,
+    /// At most so many.
+    pub limit: u32,
+    /// Behind this place.
+    pub cursor: Option<Cursor>,
+}
+
+/// A place in a sorted list, behind one session. Opaque outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    sort: SortKey,
+    descending: bool,
+    value: SortValue,
+    id: SessionId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum SortValue {
+    Number(i64),
+    Text(String),
+}
+
+impl SortKey {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Activity => "activity_fold",
+            Self::EndAt => "coalesce(end_at, 9223372036854775807)",
+            Self::LoginAccount => "account_name",
+            Self::RequestedAt => "requested_at",
+            Self::Resource => "resource_fold",
+            Self::StartAt => "coalesce(start_at, 9223372036854775807)",
+            Self::Status => "status",
+            Self::User => "user_fold",
+        }
+    }
+
+    fn value(self, session: &Session) -> SortValue {
+        let time = |at: Option<cardea_domain::Timestamp>| SortValue::Number(at.map_or(NO_TIME, |at| at.as_micros()));
+        match self {
+            Self::Activity => SortValue::Text(fold(&session.activity_name)),
+            Self::EndAt => time(session.end_at),
+            Self::LoginAccount => SortValue::Text(session.account.name.clone()),
+            Self::RequestedAt => time(Some(session.requested_at)),
+            Self::Resource => SortValue::Text(fold(&session.resource_name)),
+            Self::StartAt => time(session.start_at),
+            Self::Status => SortValue::Text(session.status.as_str().to_owned()),
+            Self::User => SortValue::Text(fold(&session.user_name)),
+        }
+    }
+
+    fn is_time(self) -> bool {
+        matches!(self, Self::EndAt | Self::RequestedAt | Self::StartAt)
+    }
+}
+
+impl Cursor {
+    /// The place behind a session in a list that is sorted like this.
+    pub fn after(session: &Session, sort: SortKey, descending: bool) -> Self {
+        Self { sort, descending, value: sort.value(session), id: session.id }
+    }
+
+    /// The cursor as text: letters, digits, `-` and `_`.
+    pub fn encode(&self) -> String {
+        BASE64URL_NOPAD.encode(to_json(self).as_bytes())
+    }
+
+    /// Reads what [`Cursor::encode`] wrote, else [`StoreError::BadCursor`].
+    pub fn decode(text: &str) -> Result<Self, StoreError> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| StoreError::BadCursor)?;
+        let cursor: Self = serde_json::from_slice(&bytes).map_err(|_| StoreError::BadCursor)?;
+        let fits = match &cursor.value {
+            SortValue::Number(_) => cursor.sort.is_time(),
+            SortValue::Text(text) => !cursor.sort.is_time() && !text.contains('\0'),
+        };
+        if fits { Ok(cursor) } else { Err(StoreError::BadCursor) }
+    }
+}
+
+impl Tx {
+    /// A page of sessions. A cursor of another sort order is a [`StoreError::BadCursor`].
+    pub async fn sessions(&mut self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
+        let here = |cursor: &Cursor| cursor.sort == filter.sort && cursor.descending == filter.descending;
+        if !filter.cursor.as_ref().is_none_or(here) {
+            return Err(StoreError::BadCursor);
+        }
+        let statuses = if filter.statuses.is_empty() { &Status::ALL[..] } else { &filter.statuses };
+        let (user, q, resource) = (filter.user.map(|id| id.to_string()), like(&filter.q), like(&filter.resource));
+        let (statuses, limit) = (id_list(statuses), i64::from(filter.limit));
+        let listed = filter.view == View::Active;
+        let sql = || AssertSqlSafe(page_sql(filter));
+        let rows = match &filter.cursor {
+            None => fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit),
+            Some(Cursor { value: SortValue::Number(number), id, .. }) => {
+                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, *number, id.to_string())
+            }
+            Some(Cursor { value: SortValue::Text(text), id, .. }) => {
+                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, text, id.to_string())
+            }
+        }?;
+        rows.into_iter().map(Session::try_from).collect()
+    }
+}
+
+fn page_sql(filter: &SessionFilter) -> String {
+    let column = filter.sort.column();
+    let (order, beyond) = if filter.descending { ("desc", "<") } else { ("asc", ">") };
+    let behind = match filter.cursor {
+        Some(_) => format!("and ({column}, id) {beyond} ($7, $8) "),
+        None => String::new(),
+    };
+    format!(
+        "select * from session where listed = $1 and ($2 is null or user_id = $2) \
+         and ($3 is null or search_fold like $3 escape '\\') \
+         and ($4 is null or resource_fold like $4 escape '\\') \
+         and status in (select value from json_each($5)) {behind}\
+         order by {column} {order}, id {order} limit $6"
+    )
+}
+
+/// The pattern that finds a text anywhere; none for an empty one. Both sides are folded, which keeps `like` the same on
+/// both databases: SQLite's ignores the case of ASCII, PostgreSQL's does not.
+fn like(text: &str) -> Option<String> {
+    let text: String = text.chars().filter(|c| *c != '\0').take(SEARCH_CHARS_MAX).collect();
+    if text.trim().is_empty() {
+        return None;
+    }
+    let escaped = fold(text.trim()).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    Some(format!("%{escaped}%"))
+}

@@ -1,0 +1,237 @@
+//! Sessions: written whole once, then saved under a version guard. The row is also the engine's unit of work.
+
+use cardea_domain::{LoginAccount, ObjectId, Permit, Session, SessionId, Status, Timestamp, Verb, fold};
+
+use crate::{
+    StoreError, Tx,
+    row::{
+        exactly_one, from_json, from_json_optional, id_list, micros, must_cover, parse, parse_optional, time, to_json,
+        uid,
+    },
+    tx::{execute, fetch_all, fetch_one, fetch_optional},
+};
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct SessionRow {
+    id: String,
+    request_id: String,
+    user_id: String,
+    user_name: String,
+    activity_id: String,
+    activity_name: String,
+    resource_id: String,
+    resource_name: String,
+    policy_id: String,
+    policy_name: String,
+    profile_id: String,
+    profile_name: String,
+    pins: String,
+    account_name: String,
+    account_uid: i64,
+    notes: String,
+    ticket: String,
+    requested_at: i64,
+    start_at: Option<i64>,
+    end_at: Option<i64>,
+    status: String,
+    reason: Option<String>,
+    progress: Option<String>,
+    listed: bool,
+    clean: bool,
+    closes_as: Option<String>,
+    cleanup_since: Option<i64>,
+    cleanup_attempts: i64,
+    cleanup_stalled: bool,
+    wake_at: Option<i64>,
+    fence: i64,
+    version: i64,
+}
+
+impl TryFrom<SessionRow> for Session {
+    type Error = StoreError;
+
+    fn try_from(row: SessionRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: parse("session.id", &row.id)?,
+            request: parse("session.request_id", &row.request_id)?,
+            user: parse("session.user_id", &row.user_id)?,
+            user_name: row.user_name,
+            activity: parse("session.activity_id", &row.activity_id)?,
+            activity_name: row.activity_name,
+            resource: parse("session.resource_id", &row.resource_id)?,
+            resource_name: row.resource_name,
+            policy: parse("session.policy_id", &row.policy_id)?,
+            policy_name: row.policy_name,
+            profile: parse("session.profile_id", &row.profile_id)?,
+            profile_name: row.profile_name,
+            pins: from_json("session.pins", &row.pins)?,
+            account: LoginAccount { name: row.account_name, uid: uid("session.account_uid", row.account_uid)? },
+            notes: row.notes,
+            ticket: row.ticket,
+            requested_at: Timestamp::from_micros(row.requested_at),
+            start_at: time(row.start_at),
+            end_at: time(row.end_at),
+            status: parse("session.status", &row.status)?,
+            reason: from_json_optional("session.reason", row.reason.as_deref())?,
+            progress: from_json_optional("session.progress", row.progress.as_deref())?,
+            listed: row.listed,
+            clean: row.clean,
+            closes_as: parse_optional("session.closes_as", row.closes_as.as_deref())?,
+            cleanup_since: time(row.cleanup_since),
+            cleanup_attempts: row.cleanup_attempts,
+            cleanup_stalled: row.cleanup_stalled,
+            wake_at: time(row.wake_at),
+            fence: row.fence,
+            version: row.version,
+        })
+    }
+}
+
+impl Tx {
+    /// Writes a new session.
+    pub async fn insert_session(&mut self, permit: &Permit, session: &Session) -> Result<(), StoreError> {
+        const SQL: &str = "insert into session (id, request_id, user_id, user_name, user_fold, activity_id, \
+            activity_name, activity_fold, resource_id, resource_name, resource_fold, policy_id, policy_name, \
+            profile_id, profile_name, pins, account_name, account_uid, notes, ticket, requested_at, start_at, end_at, \
+            status, reason, progress, listed, clean, closes_as, cleanup_since, cleanup_attempts, cleanup_stalled, \
+            wake_at, fence, version, search_fold) \
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+            $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
+        must_cover(permit, &[Verb::CreateSession], "session")?;
+        execute!(
+            self,
+            SQL,
+            session.id.to_string(),
+            session.request.to_string(),
+            session.user.to_string(),
+            &session.user_name,
+            fold(&session.user_name),
+            session.activity.to_string(),
+            &session.activity_name,
+            fold(&session.activity_name),
+            session.resource.to_string(),
+            &session.resource_name,
+            fold(&session.resource_name),
+            session.policy.to_string(),
+            &session.policy_name,
+            session.profile.to_string(),
+            &session.profile_name,
+            to_json(&session.pins),
+            &session.account.name,
+            i64::from(session.account.uid),
+            &session.notes,
+            &session.ticket,
+            session.requested_at.as_micros(),
+            micros(session.start_at),
+            micros(session.end_at),
+            session.status.as_str(),
+            session.reason.as_ref().map(to_json),
+            session.progress.as_ref().map(to_json),
+            session.listed,
+            session.clean,
+            session.closes_as.map(Status::as_str),
+            micros(session.cleanup_since),
+            session.cleanup_attempts,
+            session.cleanup_stalled,
+            micros(session.wake_at),
+            session.fence,
+            session.version,
+            search_text(session)
+        )?;
+        Ok(())
+    }
+
+    /// The session of this id.
+    pub async fn session(&mut self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        let row = fetch_optional!(SessionRow, self, "select * from session where id = $1", id.to_string())?;
+        row.map(Session::try_from).transpose()
+    }
+
+    /// Saves what can change in a session, if nobody saved or claimed it since it was read; `version` rises by one.
+    /// Names, pins, account, notes and ticket are fixed when the session is written. Drop `session` if the unit fails.
+    pub async fn save_session(&mut self, permit: &Permit, session: &mut Session) -> Result<(), StoreError> {
+        const SQL: &str = "update session set start_at = $3, end_at = $4, status = $5, reason = $6, progress = $7, \
+            listed = $8, clean = $9, closes_as = $10, cleanup_since = $11, cleanup_attempts = $12, \
+            cleanup_stalled = $13, wake_at = $14, search_fold = $15, version = version + 1 \
+            where id = $1 and version = $2";
+        must_cover(permit, &[Verb::DriveSession, Verb::EndSession, Verb::DismissSession], "session")?;
+        let saved = execute!(
+            self,
+            SQL,
+            session.id.to_string(),
+            session.version,
+            micros(session.start_at),
+            micros(session.end_at),
+            session.status.as_str(),
+            session.reason.as_ref().map(to_json),
+            session.progress.as_ref().map(to_json),
+            session.listed,
+            session.clean,
+            session.closes_as.map(Status::as_str),
+            micros(session.cleanup_since),
+            session.cleanup_attempts,
+            session.cleanup_stalled,
+            micros(session.wake_at),
+            search_text(session)
+        )?;
+        exactly_one(saved)?;
+        session.version += 1;
+        Ok(())
+    }
+
+    /// Claims at most `limit` sessions that are due, but none of `exclude`, those that a worker has in hand: raises
+    /// `fence` and `version` of each. Most overdue first.
+    pub async fn claim_due(
+        &mut self,
+        now: Timestamp,
+        exclude: &[SessionId],
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        let sql = self.claim_due_sql();
+        let rows = fetch_all!(SessionRow, self, sql, now.as_micros(), id_list(exclude), i64::from(limit))?;
+        let claimed: Result<Vec<Session>, _> = rows.into_iter().map(Session::try_from).collect();
+        let mut claimed = claimed?;
+        claimed.sort_by_key(|session| (session.wake_at, session.id));
+        Ok(claimed)
+    }
+
+    /// Claims one session, due or not: raises `fence` and `version`. [`StoreError::Conflict`] if there is none.
+    pub async fn claim(&mut self, id: SessionId) -> Result<Session, StoreError> {
+        const SQL: &str = "update session set fence = fence + 1, version = version + 1 where id = $1 returning *";
+        let row = fetch_optional!(SessionRow, self, SQL, id.to_string())?;
+        row.ok_or(StoreError::Conflict)?.try_into()
+    }
+
+    /// When the next session is due, but for those of `exclude`.
+    pub async fn next_wake(&mut self, exclude: &[SessionId]) -> Result<Option<Timestamp>, StoreError> {
+        const SQL: &str = "select wake_at from session where wake_at is not null \
+            and id not in (select value from json_each($1)) order by wake_at, id limit 1";
+        let row = fetch_optional!((i64,), self, SQL, id_list(exclude))?;
+        Ok(row.map(|(at,)| Timestamp::from_micros(at)))
+    }
+
+    /// How many sessions that are not cleaned up yet hang on a configuration object, as their user, activity,
+    /// resource, policy or connection profile.
+    pub async fn live_sessions_of(&mut self, object: ObjectId) -> Result<i64, StoreError> {
+        const SQL: &str = "select count(*) from session where not clean \
+            and $1 in (user_id, activity_id, resource_id, policy_id, profile_id)";
+        Ok(fetch_one!((i64,), self, SQL, object.to_string())?.0)
+    }
+}
+
+/// What searching looks through: everything of a session that a table shows as text, folded.
+fn search_text(session: &Session) -> String {
+    let mut parts = vec![
+        session.user_name.as_str(),
+        &session.activity_name,
+        &session.resource_name,
+        &session.account.name,
+        &session.notes,
+        &session.ticket,
+        session.status.as_str(),
+    ];
+    if let Some(reason) = &session.reason {
+        parts.extend([reason.code.as_str(), &reason.detail]);
+    }
+    fold(&parts.join("\n"))
+}

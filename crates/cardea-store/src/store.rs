@@ -1,0 +1,90 @@
+//! Opening the store, and running units of work in it.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+
+use crate::{
+    StoreError, StoreUrl, Tx,
+    postgres::PostgresStore,
+    sqlite::SqliteStore,
+    unit::{Pending, UNIT_TIME_MAX},
+};
+
+/// A handle to the data. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Backend>);
+
+enum Backend {
+    Postgres(PostgresStore),
+    Sqlite(SqliteStore),
+}
+
+impl Store {
+    /// Opens the data and brings it to this version's schema. A SQLite file is made if it is not there, readable by its
+    /// owner only; that one process alone uses it is the caller's to see to. A PostgreSQL database is locked.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another process holds the database, [`StoreError::Newer`] if a newer version wrote it,
+    /// [`StoreError::Unavailable`] and [`StoreError::File`] if it cannot be reached.
+    pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        let backend = match url {
+            StoreUrl::Postgres(address) => Backend::Postgres(PostgresStore::open(address).await?),
+            StoreUrl::Sqlite(path) => Backend::Sqlite(SqliteStore::open(path).await?),
+        };
+        Ok(Self(Arc::new(backend)))
+    }
+
+    /// Runs a unit of work that may write. When this returns Ok, everything that the unit wrote is on disk and its
+    /// effects ([`Tx::after_commit`]) have run; when it returns an error, nothing of it is there. Once started it runs
+    /// to its end, even if the caller goes away. The unit waits for nothing but the database: others wait for it.
+    ///
+    /// # Errors
+    /// The unit's own; else what kept the store from running or committing it. A unit that panics, that goes on after a
+    /// failed statement, or that takes longer than 30 seconds is rolled back.
+    pub async fn write<T, E, F>(&self, unit: F) -> Result<T, E>
+    where
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (unit, heard) = Pending::new(unit);
+        match &*self.0 {
+            Backend::Postgres(store) => store.submit(Box::new(unit)).await?,
+            Backend::Sqlite(store) => store.submit(Box::new(unit)).await?,
+        }
+        heard.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Runs a unit of work that only reads: all that it sees is of one moment. Writes in it fail.
+    ///
+    /// # Errors
+    /// The unit's own; else what kept the store from running it.
+    pub async fn read<T, E, F>(&self, unit: F) -> Result<T, E>
+    where
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let mut tx = match &*self.0 {
+            Backend::Postgres(store) => store.begin_read().await?,
+            Backend::Sqlite(store) => store.begin_read().await?,
+        };
+        let work = async move {
+            let result = unit(&mut tx).await;
+            // There is nothing to keep; the rollback only gives the connection back.
+            drop(tx.rollback().await);
+            result
+        };
+        timeout(UNIT_TIME_MAX, work).await.unwrap_or_else(|_| Err(StoreError::TooSlow.into()))
+    }
+
+    /// Finishes the units that run or wait, and closes. Later units are answered [`StoreError::Closed`].
+    pub async fn close(&self) {
+        match &*self.0 {
+            Backend::Postgres(store) => store.close().await,
+            Backend::Sqlite(store) => store.close().await,
+        }
+    }
+}

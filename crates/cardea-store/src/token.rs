@@ -1,0 +1,87 @@
+//! API tokens, by digest.
+
+use cardea_domain::{ObjectId, Timestamp, TokenId};
+
+use crate::{
+    StoreError, Tx,
+    row::{micros, parse, time},
+    tx::{execute, fetch_optional},
+};
+
+/// An API token. Whether it still counts is the caller's to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    pub id: TokenId,
+    pub user: ObjectId,
+    pub name: String,
+    /// Of the token's value.
+    pub digest: Vec<u8>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Made by the operator, beside the data, and not by its user.
+    pub operator_issued: bool,
+    pub last_used_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    user_id: String,
+    name: String,
+    digest: Vec<u8>,
+    created_at: i64,
+    expires_at: i64,
+    operator_issued: bool,
+    last_used_at: Option<i64>,
+}
+
+impl TryFrom<Row> for TokenRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: parse("token.id", &row.id)?,
+            user: parse("token.user_id", &row.user_id)?,
+            name: row.name,
+            digest: row.digest,
+            created_at: Timestamp::from_micros(row.created_at),
+            expires_at: Timestamp::from_micros(row.expires_at),
+            operator_issued: row.operator_issued,
+            last_used_at: time(row.last_used_at),
+        })
+    }
+}
+
+impl Tx {
+    /// Writes a new token.
+    pub async fn insert_token(&mut self, token: &TokenRow) -> Result<(), StoreError> {
+        const SQL: &str = "insert into token \
+            (id, user_id, name, digest, created_at, expires_at, operator_issued, last_used_at) \
+            values ($1, $2, $3, $4, $5, $6, $7, $8)";
+        execute!(
+            self,
+            SQL,
+            token.id.to_string(),
+            token.user.to_string(),
+            &token.name,
+            token.digest.as_slice(),
+            token.created_at.as_micros(),
+            token.expires_at.as_micros(),
+            token.operator_issued,
+            micros(token.last_used_at)
+        )?;
+        Ok(())
+    }
+
+    /// The token of this digest, expired ones too.
+    pub async fn token_by_digest(&mut self, digest: &[u8]) -> Result<Option<TokenRow>, StoreError> {
+        let row = fetch_optional!(Row, self, "select * from token where digest = $1", digest)?;
+        row.map(TokenRow::try_from).transpose()
+    }
+
+    /// Notes that a token was used.
+    pub async fn touch_token(&mut self, id: TokenId, now: Timestamp) -> Result<(), StoreError> {
+        execute!(self, "update token set last_used_at = $2 where id = $1", id.to_string(), now.as_micros())?;
+        Ok(())
+    }
+}
