@@ -369,7 +369,7 @@ impl Spec {
                     secrets.push(SecretInput { field: *field, value: Secret::new(text) });
                 }
                 Some(_) => {
-                    errors.push(FieldError::new(format!("/spec/{}", field.as_str()), "write a text that is not empty"))
+                    errors.push(FieldError::new(format!("/spec/{}", field.as_str()), "write a text that is not empty"));
                 }
             }
         }
