@@ -1,1 +1,134 @@
-//! cardea-http
+//! The HTTP API and the embedded web UI: translates between the wire and `cardea_app::App`, and decides nothing.
+//!
+//! One file per noun. Every answer that is not the wished one is a [`problem`](crate::problem); every shape is in the
+//! OpenAPI document, which is made from the same routes and types that serve it. Listening and TLS are not done here.
+
+mod actor;
+mod apply;
+mod event;
+mod grant;
+mod guard;
+mod health;
+mod input;
+mod log;
+mod my;
+mod object;
+mod openapi;
+mod origin;
+mod problem;
+mod problems;
+mod session;
+mod sign_in;
+mod stream;
+mod token;
+mod ui;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
+use cardea_app::App;
+use cardea_domain::Entropy;
+use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{origin::Origin, stream::Streams};
+
+/// What the server is known as to its clients, and what the routes need beside [`App`].
+#[derive(Clone)]
+pub struct HttpSettings {
+    /// Where browsers find the server, `https://cardea.example.com`. Requests with a cookie must come from here. An
+    /// address that is not one allows nothing but pages served by the very host that a request is sent to.
+    pub public_url: String,
+    /// Where `ssh` finds the gateway.
+    pub gateway: Gateway,
+    /// Numbers of requests start at a random place, so that they differ from one start to the next.
+    pub entropy: Arc<dyn Entropy>,
+    /// Ends event streams, which would otherwise hold a shutdown up.
+    pub stop: CancellationToken,
+}
+
+/// Where `ssh` finds the gateway, as people are told.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct Gateway {
+    /// Host name or IP address.
+    pub host: String,
+    pub port: u16,
+}
+
+/// Marks a request that came over the control socket or from this very process: whoever sent it is the operator,
+/// unless the request carries a token of a user. The server puts it into the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Operator {
+    /// Numeric user id of the sender.
+    pub uid: u32,
+}
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) app: App,
+    pub(crate) gateway: Gateway,
+    pub(crate) public_origin: Option<Origin>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) stop: CancellationToken,
+    /// The OpenAPI document.
+    pub(crate) document: Arc<str>,
+}
+
+/// The largest body that is read.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The whole service: API, pages, UI. The peer's address is taken from `ConnectInfo<SocketAddr>`.
+pub fn router(app: App, settings: HttpSettings) -> Router {
+    let (router, openapi) = documented().split_for_parts();
+    let api = Api {
+        app,
+        gateway: settings.gateway,
+        public_origin: Origin::of_url(&settings.public_url),
+        streams: Arc::default(),
+        stop: settings.stop,
+        document: openapi::document(&openapi).to_string().into(),
+    };
+    router
+        .route("/problems/{slug}", routing::get(problems::page))
+        .method_not_allowed_fallback(problem::wrong_method)
+        .fallback(ui::serve)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(guard::Numbers::new(&*settings.entropy), guard::guard))
+        .with_state(api)
+}
+
+/// The OpenAPI document of [`router`], as it is served at `/api/openapi.json`.
+pub fn openapi() -> serde_json::Value {
+    openapi::document(&documented().into_openapi())
+}
+
+/// Every route of the API. A route that is not here is not in the document, and one that is not in the document fails
+/// the tests.
+fn documented() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(health::show_health))
+        .routes(routes!(health::show_readiness))
+        .routes(routes!(openapi::show_document))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::set_up))
+        .routes(routes!(sign_in::sign_out))
+        .routes(routes!(sign_in::show_me))
+        .routes(routes!(token::create_token))
+        .routes(routes!(token::issue_token))
+        .routes(routes!(my::list_my_activities))
+        .routes(routes!(session::list_sessions, session::create_sessions))
+        .routes(routes!(session::end_sessions))
+        .routes(routes!(session::show_session))
+        .routes(routes!(session::end_session))
+        .routes(routes!(session::dismiss_session))
+        .routes(routes!(session::list_connections))
+        .routes(routes!(log::show_log))
+        .routes(routes!(grant::list_grants))
+        .routes(routes!(event::follow_events))
+        .routes(routes!(apply::apply_documents))
+        .routes(routes!(object::learn_host_key))
+        .merge(object::routes())
+}

@@ -1,0 +1,128 @@
+//! Who sent a request: by token, by the control socket, or by cookie.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::{HeaderMap, Method, header, request::Parts},
+};
+use cardea_app::{App, AppError};
+use cardea_domain::{Actor, Secret};
+
+use crate::{Api, Operator, origin::Origin, problem::Problem};
+
+/// The cookie of a sign-in. The prefix makes browsers refuse it from anywhere but this very host, over TLS.
+pub(crate) const COOKIE: &str = "__Host-cardea";
+
+/// Whoever sent the request, and what proves it.
+pub(crate) struct Caller {
+    pub(crate) actor: Actor,
+    credential: Credential,
+}
+
+enum Credential {
+    Bearer(Secret),
+    Cookie(Secret),
+    Operator(Operator),
+}
+
+impl Credential {
+    /// A token is deliberate, so it wins over the way that the request came by; a cookie is attached by the browser.
+    fn of(parts: &Parts) -> Result<Self, Problem> {
+        if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
+            let token = value.to_str().ok().and_then(|text| {
+                let (scheme, token) = text.split_once(' ')?;
+                scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim().to_owned()))
+            });
+            return token.map(Self::Bearer).ok_or_else(|| {
+                Problem::new("not-signed-in", "Write the token into the header as `Authorization: Bearer TOKEN`.")
+            });
+        }
+        if let Some(operator) = parts.extensions.get::<Operator>() {
+            return Ok(Self::Operator(*operator));
+        }
+        cookie(&parts.headers).map(Self::Cookie).ok_or_else(|| {
+            Problem::new("not-signed-in", "Sign in, or send a token in the header `Authorization: Bearer TOKEN`.")
+        })
+    }
+
+    async fn actor(&self, app: &App) -> Result<Actor, AppError> {
+        match self {
+            Self::Bearer(token) => app.actor_by_token(token).await,
+            Self::Cookie(cookie) => app.actor_by_sign_in(cookie).await,
+            Self::Operator(operator) => Ok(Actor::Operator { uid: operator.uid }),
+        }
+    }
+}
+
+impl Caller {
+    /// Whether the credential still stands for the same actor with the same roles. A store that cannot be asked at
+    /// the moment changes nothing.
+    pub(crate) async fn still_stands(&self, app: &App) -> bool {
+        match self.credential.actor(app).await {
+            Ok(actor) => actor == self.actor,
+            Err(AppError::Unavailable(_) | AppError::Internal(_)) => true,
+            Err(_) => false,
+        }
+    }
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let credential = Credential::of(parts)?;
+        if matches!(credential, Credential::Cookie(_)) && !is_safe(&parts.method) {
+            must_be_from_here(parts, api)?;
+        }
+        let actor = credential.actor(&api.app).await?;
+        Ok(Self { actor, credential })
+    }
+}
+
+/// The address that a request came from. Requests without one came from this machine.
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self(peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip())))
+    }
+}
+
+/// Keeps other sites from signing a browser in under their own name: where a browser says who asks, it must be us.
+pub(crate) struct OwnPage;
+
+impl FromRequestParts<Api> for OwnPage {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        if parts.headers.contains_key(header::ORIGIN) {
+            must_be_from_here(parts, api)?;
+        }
+        Ok(Self)
+    }
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn must_be_from_here(parts: &Parts, api: &Api) -> Result<(), Problem> {
+    let origin = Origin::of_request(&parts.headers);
+    let here = [api.public_origin.clone(), Origin::of_host(&parts.uri, &parts.headers)];
+    if origin.is_some() && here.contains(&origin) {
+        return Ok(());
+    }
+    let detail = "The request did not come from a page of this server, or did not say so in the header `Origin`: \
+                  programs use a token instead of a cookie.";
+    Err(Problem::new("foreign-origin", detail))
+}
+
+fn cookie(headers: &HeaderMap) -> Option<Secret> {
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = pairs.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| Secret::new(value.to_owned()))
+}

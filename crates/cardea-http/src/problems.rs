@@ -1,0 +1,214 @@
+//! Every kind of problem there is: what clients branch on, with a page for people behind each.
+
+use axum::{
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{input::Id, problem::Problem};
+
+/// A kind of problem.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// The last part of the problem's `type`.
+    pub(crate) slug: &'static str,
+    pub(crate) status: u16,
+    pub(crate) title: &'static str,
+    /// What to do, for the page.
+    pub(crate) advice: &'static str,
+}
+
+impl Known {
+    /// The kind with this slug. A state that forbids something under a name that is not in the table is `refused`.
+    pub(crate) fn find(slug: &str) -> &'static Self {
+        TABLE.iter().find(|known| known.slug == slug).unwrap_or(&REFUSED)
+    }
+}
+
+const fn known(slug: &'static str, status: u16, title: &'static str, advice: &'static str) -> Known {
+    Known { slug, status, title, advice }
+}
+
+const REFUSED: Known = known(
+    "refused",
+    409,
+    "The state of things forbids it",
+    "The detail says which rule forbids it, and what would have to change first.",
+);
+
+/// Every kind, by status.
+pub(crate) const TABLE: &[Known] = &[
+    known(
+        "not-signed-in",
+        401,
+        "You are not signed in",
+        "Sign in, or send a token in the header `Authorization: Bearer TOKEN`. Sign-ins and tokens end with time.",
+    ),
+    known(
+        "wrong-credentials",
+        401,
+        "User or password is wrong",
+        "Check both. An administrator can set another password; whoever holds the machine can make another set-up link.",
+    ),
+    known(
+        "foreign-origin",
+        403,
+        "The request came from another site",
+        "Requests that change something and carry a cookie must come from Cardea's own pages. Programs use a token. If \
+         people reach Cardea under another name than the server knows, set `public_url` in its configuration.",
+    ),
+    known("not-allowed", 403, "You may not do this", "The detail says who may. Ask an administrator."),
+    known(
+        "not-found",
+        404,
+        "There is no such thing",
+        "It does not exist, or it is hidden from you. Check the address for typing errors.",
+    ),
+    known("wrong-method", 405, "The address does not know this method", "See `/api/openapi.json` for what it knows."),
+    known(
+        "already-ending",
+        409,
+        "The session is ending already",
+        "Nothing is left to do: clean-up goes on by itself until everything is gone.",
+    ),
+    known(
+        "already-initialised",
+        409,
+        "Cardea is set up already",
+        "There is an administrator. Sign in as one, or use the commands beside the data directory.",
+    ),
+    known(
+        "changed-meanwhile",
+        409,
+        "Somebody else changed it first",
+        "Read the object again, make the change on what it is now, and send it with its new version.",
+    ),
+    known(
+        "collision",
+        409,
+        "Something else holds the name or number",
+        "An account or file on the resource stands in the way. The detail names it.",
+    ),
+    known(
+        "elevation-refused",
+        409,
+        "The service account may not become root",
+        "Check `elevation` of the service account, and the sudo or doas rules on the resource.",
+    ),
+    known(
+        "host-key-changed",
+        409,
+        "The host shows another key than the pinned one",
+        "If the host was rebuilt, set `host_key` of the resource to the new key. If not, somebody may be in between.",
+    ),
+    known(
+        "host-key-missing",
+        409,
+        "The resource has no host key",
+        "Set `host_key` of the resource, or let Cardea learn it once with `cardea host-key learn`.",
+    ),
+    known(
+        "host-key-set",
+        409,
+        "The resource has a host key already",
+        "A pinned key is never replaced by a learned one. Set `host_key` by hand if the host was rebuilt.",
+    ),
+    known(
+        "in-use",
+        409,
+        "Other objects refer to it",
+        "The detail lists them. Change or delete those first, or do all of it in one `apply`.",
+    ),
+    known(
+        "last-administrator",
+        409,
+        "Nobody would be administrator any more",
+        "Make somebody else an administrator first.",
+    ),
+    known("login-refused", 409, "The host refused the service account", "Check its user name and its key or password."),
+    known(
+        "no-answer",
+        409,
+        "The host did not answer in time",
+        "What was done on it is unknown until it is looked at again. Check the host and its network.",
+    ),
+    known(
+        "not-clean",
+        409,
+        "Privileges of the session are still out there",
+        "Wait until clean-up is complete. It never gives up; the session's log says what stands in its way.",
+    ),
+    known(
+        "not-dismissable",
+        409,
+        "Only failed sessions are dismissed",
+        "End a running session instead. What is over leaves the list by itself.",
+    ),
+    known("not-open", 409, "Nobody can connect to the session", "Its status says why. Request another session."),
+    known("not-provisioning", 409, "The session is not being made ready", "Its status says where it is."),
+    REFUSED,
+    known(
+        "superseded",
+        409,
+        "A newer command overtook this one",
+        "Nothing is wrong: read the object again to see what became of it.",
+    ),
+    known("tampered", 409, "Cardea's mark on the host is gone or another's", "Look at the host: somebody changed it."),
+    known("target-refused", 409, "The host refused", "The detail holds the host's own words."),
+    known(
+        "unreachable",
+        409,
+        "The host cannot be reached",
+        "Check `address` and `port` of the resource, that the host is up, and that the network lets Cardea through.",
+    ),
+    known("too-large", 413, "The request is too large", "A body has at most 1 MiB. Send less at once."),
+    known(
+        "wrong-media-type",
+        415,
+        "The body is not JSON",
+        "Send JSON, with the header `Content-Type: application/json`.",
+    ),
+    known(
+        "invalid-input",
+        422,
+        "The input is wrong",
+        "`fields` names each wrong place by a JSON pointer, and says what to write there instead.",
+    ),
+    known(
+        "too-many-attempts",
+        429,
+        "Too many attempts",
+        "Wait as many seconds as the header `Retry-After` says. Everybody at the same address waits together.",
+    ),
+    known(
+        "too-many-streams",
+        429,
+        "Too many event streams at once",
+        "A user has at most 20 open. Close windows or programs that are not needed.",
+    ),
+    known(
+        "internal",
+        500,
+        "Something is broken in Cardea",
+        "Nothing was half done. The server's log has the cause under the request id: send both to whoever runs it.",
+    ),
+    known(
+        "unavailable",
+        503,
+        "Cardea cannot answer at the moment",
+        "Try again soon. If it stays, the server's log has the cause under the request id.",
+    ),
+];
+
+/// The page behind a problem's `type`.
+pub(crate) async fn page(Id(slug): Id<String>) -> Response {
+    let Some(known) = TABLE.iter().find(|known| known.slug == slug) else {
+        return Problem::not_found().into_response();
+    };
+    let Known { slug, status, title, advice } = known;
+    let body = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title} · Cardea</title>\n\
+         <h1>{title}</h1>\n<p>{advice}</p>\n<p><code>{slug}</code>, HTTP status {status}</p>\n</html>\n"
+    );
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], body).into_response()
+}
