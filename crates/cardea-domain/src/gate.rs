@@ -35,6 +35,12 @@ pub struct GateRefusal {
     pub sentence: String,
 }
 
+impl GateRefusal {
+    /// The code of a refusal because nobody has registered the key. The gateway then says nothing of the sentence, so
+    /// that a stranger learns nothing; every other sentence it tells to whoever has proven the key.
+    pub const UNKNOWN_KEY: &str = "unknown-key";
+}
+
 /// A way in to the target, for one connection.
 pub struct Lease {
     pub connection: ConnectionId,
