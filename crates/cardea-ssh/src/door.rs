@@ -1,0 +1,181 @@
+//! Where people are let in or refused, and where each request of theirs gets its answer.
+//!
+//! Runs inside the SSH library's loop for one connection, so nothing here waits for a target: requests are answered at
+//! once and carried out by the channel's own task, in `relay`.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use cardea_domain::{Admission, GateRefusal, Login};
+use russh::{
+    Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty,
+    keys::PublicKey,
+    server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey},
+};
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+use crate::{gateway::Shared, key::public_line, relay, settings::accepted_keys, visit::Visit};
+
+/// Channels open at once on one connection.
+const CHANNELS_MAX: usize = 16;
+/// For the product to say yes or no.
+const ADMIT_TIME_MAX: Duration = Duration::from_secs(10);
+/// Somebody who has shown no key that is known here learns this much.
+const NO_KNOWN_KEY: &str = "none of your keys opens a session here. Log in as SESSION_ID@gateway with a key that is registered \
+     for your user in Cardea: add it there, or choose it with `ssh -i`.";
+
+/// The server side of one connection.
+pub(crate) struct Door {
+    shared: Arc<Shared>,
+    visit: Arc<Visit>,
+    /// What the next refusal says.
+    banner: Option<String>,
+    /// For each channel whether it has its command. The channel's task holds the other reference.
+    channels: HashMap<ChannelId, Arc<AtomicBool>>,
+}
+
+impl Door {
+    pub(crate) fn new(shared: Arc<Shared>, visit: Arc<Visit>) -> Self {
+        Self { shared, visit, banner: None, channels: HashMap::new() }
+    }
+
+    async fn ask(&self, user: &str, key: &PublicKey) -> Result<Admission, GateRefusal> {
+        let login = Login { user_name: user.to_owned(), public_key: public_line(key), peer: self.visit.peer };
+        timeout(ADMIT_TIME_MAX, self.shared.gate.admit(&login)).await.unwrap_or_else(|_| {
+            let sentence = "Cardea is too busy to let you in. Try again in a minute.".to_owned();
+            Err(GateRefusal { code: "busy", sentence })
+        })
+    }
+
+    /// Whether this is the channel's first command. It has at most one (RFC 4254 section 6.5).
+    fn starts(&self, channel: ChannelId) -> bool {
+        self.channels.get(&channel).is_some_and(|started| !started.swap(true, Ordering::Relaxed))
+    }
+
+    fn answer(&self, channel: ChannelId, yes: bool, session: &mut Session) -> Result<(), Error> {
+        if yes { session.channel_success(channel) } else { session.channel_failure(channel) }
+    }
+}
+
+impl Handler for Door {
+    type Error = Error;
+
+    /// The key is only claimed here. Yes means no more than "prove it": a known key whose owner is refused hears why
+    /// only after the proof.
+    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Error> {
+        if !accepted_keys().contains(offer.algorithm) {
+            return Ok(Auth::reject());
+        }
+        match self.ask(user, offer.public_key).await {
+            Err(refusal) if refusal.code == GateRefusal::UNKNOWN_KEY => Ok(Auth::reject()),
+            Ok(_) | Err(_) => Ok(Auth::Accept),
+        }
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {
+        match self.ask(user, key.public_key).await {
+            Ok(admission) => {
+                info!(session.id = %admission.session, peer = %admission.peer, "`{}` is let in", admission.user_name);
+                self.visit.admit(admission);
+                Ok(Auth::Accept)
+            }
+            Err(refusal) => {
+                info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);
+                if refusal.code != GateRefusal::UNKNOWN_KEY {
+                    self.banner = Some(refusal.sentence);
+                }
+                Ok(Auth::reject())
+            }
+        }
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        _user: &str,
+        _submethods: &str,
+        _response: Option<russh::server::Response<'a>>,
+    ) -> Result<Auth, Error> {
+        self.banner = Some(NO_KNOWN_KEY.to_owned());
+        let only_keys = MethodSet::from([MethodKind::PublicKey].as_slice());
+        Ok(Auth::Reject { proceed_with_methods: Some(only_keys), partial_success: false })
+    }
+
+    fn rejection_banner(&mut self) -> Option<String> {
+        self.banner.take().map(|sentence| format!("Cardea: {sentence}\r\n"))
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        self.channels.retain(|_, started| Arc::strong_count(started) > 1);
+        if self.channels.len() >= CHANNELS_MAX {
+            debug!(peer = %self.visit.peer, "Refused a channel: {CHANNELS_MAX} are open");
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let started = Arc::new(AtomicBool::new(false));
+        self.channels.insert(channel.id(), Arc::clone(&started));
+        let carried = relay::carry(channel, session.handle(), self.visit.way());
+        self.visit.channels.spawn(async move {
+            carried.await;
+            drop(started);
+        });
+        self.visit.want_target();
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        _term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        self.answer(channel, true, session)
+    }
+
+    /// The target's sshd decides which variables it takes.
+    async fn env_request(&mut self, channel: ChannelId, _: &str, _: &str, session: &mut Session) -> Result<(), Error> {
+        self.answer(channel, true, session)
+    }
+
+    async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {
+        self.answer(channel, self.starts(channel), session)
+    }
+
+    async fn exec_request(&mut self, channel: ChannelId, _: &[u8], session: &mut Session) -> Result<(), Error> {
+        self.answer(channel, self.starts(channel), session)
+    }
+
+    /// Accepted so that the channel can say why there is none: `ssh` shows nothing of a channel that it gives up itself.
+    async fn subsystem_request(&mut self, channel: ChannelId, _: &str, session: &mut Session) -> Result<(), Error> {
+        self.answer(channel, self.starts(channel), session)
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single: bool,
+        _protocol: &str,
+        _cookie: &str,
+        _screen: u32,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        self.answer(channel, false, session)
+    }
+}

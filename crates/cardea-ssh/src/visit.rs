@@ -1,0 +1,266 @@
+//! One connection from the first byte to the last: who waits for whom, and who ends it.
+//!
+//! Nobody counts as logged in before [`Gate::join`] said so, and each yes of it is followed by exactly one
+//! [`Gate::closed`], whatever happens in between.
+//!
+//! [`Gate::join`]: cardea_domain::Gate::join
+//! [`Gate::closed`]: cardea_domain::Gate::closed
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use cardea_domain::{Admission, ClosedConnection, Lease};
+use futures_util::{
+    FutureExt,
+    future::{Fuse, FusedFuture},
+};
+use russh::{
+    Disconnect,
+    keys::PrivateKey,
+    server::{self, RunningSession},
+};
+use tokio::{net::TcpStream, sync::watch, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, error, info};
+
+use crate::{
+    crowd::Place,
+    door::Door,
+    gateway::Shared,
+    key::public_line,
+    line::Line,
+    target::{Host, Target},
+};
+
+/// When the session ends, the last words take at most this long: everything is cut within a second.
+const CUT_MAX: Duration = Duration::from_millis(500);
+/// When there is no way to the target, a slow client gets this long to hear why.
+const EXPLAIN_MAX: Duration = Duration::from_secs(10);
+/// For a client to close its side after it was told to.
+const LEAVE_MAX: Duration = Duration::from_millis(200);
+
+/// A connection that was just accepted.
+pub(crate) struct Arrival {
+    pub(crate) socket: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) place: Place,
+    pub(crate) stop: CancellationToken,
+}
+
+/// What the door, the channels and the connection itself share.
+pub(crate) struct Visit {
+    pub(crate) peer: SocketAddr,
+    /// The tasks of the open channels.
+    pub(crate) channels: TaskTracker,
+    admission: OnceLock<Admission>,
+    is_admitted: CancellationToken,
+    is_target_wanted: CancellationToken,
+    way: watch::Sender<Way>,
+}
+
+/// The way to the target.
+#[derive(Clone)]
+pub(crate) enum Way {
+    Opening,
+    Open(Arc<Target>),
+    /// For good, and why.
+    Shut(Arc<str>),
+}
+
+impl Visit {
+    fn new(peer: SocketAddr) -> Self {
+        Self {
+            peer,
+            channels: TaskTracker::new(),
+            admission: OnceLock::new(),
+            is_admitted: CancellationToken::new(),
+            is_target_wanted: CancellationToken::new(),
+            way: watch::Sender::new(Way::Opening),
+        }
+    }
+
+    /// The person has proven who they are.
+    pub(crate) fn admit(&self, admission: Admission) {
+        self.admission.get_or_init(|| admission);
+        self.is_admitted.cancel();
+    }
+
+    /// A channel was opened.
+    pub(crate) fn want_target(&self) {
+        self.is_target_wanted.cancel();
+    }
+
+    pub(crate) fn way(&self) -> watch::Receiver<Way> {
+        self.way.subscribe()
+    }
+}
+
+/// Why a connection is over.
+struct Parting {
+    reason: &'static str,
+    sentence: String,
+    /// How long its channels may take to say so.
+    limit: Duration,
+}
+
+impl Parting {
+    fn stopping() -> Self {
+        let sentence = "the gateway is stopping. Log in again in a minute.".to_owned();
+        Self { reason: "gateway_stopping", sentence, limit: CUT_MAX }
+    }
+
+    fn client_left() -> Self {
+        Self { reason: "client", sentence: String::new(), limit: CUT_MAX }
+    }
+
+    fn explained(reason: &'static str, sentence: String) -> Self {
+        Self { reason, sentence, limit: EXPLAIN_MAX }
+    }
+}
+
+/// The client's side of a connection whose handshake is done.
+struct Person {
+    handle: server::Handle,
+    over: Fuse<RunningSession<Door>>,
+}
+
+impl Person {
+    /// Waits until the client is gone. Never comes back a second time.
+    async fn left(&mut self) {
+        let _how = (&mut self.over).await;
+    }
+
+    /// Tells the client to go, and gives it a moment.
+    async fn send_off(&mut self, sentence: &str) {
+        if self.over.is_terminated() {
+            return;
+        }
+        let told = self.handle.disconnect(Disconnect::ByApplication, format!("Cardea: {sentence}"), String::new());
+        let _stuck = timeout(LEAVE_MAX, told).await;
+        let _stays = timeout(LEAVE_MAX, self.left()).await;
+    }
+}
+
+/// Takes a connection through its life.
+pub(crate) async fn receive(shared: Arc<Shared>, arrival: Arrival) {
+    let Arrival { socket, peer, mut place, stop } = arrival;
+    // Small writes are keystrokes; if the option cannot be set they are merely late.
+    let _late = socket.set_nodelay(true);
+    let cut = CancellationToken::new();
+    let line = Line::new(socket, cut.clone());
+    let _cut_at_the_end = cut.drop_guard();
+    let visit = Arc::new(Visit::new(peer));
+
+    let log_in = log_in(&shared, &visit, line);
+    let person = tokio::select! {
+        () = stop.cancelled() => return,
+        person = timeout(shared.limits.login_time_max, log_in) => person,
+    };
+    let Ok(Some(mut person)) = person else {
+        debug!(%peer, "A connection ended before anybody logged in");
+        return;
+    };
+    place.logged_in();
+    tokio::select! {
+        () = person.left() => {}
+        () = stop.cancelled() => part(&visit, &mut person, Parting::stopping()).await,
+        () = visit.is_target_wanted.cancelled() => enter(&shared, visit, person, stop).await,
+    }
+}
+
+/// The handshake and the proof of who it is. None when the client went away.
+async fn log_in(shared: &Arc<Shared>, visit: &Arc<Visit>, line: Line) -> Option<Person> {
+    let door = Door::new(Arc::clone(shared), Arc::clone(visit));
+    let running = server::run_stream(Arc::clone(&shared.ssh), line, door).await.ok()?;
+    let mut person = Person { handle: running.handle(), over: running.fuse() };
+    tokio::select! {
+        () = person.left() => None,
+        () = visit.is_admitted.cancelled() => Some(person),
+    }
+}
+
+/// Joins the session and stays until somebody ends it.
+async fn enter(shared: &Arc<Shared>, visit: Arc<Visit>, mut person: Person, stop: CancellationToken) {
+    let Some(admission) = visit.admission.get() else { return };
+    let session = admission.session;
+    let key = shared.keys.key(session);
+    // Never dropped half-way, whoever leaves meanwhile: what the product has counted must be reported as closed.
+    let lease = match shared.gate.join(admission, &public_line(key.public_key())).await {
+        Ok(lease) => lease,
+        Err(refusal) => {
+            info!(session.id = %session, code = refusal.code, "Cannot join `{session}`: {}", refusal.code);
+            return part(&visit, &mut person, Parting::explained("refused", refusal.sentence)).await;
+        }
+    };
+    let connection = lease.connection;
+    let stay = stay(visit, person, (lease, key, shared.limits.dial_time_max), stop);
+    // A task of its own, so that even a defect in it is followed by the report.
+    let reason = tokio::spawn(stay).await.unwrap_or_else(|defect| {
+        error!(connection.id = %connection, "The connection `{connection}` broke down: {defect}");
+        "error"
+    });
+    if reason == ENDED {
+        shared.keys.forget(session)
+    } else {
+        shared.keys.rest(session)
+    }
+    info!(connection.id = %connection, session.id = %session, reason, "The connection `{connection}` is over: {reason}");
+    shared.gate.closed(ClosedConnection { connection, reason }).await;
+}
+
+const ENDED: &str = "session_ended";
+
+/// From the lease to the end of it.
+async fn stay(
+    visit: Arc<Visit>,
+    mut person: Person,
+    (lease, key, dial_time_max): (Lease, Arc<PrivateKey>, Duration),
+    stop: CancellationToken,
+) -> &'static str {
+    let Lease { address, port, host_key, account, mut ended, .. } = lease;
+    let host = Host { address, port, host_key, account };
+    let parting = tokio::select! {
+        biased;
+        notice = &mut ended => Parting { reason: ENDED, sentence: notice.sentence, limit: CUT_MAX },
+        () = person.left() => Parting::client_left(),
+        () = stop.cancelled() => Parting::stopping(),
+        parting = attend(&visit, &host, key, dial_time_max) => parting,
+    };
+    let reason = parting.reason;
+    part(&visit, &mut person, parting).await;
+    reason
+}
+
+/// Opens the way to the target and waits for the target to end it.
+async fn attend(visit: &Visit, host: &Host, key: Arc<PrivateKey>, limit: Duration) -> Parting {
+    match Target::dial(host, key, limit).await {
+        Err(sentence) => Parting::explained("error", sentence),
+        Ok(target) => {
+            let target = Arc::new(target);
+            visit.way.send_replace(Way::Open(Arc::clone(&target)));
+            target.gone().await;
+            Parting::explained("target", "the connection to the target was lost. Log in again.".to_owned())
+        }
+    }
+}
+
+/// Tells every channel, then ends both connections.
+async fn part(visit: &Visit, person: &mut Person, parting: Parting) {
+    let Parting { sentence, limit, .. } = parting;
+    let way = visit.way.send_replace(Way::Shut(sentence.as_str().into()));
+    visit.channels.close();
+    let goodbye = async {
+        let _unread = timeout(limit, visit.channels.wait()).await;
+        person.send_off(&sentence).await;
+    };
+    let leave = async {
+        if let Way::Open(target) = way {
+            let _unread = timeout(limit, visit.channels.wait()).await;
+            target.leave().await;
+        }
+    };
+    tokio::join!(goodbye, leave);
+}
