@@ -1,1 +1,185 @@
-//! cardea-app
+//! Use cases and the engine: what Cardea does, without HTTP, SQL text or ciphers.
+//!
+//! [`App`] is the one door. Each use case loads, asks for a permit, moves the domain's types and saves them in one unit
+//! of work that also writes the session-log line, the audit entry and the event. No unit of work is open while the
+//! network is used.
+
+mod apply;
+mod change;
+mod engine;
+mod error;
+mod event;
+mod gate;
+mod keyring;
+mod my;
+mod object;
+mod password;
+mod session;
+mod sign_in;
+mod throttle;
+mod token;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use cardea_domain::{Actor, Clock, Configuration, Connector, Entropy, GrantId, SessionId, Verb};
+use cardea_store::{AuditEntry, Installation, Outcome, Store};
+use cardea_vault::Vault;
+use tokio::sync::{Notify, Semaphore};
+
+pub use apply::{ApplyOptions, Change, Document, FieldChange, What};
+pub use cardea_store::{Connection, SortKey, View};
+pub use error::AppError;
+pub use event::{Event, Subscription};
+pub use keyring::Keyring;
+pub use my::{MyActivity, Way};
+pub use session::{NewRequest, OutGrant, Page, SessionDetail, SessionQuery};
+pub use sign_in::SignedIn;
+pub use token::NewToken;
+
+/// The product. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// What an [`App`] is built from.
+pub struct Parts {
+    pub store: Store,
+    pub vault: Arc<Vault>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    /// Works on Linux hosts.
+    pub linux: Arc<dyn Connector>,
+}
+
+struct Inner {
+    store: Store,
+    keyring: Keyring,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    linux: Arc<dyn Connector>,
+    hub: event::Hub,
+    configuration: RwLock<Arc<Configuration>>,
+    /// Held while the configuration is being changed: one change at a time.
+    changing: tokio::sync::Mutex<()>,
+    throttle: throttle::Throttle,
+    /// Password hashes being computed; each takes 19 MiB and a core.
+    hashing: Arc<Semaphore>,
+    /// Wakes the engine.
+    nudge: Notify,
+    doors: gate::Doors,
+}
+
+impl App {
+    /// The id of this installation: made and stored when the store is new.
+    pub async fn installation(store: &Store, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<String, AppError> {
+        let mut bytes = [0; 16];
+        entropy.fill(&mut bytes);
+        let fresh =
+            Installation { id: bytes.iter().map(|byte| format!("{byte:02x}")).collect(), created_at: clock.now() };
+        store
+            .write(move |tx| {
+                Box::pin(async move {
+                    if let Some(known) = tx.installation().await? {
+                        return Ok(known.id);
+                    }
+                    tx.insert_installation(&fresh).await?;
+                    Ok(fresh.id)
+                })
+            })
+            .await
+    }
+
+    /// Loads the configuration and closes the connections of a former process. Spawns nothing.
+    pub async fn open(parts: Parts) -> Result<Self, AppError> {
+        let Parts { store, vault, clock, entropy, linux } = parts;
+        let installation = Self::installation(&store, &*clock, &*entropy).await?;
+        let objects = store.read(|tx| Box::pin(async move { tx.objects().await.map_err(AppError::from) })).await?;
+        let mut epoch = [0; 8];
+        entropy.fill(&mut epoch);
+        let app = Self(Arc::new(Inner {
+            keyring: Keyring::new(store.clone(), vault, installation),
+            store,
+            clock,
+            entropy,
+            linux,
+            hub: event::Hub::new(epoch.iter().map(|byte| format!("{byte:02x}")).collect()),
+            configuration: RwLock::new(Arc::new(Configuration::new(objects))),
+            changing: tokio::sync::Mutex::new(()),
+            throttle: throttle::Throttle::default(),
+            hashing: Arc::new(Semaphore::new(2)),
+            nudge: Notify::new(),
+            doors: gate::Doors::default(),
+        }));
+        app.close_stale_connections().await?;
+        Ok(app)
+    }
+
+    /// Whether requests can be taken: the store answers.
+    pub async fn ready(&self) -> Result<(), AppError> {
+        self.0.store.read(|tx| Box::pin(async move { tx.installation().await.map(drop).map_err(AppError::from) })).await
+    }
+
+    /// All configuration objects at this moment.
+    pub fn configuration(&self) -> Arc<Configuration> {
+        self.0.configuration.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Events from now on, or from behind the id `last`; only what the actor may see.
+    pub fn subscribe(&self, actor: &Actor, last: Option<&str>) -> Subscription {
+        let only = if actor.sees_all() { None } else { actor.user_id() };
+        self.0.hub.subscribe(only, last)
+    }
+
+    /// Wakes the engine: something is due, or the clock was moved.
+    pub fn nudge(&self) {
+        self.0.nudge.notify_one();
+    }
+
+    /// The mark that Cardea's things on targets carry for this grant: an HMAC that nobody else can make.
+    fn ownership_token(&self, grant: GrantId) -> String {
+        let digest = self.0.keyring.digest("grant", grant.to_string().as_bytes());
+        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Writes down that somebody was refused. The unit that refused was rolled back before; this is one of its own, so
+    /// that it is kept. If even that fails it is logged: the refusal itself stands.
+    async fn refused(&self, actor: &Actor, verb: Verb, subject: String, error: &AppError) {
+        let entry = AuditEntry {
+            id: self.mint_audit(),
+            at: self.0.clock.now(),
+            subject,
+            outcome: Outcome::Refused,
+            detail: serde_json::json!({ "code": error.code(), "detail": error.to_string() }),
+        };
+        let actor = actor.clone();
+        let written =
+            self.0.store.write(move |tx| Box::pin(async move { tx.record_refusal(&actor, verb, &entry).await }));
+        if let Err(error) = written.await {
+            tracing::error!(error = %error::with_causes(&error), "A refusal could not be written to the audit log");
+        }
+    }
+
+    fn mint_audit(&self) -> String {
+        format!(
+            "aud_{}",
+            cardea_domain::TokenId::mint(self.0.clock.now(), &*self.0.entropy).to_string().trim_start_matches("tok_")
+        )
+    }
+}
+
+/// Locks that exist only while somebody holds or waits for them, one per session.
+#[derive(Default)]
+pub(crate) struct SessionLocks(Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>);
+
+impl SessionLocks {
+    pub(crate) async fn lock(&self, session: SessionId) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            locks.entry(session).or_default().clone()
+        };
+        lock.lock_owned().await
+    }
+}

@@ -6,6 +6,8 @@ use crate::{Actor, Kind, ObjectId, Role, Session, Via};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     ChangeConfiguration(Kind),
+    /// Open a connection of one's own session.
+    Connect,
     CreateSession,
     DismissSession,
     EndSession,
@@ -29,6 +31,7 @@ impl Verb {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ChangeConfiguration(_) => "configuration.change",
+            Self::Connect => "session.connect",
             Self::CreateSession => "session.create",
             Self::CreateToken => "token.create",
             Self::DismissSession => "session.dismiss",
@@ -77,7 +80,7 @@ impl Permit {
                 is_operator_or(actor, Role::Administrator) || actor.has(Role::Auditor)
             }
             Verb::SignIn => true,
-            Verb::DismissSession | Verb::EndSession | Verb::SeeSession => false,
+            Verb::Connect | Verb::DismissSession | Verb::EndSession | Verb::SeeSession => false,
         };
         if !allowed {
             return Err(visible(&format!("{actor} may not do this ({}): ask an administrator", verb.as_str())));
@@ -98,6 +101,7 @@ impl Permit {
         }
         let allowed = match verb {
             Verb::SeeSession => true,
+            Verb::Connect => own,
             Verb::EndSession | Verb::DismissSession => {
                 own || is_operator_or(actor, Role::Administrator) || matches!(actor, Actor::Engine)
             }

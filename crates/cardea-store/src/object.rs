@@ -1,11 +1,13 @@
 //! Configuration objects: one table for all kinds, the spec as JSON.
 
-use cardea_domain::{Name, Object, ObjectId, Permit, Spec, Timestamp, Verb};
+use std::collections::BTreeSet;
+
+use cardea_domain::{Name, Object, ObjectId, Permit, Revision, Spec, Timestamp, Verb};
 
 use crate::{
     StoreError, Tx,
-    row::{corrupt, exactly_one, from_json, must_cover, parse},
-    tx::{execute, fetch_all},
+    row::{corrupt, exactly_one, from_json, must_cover, parse, to_json},
+    tx::{execute, fetch_all, fetch_one},
 };
 
 #[derive(sqlx::FromRow)]
@@ -82,6 +84,15 @@ impl Tx {
             was
         )?;
         exactly_one(changed)
+    }
+
+    /// Whether every one of these objects is still as it was at that version.
+    pub async fn revisions_hold(&mut self, revisions: &[Revision]) -> Result<bool, StoreError> {
+        const SQL: &str = "select count(*) from object where id || '@' || version in (select value from json_each($1))";
+        let wanted: BTreeSet<_> =
+            revisions.iter().map(|revision| format!("{}@{}", revision.object, revision.version)).collect();
+        let (found,) = fetch_one!((i64,), self, SQL, to_json(&wanted))?;
+        Ok(usize::try_from(found) == Ok(wanted.len()))
     }
 
     /// Deletes an object that still has this version, and with it a user's password.

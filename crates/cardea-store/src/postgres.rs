@@ -1,7 +1,6 @@
 //! PostgreSQL: a transaction per unit, and a lock that keeps a second Cardea off the same database.
 
 use std::{
-    mem::replace,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -124,7 +123,7 @@ impl Commits {
     /// What to wait for before running effects, and what to drop after them.
     fn take_turn(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let (done, next) = oneshot::channel();
-        let previous = replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), Some(next));
+        let previous = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(next);
         (previous.unwrap_or_else(|| oneshot::channel().1), done)
     }
 }

@@ -154,7 +154,7 @@ impl Tx {
             listed = $8, clean = $9, closes_as = $10, cleanup_since = $11, cleanup_attempts = $12, \
             cleanup_stalled = $13, wake_at = $14, search_fold = $15, version = version + 1 \
             where id = $1 and version = $2";
-        must_cover(permit, &[Verb::DriveSession, Verb::EndSession, Verb::DismissSession], "session")?;
+        must_cover(permit, &[Verb::Connect, Verb::DismissSession, Verb::DriveSession, Verb::EndSession], "session")?;
         let saved = execute!(
             self,
             SQL,

@@ -50,17 +50,17 @@ impl Tx {
     }
 
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        Ok(match self.conn {
-            Conn::Sqlite(transaction) => transaction.commit().await?,
-            Conn::Postgres(transaction) => transaction.commit().await?,
-        })
+        match self.conn {
+            Conn::Sqlite(transaction) => transaction.commit().await.map_err(StoreError::from),
+            Conn::Postgres(transaction) => transaction.commit().await.map_err(StoreError::from),
+        }
     }
 
     pub(crate) async fn rollback(self) -> Result<(), StoreError> {
-        Ok(match self.conn {
-            Conn::Sqlite(transaction) => transaction.rollback().await?,
-            Conn::Postgres(transaction) => transaction.rollback().await?,
-        })
+        match self.conn {
+            Conn::Sqlite(transaction) => transaction.rollback().await.map_err(StoreError::from),
+            Conn::Postgres(transaction) => transaction.rollback().await.map_err(StoreError::from),
+        }
     }
 }
 

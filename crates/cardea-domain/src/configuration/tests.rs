@@ -33,7 +33,8 @@ fn pointers(kind: Kind, spec: serde_json::Value) -> Vec<String> {
 }
 
 fn linux() -> Vec<(Kind, &'static str, serde_json::Value)> {
-    let host = |labels| json!({ "platform": "linux", "address": "127.0.0.1", "service_account": "svc", "labels": labels });
+    let host =
+        |labels| json!({ "platform": "linux", "address": "127.0.0.1", "service_account": "svc", "labels": labels });
     let rule = json!([{ "add_sudo_rule": { "commands": ["ALL"] } }]);
     vec![
         (Kind::User, "alice", json!({})),
@@ -43,7 +44,11 @@ fn linux() -> Vec<(Kind, &'static str, serde_json::Value)> {
         (Kind::Resource, "web1", host(json!({ "tier": "web" }))),
         (Kind::Resource, "db1", host(json!({ "tier": "db" }))),
         (Kind::ResourceGroup, "web", json!({ "match_labels": { "tier": "web" } })),
-        (Kind::Activity, "Linux admin", json!({ "platform": "linux", "protocol": "ssh", "login_account": { "type": "activity_token" }, "pre_session": rule })),
+        (
+            Kind::Activity,
+            "Linux admin",
+            json!({ "platform": "linux", "protocol": "ssh", "login_account": { "type": "activity_token" }, "pre_session": rule }),
+        ),
         (Kind::ConnectionProfile, "short", json!({ "max_duration": "1h" })),
     ]
 }
@@ -74,11 +79,31 @@ fn what_is_wrong_is_named_at_its_place() {
         (Kind::User, json!({ "ssh_keys": ["ssh-ed25519 AAAA"] }), "/spec/ssh_keys/0"),
         (Kind::User, json!({ "password": "" }), "/spec/password"),
         (Kind::Resource, json!({ "platform": "linux", "address": "a b", "service_account": "s" }), "/spec/address"),
-        (Kind::Resource, json!({ "platform": "linux", "address": "a", "service_account": "s", "uid_range": [5, 1] }), "/spec/uid_range"),
-        (Kind::Activity, activity(json!({ "add_sudo_rule": { "commands": ["ls"] } })), "/spec/pre_session/0/add_sudo_rule/commands/0"),
-        (Kind::Activity, activity(json!({ "add_sudo_rule": { "commands": ["/bin/ls\n"] } })), "/spec/pre_session/0/add_sudo_rule/commands/0"),
-        (Kind::Activity, activity(json!({ "add_sudo_rule": { "commands": ["ALL"], "password": true } })), "/spec/pre_session/0/add_sudo_rule/password"),
-        (Kind::Activity, activity(json!({ "add_to_group": { "group": "a b" } })), "/spec/pre_session/0/add_to_group/group"),
+        (
+            Kind::Resource,
+            json!({ "platform": "linux", "address": "a", "service_account": "s", "uid_range": [5, 1] }),
+            "/spec/uid_range",
+        ),
+        (
+            Kind::Activity,
+            activity(json!({ "add_sudo_rule": { "commands": ["ls"] } })),
+            "/spec/pre_session/0/add_sudo_rule/commands/0",
+        ),
+        (
+            Kind::Activity,
+            activity(json!({ "add_sudo_rule": { "commands": ["/bin/ls\n"] } })),
+            "/spec/pre_session/0/add_sudo_rule/commands/0",
+        ),
+        (
+            Kind::Activity,
+            activity(json!({ "add_sudo_rule": { "commands": ["ALL"], "password": true } })),
+            "/spec/pre_session/0/add_sudo_rule/password",
+        ),
+        (
+            Kind::Activity,
+            activity(json!({ "add_to_group": { "group": "a b" } })),
+            "/spec/pre_session/0/add_to_group/group",
+        ),
     ];
     for (kind, spec, pointer) in cases {
         assert_eq!(pointers(kind, spec.clone()), [pointer], "{spec}");

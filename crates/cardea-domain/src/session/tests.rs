@@ -61,7 +61,10 @@ fn session() -> Session {
 }
 
 fn user(id: ObjectId, name: &str) -> EndCause {
-    EndCause::By { actor: Actor::User { id, name: name.to_owned(), roles: vec![Role::User], via: Via::Key }, reason: None }
+    EndCause::By {
+        actor: Actor::User { id, name: name.to_owned(), roles: vec![Role::User], via: Via::Key },
+        reason: None,
+    }
 }
 
 /// What a status becomes when something happens, for every status: `None` where it is refused.
@@ -76,7 +79,11 @@ fn only_the_states_that_allow_a_transition_take_it() {
         let open = matches!(status, Status::Available | Status::LoggedIn);
         let provisioning = status == Status::Provisioning;
         assert_eq!(after(status, |s| s.provisioned(at(1))), provisioning.then_some(Status::Available), "{status}");
-        assert_eq!(after(status, |s| s.failed(Reason::new("x", "y"), at(1))), provisioning.then_some(Status::Failed), "{status}");
+        assert_eq!(
+            after(status, |s| s.failed(Reason::new("x", "y"), at(1))),
+            provisioning.then_some(Status::Failed),
+            "{status}"
+        );
         assert_eq!(after(status, Session::logged_in), open.then_some(Status::LoggedIn), "{status}");
         let ended = after(status, |s| s.end(&EndCause::ReachedEnd, at(1)));
         assert_eq!(ended, (open || provisioning).then_some(Status::Canceling), "{status}");

@@ -1,0 +1,562 @@
+//! Changing the configuration: one set of wishes, judged as a whole, written in one unit or not at all.
+//!
+//! YAML files, the API's single-object routes and `--prune` all end up here, so they all follow the same rules.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use cardea_domain::{
+    Actor, Configuration, FieldError, Kind, Name, Object, ObjectId, Permit, Role, SecretField, SecretId, SecretInput,
+    Spec, Verb,
+};
+use cardea_store::{AuditEntry, Outcome, SecretRow, Tx};
+use serde_json::{Value, json};
+
+use crate::{App, AppError, Event, password};
+
+/// One object as a file or a caller describes it. Secrets stand in the spec under their own keys.
+pub struct Document {
+    pub kind: Kind,
+    pub name: String,
+    pub spec: Value,
+}
+
+/// How to apply.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApplyOptions {
+    /// Only say what would change.
+    pub dry_run: bool,
+    /// Delete what the documents do not name.
+    pub prune: bool,
+}
+
+/// What happens to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Create,
+    Delete,
+    Update,
+}
+
+/// One object's difference.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub kind: Kind,
+    pub name: String,
+    pub what: What,
+    pub fields: Vec<FieldChange>,
+}
+
+/// One field's difference. A secret's has no values.
+#[derive(Clone, Debug)]
+pub struct FieldChange {
+    pub pointer: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+/// Something that somebody wants of the configuration.
+pub(crate) enum Wish {
+    Delete { id: ObjectId, version: Option<i64> },
+    Put { document: Document, guard: Guard },
+}
+
+/// What a put expects to find.
+#[derive(Clone, Copy)]
+pub(crate) enum Guard {
+    Any,
+    New,
+    Version(i64),
+}
+
+/// What is to be written for one object.
+struct Write {
+    what: What,
+    object: Object,
+    /// The version that is replaced or deleted.
+    was: i64,
+    secrets: Vec<SecretRow>,
+    /// Fields whose stored secret goes.
+    retired: Vec<SecretId>,
+    password_hash: Option<String>,
+    change: Change,
+}
+
+/// The most documents in one go.
+const DOCUMENTS_MAX: usize = 10_000;
+
+impl App {
+    /// Compares the configuration with what the documents say and, unless it is a dry run, brings it there.
+    pub async fn apply(
+        &self,
+        actor: &Actor,
+        documents: Vec<Document>,
+        options: ApplyOptions,
+    ) -> Result<Vec<Change>, AppError> {
+        if documents.len() > DOCUMENTS_MAX {
+            return Err(AppError::field("", format!("at most {DOCUMENTS_MAX} objects at once")));
+        }
+        if options.dry_run {
+            Permit::ask(actor, Verb::SeeConfiguration)?;
+        }
+        let wishes = documents.into_iter().map(|document| Wish::Put { document, guard: Guard::Any }).collect();
+        self.change_configuration(actor, wishes, options).await
+    }
+
+    pub(crate) async fn change_configuration(
+        &self,
+        actor: &Actor,
+        wishes: Vec<Wish>,
+        options: ApplyOptions,
+    ) -> Result<Vec<Change>, AppError> {
+        let changed = self.change_guarded(actor, wishes, options).await;
+        if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &changed {
+            self.refused(actor, Verb::ChangeConfiguration(Kind::User), "configuration".to_owned(), error).await;
+        }
+        changed
+    }
+
+    async fn change_guarded(
+        &self,
+        actor: &Actor,
+        wishes: Vec<Wish>,
+        options: ApplyOptions,
+    ) -> Result<Vec<Change>, AppError> {
+        // Nobody learns from an error what they may not see.
+        Permit::ask(actor, Verb::SeeConfiguration)?;
+        let _changing = self.0.changing.lock().await;
+        let now = self.configuration();
+        let mut draft =
+            Draft { before: &now, after: (*now).clone(), puts: Vec::new(), deletes: Vec::new(), errors: Vec::new() };
+        draft.take(self, wishes, options.prune)?;
+        draft.check()?;
+        let Draft { after, puts, deletes, .. } = draft;
+        let writes = self.writes(&now, puts, deletes, options.dry_run).await?;
+        let changes: Vec<_> = writes.iter().map(|write| write.change.clone()).collect();
+        for write in writes.iter().filter(|_| !options.dry_run) {
+            Permit::ask(actor, Verb::ChangeConfiguration(write.object.id.kind()))?;
+        }
+        if !options.dry_run && !writes.is_empty() {
+            self.write_configuration(actor, writes, after).await?;
+        }
+        Ok(changes)
+    }
+
+    /// What has to be written: only what differs.
+    async fn writes(
+        &self,
+        before: &Configuration,
+        puts: Vec<Put>,
+        deletes: Vec<Object>,
+        dry_run: bool,
+    ) -> Result<Vec<Write>, AppError> {
+        let mut writes = Vec::new();
+        let mut errors = Vec::new();
+        for object in deletes {
+            let change = Change {
+                kind: object.id.kind(),
+                name: object.name.to_string(),
+                what: What::Delete,
+                fields: Vec::new(),
+            };
+            let was = object.version;
+            writes.push(Write {
+                what: What::Delete,
+                object,
+                was,
+                secrets: Vec::new(),
+                retired: Vec::new(),
+                password_hash: None,
+                change,
+            });
+        }
+        for put in puts {
+            match self.write_of(before, put, dry_run).await {
+                Ok(write) => writes.extend(write),
+                Err(AppError::Invalid(more)) => errors.extend(more),
+                Err(other) => return Err(other),
+            }
+        }
+        if errors.is_empty() { Ok(writes) } else { Err(AppError::Invalid(errors)) }
+    }
+
+    async fn write_of(&self, before: &Configuration, put: Put, dry_run: bool) -> Result<Option<Write>, AppError> {
+        let Put { mut object, secrets, pointer } = put;
+        let old = before.get(object.id);
+        let id = object.id;
+        let stored = match old {
+            Some(_) => self.0.store.read(move |tx| Box::pin(async move { tx.secrets_of(id).await })).await?,
+            None => Vec::new(),
+        };
+        let mut fields = differences(old, &object);
+        let mut write = Write {
+            what: if old.is_some() { What::Update } else { What::Create },
+            was: old.map_or(0, |old| old.version),
+            secrets: Vec::new(),
+            retired: Vec::new(),
+            password_hash: None,
+            change: Change { kind: id.kind(), name: object.name.to_string(), what: What::Update, fields: Vec::new() },
+            object: object.clone(),
+        };
+        let secret_fields = match id.kind() {
+            Kind::User => self.put_password(&mut write, secrets, &pointer, dry_run).await?,
+            _ => self.put_secrets(&mut write, &stored, secrets, &pointer)?,
+        };
+        fields.extend(secret_fields.into_iter().map(|field| FieldChange {
+            pointer: format!("/spec/{}", field.as_str()),
+            before: None,
+            after: None,
+        }));
+        if old.is_some() && fields.is_empty() {
+            return Ok(None);
+        }
+        object.version = write.was + 1;
+        write.object = object;
+        write.change.what = write.what;
+        write.change.fields = fields;
+        Ok(Some(write))
+    }
+
+    /// A user's password in a file is the first one only: what they chose later stays.
+    async fn put_password(
+        &self,
+        write: &mut Write,
+        secrets: Vec<SecretInput>,
+        pointer: &str,
+        dry_run: bool,
+    ) -> Result<Vec<SecretField>, AppError> {
+        let Some(password) = secrets.into_iter().next() else { return Ok(Vec::new()) };
+        let id = write.object.id;
+        let known = self.0.store.read(move |tx| Box::pin(async move { tx.password(id).await })).await?;
+        if known.is_some() {
+            return Ok(Vec::new());
+        }
+        password::check_new(&password.value, &format!("{pointer}/spec/password"))?;
+        if !dry_run {
+            write.password_hash = Some(self.hash_password(password.value).await?);
+        }
+        Ok(vec![SecretField::Password])
+    }
+
+    /// A service account has a key or a password, never both; giving one replaces the other.
+    fn put_secrets(
+        &self,
+        write: &mut Write,
+        stored: &[SecretRow],
+        secrets: Vec<SecretInput>,
+        pointer: &str,
+    ) -> Result<Vec<SecretField>, AppError> {
+        if write.object.id.kind() != Kind::ServiceAccount {
+            return Ok(Vec::new());
+        }
+        let given: HashSet<_> = secrets.iter().map(|secret| secret.field).collect();
+        let logs_in = |field: &SecretField| matches!(field, SecretField::Password | SecretField::PrivateKey);
+        let with_one = given.iter().filter(|field| logs_in(field)).count();
+        if with_one > 1 {
+            return Err(AppError::field(
+                format!("{pointer}/spec/password"),
+                "a service account logs in with a private key or with a password: give one of them",
+            ));
+        }
+        if with_one == 0 && !stored.iter().any(|row| logs_in(&row.field)) {
+            return Err(AppError::field(
+                format!("{pointer}/spec"),
+                "give `private_key_file` or `password_file`: the service account has nothing to log in with",
+            ));
+        }
+        let now = self.0.clock.now();
+        let mut changed = Vec::new();
+        for SecretInput { field, value } in secrets {
+            let digest = value.expose(|text| self.0.keyring.digest("secret", text.as_bytes()));
+            if stored.iter().any(|row| row.field == field && row.digest == digest) {
+                continue;
+            }
+            let id = SecretId::mint(now, &*self.0.entropy);
+            write.secrets.push(self.0.keyring.seal(id, write.object.id, field, &value, now));
+            changed.push(field);
+        }
+        for row in stored {
+            let displaced = with_one == 1 && logs_in(&row.field) && !given.contains(&row.field);
+            if displaced || changed.contains(&row.field) {
+                write.retired.push(row.id);
+            }
+            if displaced {
+                changed.push(row.field);
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn write_configuration(
+        &self,
+        actor: &Actor,
+        writes: Vec<Write>,
+        after: Configuration,
+    ) -> Result<(), AppError> {
+        let (app, actor) = (self.clone(), actor.clone());
+        let mut after = after;
+        for write in writes.iter().filter(|write| write.what != What::Delete) {
+            after.put(write.object.clone());
+        }
+        self.0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    for write in &writes {
+                        app.write_object(tx, &actor, write).await?;
+                    }
+                    tx.after_commit(Box::new(move || {
+                        app.set_configuration(after);
+                        app.0.hub.publish(None, Event::Configuration);
+                    }));
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn write_object(&self, tx: &mut Tx, actor: &Actor, write: &Write) -> Result<(), AppError> {
+        let now = self.0.clock.now();
+        let object = &write.object;
+        let permit = Permit::ask(actor, Verb::ChangeConfiguration(object.id.kind()))?;
+        match write.what {
+            What::Create => tx.insert_object(&permit, object).await?,
+            What::Update => tx.update_object(&permit, object, write.was).await?,
+            What::Delete => {
+                let live = tx.live_sessions_of(object.id).await?;
+                if live > 0 {
+                    let sentence =
+                        format!("{live} sessions still hang on {} `{}`: end them first", object.id.kind(), object.name);
+                    return Err(AppError::refused("in-use", sentence));
+                }
+                tx.delete_object(&permit, object.id, write.was).await?;
+            }
+        }
+        for id in &write.retired {
+            tx.retire_secret(*id, now).await?;
+        }
+        for secret in &write.secrets {
+            tx.insert_secret(secret).await?;
+        }
+        if let Some(hash) = &write.password_hash {
+            tx.set_password(object.id, hash, now).await?;
+        }
+        let fields: Vec<_> = write
+            .change
+            .fields
+            .iter()
+            .map(|f| json!({ "pointer": f.pointer, "before": f.before, "after": f.after }))
+            .collect();
+        let what = match write.what {
+            What::Create => "create",
+            What::Delete => "delete",
+            What::Update => "update",
+        };
+        let detail = json!({ "what": what, "kind": object.id.kind(), "name": object.name, "fields": fields });
+        let entry =
+            AuditEntry { id: self.mint_audit(), at: now, subject: object.id.to_string(), outcome: Outcome::Ok, detail };
+        tx.record(&permit, &entry).await?;
+        Ok(())
+    }
+}
+
+/// A wanted object, read and checked by itself.
+struct Put {
+    object: Object,
+    secrets: Vec<SecretInput>,
+    /// Where its document stands in the input.
+    pointer: String,
+}
+
+/// The configuration as it would be, while it is being judged.
+struct Draft<'a> {
+    before: &'a Configuration,
+    after: Configuration,
+    puts: Vec<Put>,
+    deletes: Vec<Object>,
+    errors: Vec<FieldError>,
+}
+
+impl Draft<'_> {
+    fn take(&mut self, app: &App, wishes: Vec<Wish>, prune: bool) -> Result<(), AppError> {
+        let mut named = HashSet::new();
+        for (index, wish) in wishes.into_iter().enumerate() {
+            match wish {
+                Wish::Delete { id, version } => self.delete(id, version)?,
+                Wish::Put { document, guard } => {
+                    if let Some(id) = self.put(app, document, guard, format!("/{index}"))?
+                        && !named.insert(id)
+                    {
+                        self.errors.push(FieldError::new(
+                            format!("/{index}/name"),
+                            "this name stands twice in the input: keep one of the two",
+                        ));
+                    }
+                }
+            }
+        }
+        if prune && self.errors.is_empty() {
+            let unnamed: Vec<_> =
+                self.before.all().filter(|object| !named.contains(&object.id)).map(|object| object.id).collect();
+            let keep = self.administrator_to_keep(&unnamed);
+            for id in unnamed.into_iter().filter(|id| Some(*id) != keep) {
+                self.delete(id, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pruning never takes the last administrator.
+    fn administrator_to_keep(&self, going: &[ObjectId]) -> Option<ObjectId> {
+        let administrators: Vec<_> =
+            self.after.of(Kind::User).filter(|user| is_administrator(user)).map(|user| user.id).collect();
+        administrators.iter().all(|id| going.contains(id)).then(|| administrators.first().copied()).flatten()
+    }
+
+    fn delete(&mut self, id: ObjectId, version: Option<i64>) -> Result<(), AppError> {
+        let object = self.before.get(id).cloned().ok_or(AppError::NotFound)?;
+        if version.is_some_and(|version| version != object.version) {
+            return Err(AppError::Conflict);
+        }
+        self.after.remove(id);
+        self.deletes.push(object);
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        app: &App,
+        document: Document,
+        guard: Guard,
+        pointer: String,
+    ) -> Result<Option<ObjectId>, AppError> {
+        let name = match Name::new(document.name) {
+            Ok(name) => name,
+            Err(error) => {
+                self.errors.push(FieldError::new(format!("{pointer}/name"), error.to_string()));
+                return Ok(None);
+            }
+        };
+        let (spec, secrets) = match Spec::parse(document.kind, document.spec) {
+            Ok(parsed) => parsed,
+            Err(errors) => {
+                self.errors
+                    .extend(errors.into_iter().map(|e| FieldError::new(format!("{pointer}{}", e.pointer), e.message)));
+                return Ok(None);
+            }
+        };
+        let old = self.before.find(document.kind, name.as_str());
+        match (guard, old) {
+            (Guard::New, Some(_)) => {
+                return Err(AppError::refused("name-taken", format!("there is a {} `{name}` already", document.kind)));
+            }
+            (Guard::Version(version), Some(old)) if version != old.version => return Err(AppError::Conflict),
+            (Guard::Version(_), None) => return Err(AppError::NotFound),
+            _ => {}
+        }
+        let now = app.0.clock.now();
+        let object = Object {
+            id: old.map_or_else(|| ObjectId::mint(document.kind, now, &*app.0.entropy), |old| old.id),
+            // A name that differs only in its folding is the same name: it stays as it was first written.
+            name: old.map_or(name, |old| old.name.clone()),
+            spec,
+            version: old.map_or(1, |old| old.version),
+            created_at: old.map_or(now, |old| old.created_at),
+            updated_at: now,
+        };
+        let id = object.id;
+        self.after.put(object.clone());
+        self.puts.push(Put { object, secrets, pointer });
+        Ok(Some(id))
+    }
+
+    /// What only the whole can tell: references, keys that two people claim, and that somebody still administers.
+    fn check(&mut self) -> Result<(), AppError> {
+        for put in &self.puts {
+            for reference in put.object.spec.references() {
+                if self.after.find(reference.kind, &reference.name).is_none() {
+                    let message = format!("there is no {} `{}`", reference.kind, reference.name);
+                    self.errors.push(FieldError::new(format!("{}{}", put.pointer, reference.pointer), message));
+                }
+            }
+        }
+        self.check_keys();
+        if !self.errors.is_empty() {
+            return Err(AppError::Invalid(std::mem::take(&mut self.errors)));
+        }
+        for gone in &self.deletes {
+            let users: Vec<_> = self
+                .after
+                .all()
+                .filter(|other| {
+                    other
+                        .spec
+                        .references()
+                        .iter()
+                        .any(|r| self.before.find(r.kind, &r.name).is_some_and(|o| o.id == gone.id))
+                })
+                .map(|other| format!("{} `{}`", other.id.kind(), other.name))
+                .collect();
+            if !users.is_empty() {
+                let sentence = format!(
+                    "{} `{}` is referred to by {}: change those first",
+                    gone.id.kind(),
+                    gone.name,
+                    users.join(", ")
+                );
+                return Err(AppError::refused("in-use", sentence));
+            }
+        }
+        let had = self.before.of(Kind::User).any(is_administrator);
+        if had && !self.after.of(Kind::User).any(is_administrator) {
+            return Err(AppError::refused(
+                "last-administrator",
+                "this would leave nobody with the role administrator: keep at least one",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_keys(&mut self) {
+        let mut owners: HashMap<String, ObjectId> = HashMap::new();
+        for user in self.after.of(Kind::User) {
+            for key in user.as_user().into_iter().flat_map(|spec| &spec.ssh_keys) {
+                owners.entry(key_body(key).to_owned()).or_insert(user.id);
+            }
+        }
+        for put in &self.puts {
+            for (index, key) in put.object.as_user().into_iter().flat_map(|spec| &spec.ssh_keys).enumerate() {
+                let owner = owners.get(key_body(key)).copied();
+                if owner.is_some_and(|owner| owner != put.object.id) {
+                    let message = "another user has registered this key: a key names one person";
+                    self.errors.push(FieldError::new(format!("{}/spec/ssh_keys/{index}", put.pointer), message));
+                }
+            }
+        }
+    }
+}
+
+/// Type and base64 of a public key line, without its comment.
+pub(crate) fn key_body(line: &str) -> &str {
+    line.match_indices(' ').nth(1).map_or(line, |(end, _)| &line[..end])
+}
+
+fn is_administrator(user: &Object) -> bool {
+    user.as_user().is_some_and(|spec| spec.roles.contains(&Role::Administrator))
+}
+
+fn differences(old: Option<&Object>, new: &Object) -> Vec<FieldChange> {
+    let fields = |object: &Object| match object.spec.to_json() {
+        Value::Object(map) => map.into_iter().collect::<BTreeMap<_, _>>(),
+        _ => BTreeMap::new(),
+    };
+    let (before, after) = (old.map(fields).unwrap_or_default(), fields(new));
+    let keys: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    keys.into_iter()
+        .filter(|key| before.get(*key) != after.get(*key))
+        .map(|key| FieldChange {
+            pointer: format!("/spec/{key}"),
+            before: before.get(key).cloned(),
+            after: after.get(key).cloned(),
+        })
+        .collect()
+}

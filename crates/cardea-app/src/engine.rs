@@ -1,0 +1,198 @@
+//! The engine: takes every session from request to proven clean-up.
+//!
+//! A session's row is its unit of work. `wake_at` is the one timer, `fence` rises with each claim and goes to the target
+//! with every command. A worker holds one session at a time and writes each step down before and after it touches the
+//! target, so that a crash at any instruction leaves rows from which the next start goes on.
+
+mod clean_up;
+mod provision;
+mod scan;
+
+use std::{collections::HashSet, time::Duration};
+
+use cardea_domain::{Actor, EndCause, Permit, Session, SessionId, Status, Verb};
+use cardea_store::Store;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error};
+
+use crate::{App, AppError};
+
+/// Sessions that are worked on at once. Each waits mostly for its host; a slow host holds up only its own sessions.
+const WORKERS_MAX: usize = 1024;
+/// Sessions claimed in one unit of work.
+const CLAIM_MAX: u32 = 64;
+/// How long the engine sleeps at most, whatever the rows say.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// The pause after the store failed to answer.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How long workers may go on after a stop: about one step on a host. What is cut off goes on at the next start.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why a worker put its session down.
+enum Stop {
+    /// Somebody else moved the session: it will be claimed again, with a newer fence.
+    Overtaken,
+    /// A fault of ours or of the store.
+    Failed(AppError),
+}
+
+impl From<AppError> for Stop {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::Conflict | AppError::Refused { .. } => Self::Overtaken,
+            other => Self::Failed(other),
+        }
+    }
+}
+
+impl From<cardea_store::StoreError> for Stop {
+    fn from(error: cardea_store::StoreError) -> Self {
+        AppError::from(error).into()
+    }
+}
+
+impl App {
+    /// Drives sessions until `stop`, then lets running steps finish.
+    pub async fn run_engine(&self, stop: CancellationToken) {
+        let mut workers = JoinSet::new();
+        let mut busy = HashSet::new();
+        loop {
+            let pause = match self.start_due(&mut workers, &mut busy).await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    error!(%error, "The engine cannot read the store; trying again");
+                    STORE_PAUSE
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.0.nudge.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+                Some(done) = workers.join_next() => {
+                    finished(&mut busy, done);
+                    while let Some(done) = workers.try_join_next() {
+                        finished(&mut busy, done);
+                    }
+                }
+            }
+        }
+        let drained = tokio::time::timeout(DRAIN, async { while workers.join_next().await.is_some() {} });
+        if drained.await.is_err() {
+            debug!("Steps were cut off by the stop; they go on at the next start");
+        }
+    }
+
+    /// Starts a worker for every session that is due; says how long to sleep.
+    async fn start_due(
+        &self,
+        workers: &mut JoinSet<SessionId>,
+        busy: &mut HashSet<SessionId>,
+    ) -> Result<Duration, AppError> {
+        loop {
+            let room = WORKERS_MAX.saturating_sub(busy.len());
+            if room == 0 {
+                return Ok(SLEEP_MAX);
+            }
+            let exclude: Vec<_> = busy.iter().copied().collect();
+            let next = self.0.store.read(move |tx| Box::pin(async move { tx.next_wake(&exclude).await })).await?;
+            let now = self.0.clock.now();
+            match next {
+                None => return Ok(SLEEP_MAX),
+                Some(at) if at > now => return Ok(at.since(now).min(SLEEP_MAX)),
+                Some(_) => {}
+            }
+            let exclude: Vec<_> = busy.iter().copied().collect();
+            let limit = CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX));
+            let claimed =
+                self.0.store.write(move |tx| Box::pin(async move { tx.claim_due(now, &exclude, limit).await })).await?;
+            for session in claimed {
+                busy.insert(session.id);
+                let app = self.clone();
+                workers.spawn(async move { app.work(session).await });
+            }
+        }
+    }
+
+    /// One claim of one session. A panic in here ends the task and leaves the session claimed by nobody.
+    async fn work(self, session: Session) -> SessionId {
+        let id = session.id;
+        let outcome = Box::pin(self.step(session)).await;
+        if let Err(Stop::Failed(error)) = outcome {
+            error!(session.id = %id, %error, "A step failed inside Cardea; trying again");
+            self.wake_later(id).await;
+        }
+        id
+    }
+
+    async fn step(&self, session: Session) -> Result<(), Stop> {
+        let now = self.0.clock.now();
+        match session.status {
+            Status::Provisioning => self.provision(session).await,
+            Status::Available | Status::LoggedIn if session.end_at.is_none_or(|end| end <= now) => {
+                self.reach_end(session.id).await?;
+                self.clean_up(session.id).await
+            }
+            Status::Available | Status::LoggedIn => self.remove_strays(session).await,
+            Status::Canceling => self.clean_up(session.id).await,
+            Status::Failed if !session.clean => self.clean_up(session.id).await,
+            Status::Failed | Status::Completed | Status::Canceled => self.scan(session).await,
+        }
+    }
+
+    /// The maximum duration is over.
+    async fn reach_end(&self, id: SessionId) -> Result<(), Stop> {
+        let ended = self.retried(|| {
+            let app = self.clone();
+            self.0.store.write(move |tx| {
+                Box::pin(async move {
+                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    let permit = Permit::for_session(&Actor::Engine, Verb::EndSession, &session)?;
+                    app.end(tx, &permit, &mut session, &EndCause::ReachedEnd).await.map(drop)
+                })
+            })
+        });
+        match ended.await {
+            // Somebody ended it in the same moment: the clean-up is the same.
+            Ok(()) | Err(AppError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// After a fault of ours: look again soon, so that no session is forgotten while the process lives.
+    async fn wake_later(&self, id: SessionId) {
+        let at = self.0.clock.now().plus(Duration::from_secs(5));
+        let set = self.retried(|| {
+            self.0.store.write(move |tx| {
+                Box::pin(async move {
+                    let Some(mut session) = tx.session(id).await? else { return Ok(()) };
+                    session.wake_at = Some(at);
+                    let permit = Permit::ask(&Actor::Engine, Verb::DriveSession)?;
+                    tx.save_session(&permit, &mut session).await.map_err(AppError::from)
+                })
+            })
+        });
+        if let Err(error) = set.await {
+            error!(session.id = %id, %error, "The store does not take a session's next step; it stays due as it is");
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+}
+
+/// The engine's own permit.
+fn drive() -> Result<Permit, AppError> {
+    Ok(Permit::ask(&Actor::Engine, Verb::DriveSession)?)
+}
+
+fn finished(busy: &mut HashSet<SessionId>, done: Result<SessionId, tokio::task::JoinError>) {
+    match done {
+        Ok(id) => {
+            busy.remove(&id);
+        }
+        Err(error) => error!(%error, "A worker died; its session is taken up again at the next start"),
+    }
+}

@@ -1,0 +1,129 @@
+//! After clean-up: one look through the whole target for files that the account left, as evidence of its own.
+
+use std::time::Duration;
+
+use cardea_domain::{Grant, LogLevel, Session, SessionId, Stage, Status, Timestamp, UidRange};
+
+use super::{Stop, drive};
+use crate::{App, AppError};
+
+/// After a scan that failed (the host is away) the next one comes this much later.
+const AGAIN: Duration = Duration::from_secs(300);
+/// How many files of one account the log names.
+const NAMED_MAX: usize = 20;
+
+impl App {
+    /// Runs the scan that a clean session still owes. One scan serves every account of the resource that was removed
+    /// before it began.
+    pub(super) async fn scan(&self, session: Session) -> Result<(), Stop> {
+        let began = self.0.clock.now();
+        let resource = session.resource;
+        let waiting =
+            self.store().read(move |tx| Box::pin(async move { tx.unscanned_accounts(resource, began).await })).await?;
+        let Some(first) = waiting.iter().find(|grant| grant.session == session.id) else {
+            return self.rest(session.id, began).await;
+        };
+        let range =
+            waiting.iter().fold(UidRange { first: first.account.uid, last: first.account.uid }, |range, grant| {
+                UidRange { first: range.first.min(grant.account.uid), last: range.last.max(grant.account.uid) }
+            });
+        let target = first.target.clone();
+        match self.0.linux.scan(&target, range).await {
+            Ok(findings) => {
+                let same_host = waiting
+                    .into_iter()
+                    .filter(|grant| grant.target.address == target.address && grant.target.port == target.port);
+                let reports: Vec<_> = same_host.map(|grant| report(grant, &findings)).collect();
+                self.write_scan(reports).await?;
+                self.rest(session.id, began).await
+            }
+            Err(error) => {
+                tracing::warn!(session.id = %session.id, %error, "Could not scan {} for left files; trying again later", self.name_of(resource));
+                self.set_wake(session.id, Some(self.0.clock.now().plus(AGAIN))).await
+            }
+        }
+    }
+
+    async fn write_scan(&self, reports: Vec<Report>) -> Result<(), Stop> {
+        let now = self.0.clock.now();
+        let written = self.store().write(move |tx| {
+            Box::pin(async move {
+                let ids: Vec<_> = reports.iter().map(|report| report.grant.id).collect();
+                tx.mark_scanned(&ids, now).await?;
+                for report in reports {
+                    tx.append_log(report.grant.session, now, report.level, Stage::PostSession, &report.message).await?;
+                }
+                Ok::<_, AppError>(())
+            })
+        });
+        Ok(written.await?)
+    }
+
+    /// Nothing is owed any more: a failed session waits to leave the list, every other one rests for good.
+    async fn rest(&self, id: SessionId, now: Timestamp) -> Result<(), Stop> {
+        let app = self.clone();
+        let rested = self.retried(|| {
+            let app = app.clone();
+            self.store().write(move |tx| {
+                Box::pin(async move {
+                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    session.scanned();
+                    if session.status == Status::Failed && session.wake_at.is_some_and(|at| at <= now) {
+                        session.dismiss()?;
+                        session.wake_at = None;
+                        app.announce_session(tx, &session);
+                    }
+                    tx.save_session(&drive()?, &mut session).await.map_err(AppError::from)
+                })
+            })
+        });
+        Ok(rested.await?)
+    }
+
+    async fn set_wake(&self, id: SessionId, at: Option<Timestamp>) -> Result<(), Stop> {
+        let set = self.retried(|| {
+            self.store().write(move |tx| {
+                Box::pin(async move {
+                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    session.wake_at = at;
+                    tx.save_session(&drive()?, &mut session).await.map_err(AppError::from)
+                })
+            })
+        });
+        Ok(set.await?)
+    }
+}
+
+/// What a scan says about one account.
+struct Report {
+    grant: Grant,
+    level: LogLevel,
+    message: String,
+}
+
+fn report(grant: Grant, findings: &[cardea_domain::ScanFinding]) -> Report {
+    let left: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.uid == grant.account.uid)
+        .map(|finding| finding.path.as_str())
+        .collect();
+    let account = &grant.account;
+    let (level, message) = if left.is_empty() {
+        (
+            LogLevel::Info,
+            format!("Looked through the whole host: no file of {} (uid {}) is left", account.name, account.uid),
+        )
+    } else {
+        let named = left.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+        let more = left.len().saturating_sub(NAMED_MAX);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (
+            LogLevel::Warn,
+            format!(
+                "Looked through the whole host: files of {} (uid {}) are left: {named}{rest}",
+                account.name, account.uid
+            ),
+        )
+    };
+    Report { grant, level, message }
+}

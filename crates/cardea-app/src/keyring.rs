@@ -1,0 +1,56 @@
+//! Opens sealed secrets for connectors, at the moment that they dial.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cardea_domain::{Credentials, ObjectId, Secret, SecretField, SecretId, Timestamp};
+use cardea_store::{SecretRow, Store};
+use cardea_vault::{Binding, Vault};
+
+use crate::error::with_causes;
+
+/// The vault and the rows that it sealed.
+#[derive(Clone)]
+pub struct Keyring {
+    store: Store,
+    vault: Arc<Vault>,
+    installation: String,
+}
+
+impl Keyring {
+    /// A keyring over a store's secrets. `installation` is the id that they are bound to.
+    pub fn new(store: Store, vault: Arc<Vault>, installation: String) -> Self {
+        Self { store, vault, installation }
+    }
+
+    /// A keyed digest: tells whether two secrets are the same without keeping either.
+    pub(crate) fn digest(&self, purpose: &str, bytes: &[u8]) -> [u8; 32] {
+        self.vault.digest(purpose, bytes)
+    }
+
+    /// Seals a secret for a row of this id.
+    pub(crate) fn seal(
+        &self,
+        id: SecretId,
+        object: ObjectId,
+        field: SecretField,
+        value: &Secret,
+        now: Timestamp,
+    ) -> SecretRow {
+        let binding = Binding { installation: &self.installation, id, field: field.as_str() };
+        let sealed = self.vault.seal(&binding, value);
+        let digest = value.expose(|text| self.digest("secret", text.as_bytes())).to_vec();
+        SecretRow { id, object, field, sealed, digest, created_at: now }
+    }
+}
+
+#[async_trait]
+impl Credentials for Keyring {
+    async fn open(&self, id: SecretId) -> Result<Secret, String> {
+        let row = self.store.read(move |tx| Box::pin(async move { tx.secret(id).await })).await;
+        let row = row.map_err(|error| with_causes(&error))?;
+        let row = row.ok_or_else(|| format!("the secret {id} is not in the store: set it anew with `cardea apply`"))?;
+        let binding = Binding { installation: &self.installation, id, field: row.field.as_str() };
+        self.vault.unseal(&binding, &row.sealed).map_err(|error| with_causes(&error))
+    }
+}

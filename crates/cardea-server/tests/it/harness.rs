@@ -1,0 +1,358 @@
+//! A small world: hosts, a server in its own folder, users with keys, and the API as a script would use it.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use cardea_testkit::{LinuxHost, wait};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything may take on a machine that runs other tests beside.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const ADMIN_PASSWORD: &str = "Correct-horse-7-battery";
+
+/// A server that was set up in a folder of its own, and the ways to talk to it. Dropping it kills the process.
+pub(crate) struct Server {
+    pub(crate) dir: TempDir,
+    pub(crate) http: u16,
+    pub(crate) ssh: u16,
+    store: Option<String>,
+    process: Option<Child>,
+    client: reqwest::blocking::Client,
+}
+
+/// A status and the body that came with it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert!((200..300).contains(&self.status), "{} {}", self.status, self.body);
+        self.body
+    }
+
+    /// Checks that it is a problem of this status and kind.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, slug: &str) {
+        assert_eq!((self.status, self.body["type"].as_str()), (status, Some(format!("/problems/{slug}").as_str())), "{}", self.body);
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+impl Server {
+    /// A server on SQLite, initialised and started.
+    pub(crate) fn start() -> Self {
+        Self::on(None)
+    }
+
+    /// A server on SQLite, or on the PostgreSQL database of this URL.
+    pub(crate) fn on(store: Option<String>) -> Self {
+        let mut server = Self::initialised(store);
+        server.resume();
+        server
+    }
+
+    /// A server that was set up and not started yet.
+    pub(crate) fn initialised(store: Option<String>) -> Self {
+        let client = reqwest::blocking::Client::builder().tls_danger_accept_invalid_certs(true).timeout(PATIENCE).build();
+        let dir = TempDir::new().expect("a folder");
+        let server = Self { dir, http: free_port(), ssh: free_port(), store, process: None, client: client.expect("a client") };
+        let password = server.file("admin-password", &format!("{ADMIN_PASSWORD}\n"));
+        server.cli(&["init", "--admin-password-file", &password]).expect_success();
+        server
+    }
+
+    /// Writes a file that only its owner reads, and gives its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        fs::write(&path, text).expect("the folder is writable");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+        path.to_str().expect("the path is text").to_owned()
+    }
+
+    /// The binary with this server's settings in its environment.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cardea"));
+        command
+            .current_dir(self.dir.path())
+            .env("CARDEA__DATA_DIR", self.dir.path().join("data"))
+            .env("CARDEA__HTTP__LISTEN", format!("127.0.0.1:{}", self.http))
+            .env("CARDEA__SSH__LISTEN", format!("127.0.0.1:{}", self.ssh))
+            .stdin(Stdio::null());
+        if let Some(url) = &self.store {
+            command.env("CARDEA__STORE__URL", url);
+        }
+        command
+    }
+
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().expect("the binary runs")
+    }
+
+    /// Starts the process and waits until it takes requests.
+    pub(crate) fn resume(&mut self) {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("server.log")).expect("a log");
+        let errors = log.try_clone().expect("a second handle");
+        self.process = Some(self.command().arg("serve").stdout(log).stderr(errors).spawn().expect("the binary runs"));
+        let end = Instant::now() + PATIENCE;
+        while !self.is_ready() {
+            let gone = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
+            assert!(gone.is_none() && Instant::now() < end, "the server did not start: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.client.get(self.url("/readyz")).send().is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// What the server logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
+    }
+
+    /// Kills the process as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("it is our child");
+            process.wait().expect("it is our child");
+        }
+    }
+
+    /// Asks the process to stop and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let id = process.id().to_string();
+            Command::new("kill").args(["-TERM", &id]).status().expect("kill is there");
+            let status = process.wait().expect("it is our child");
+            assert!(status.success(), "a stop on request is no failure: {status}");
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.http)
+    }
+
+    /// A token of this user, from the operator.
+    pub(crate) fn token(&self, user: &str) -> String {
+        let made = self.cli(&["token", "create", "--user", user, "--expires", "8h"]);
+        String::from_utf8_lossy(&made.expect_success().stdout).trim().lines().last().unwrap_or_default().to_owned()
+    }
+
+    /// The API as this user.
+    pub(crate) fn api(&self, user: &str) -> Api<'_> {
+        Api { server: self, token: self.token(user) }
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::blocking::Client {
+        &self.client
+    }
+
+    /// Applies YAML and expects it to be taken.
+    pub(crate) fn apply(&self, yaml: &str) {
+        let file = self.file("apply.yaml", yaml);
+        self.cli(&["apply", "-f", &file]).expect_success();
+    }
+
+    /// A key pair of a user, made once: the file of its private half.
+    pub(crate) fn key(&self, user: &str) -> PathBuf {
+        let path = self.dir.path().join(format!("key-{user}"));
+        if !path.exists() {
+            let status = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", user, "-f"]).arg(&path).status();
+            assert!(status.is_ok_and(|status| status.success()), "ssh-keygen");
+        }
+        path
+    }
+
+    /// A real ssh client on its way through the gateway.
+    pub(crate) fn ssh(&self, user: &str, login: &str) -> Command {
+        let mut command = Command::new("ssh");
+        command.args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]);
+        command.args(["-o", "LogLevel=INFO", "-o", "IdentitiesOnly=yes", "-p", &self.ssh.to_string(), "-i"]);
+        command.arg(self.key(user)).arg(format!("{login}@127.0.0.1")).stdin(Stdio::null());
+        command
+    }
+
+    /// Service account, resources and the users alice (an operator) and mallory (nobody in particular), with one activity
+    /// that gives root.
+    pub(crate) fn furnish(&self, hosts: &[&LinuxHost]) {
+        let mut yaml = self.people();
+        for host in hosts {
+            yaml += &self.resource(host.name(), &host.address().to_string(), host.port(), host.host_key());
+        }
+        let service_key = hosts.first().map(|host| host.service_key()).unwrap_or_default();
+        let names: Vec<_> = hosts.iter().map(|host| host.name()).collect();
+        yaml += &self.service_account(&service_key);
+        yaml += &policy(&names);
+        self.apply(&yaml);
+    }
+
+    pub(crate) fn people(&self) -> String {
+        let mut yaml = String::new();
+        for user in ["alice", "mallory"] {
+            let public = fs::read_to_string(self.key(user).with_extension("pub")).expect("ssh-keygen wrote it");
+            yaml += &format!("---\nkind: User\nname: {user}\nspec: {{ssh_keys: [{:?}]}}\n", public.trim());
+        }
+        yaml
+    }
+
+    pub(crate) fn service_account(&self, private_key: &str) -> String {
+        let file = self.file("service-key", private_key);
+        format!("---\nkind: ServiceAccount\nname: svc\nspec: {{platform: linux, user: svc, private_key_file: {file:?}, elevation: sudo}}\n")
+    }
+
+    pub(crate) fn resource(&self, name: &str, address: &str, port: u16, host_key: &str) -> String {
+        format!(
+            "---\nkind: Resource\nname: {name}\nspec: {{platform: linux, address: {address}, port: {port}, service_account: svc, host_key: {host_key:?}}}\n"
+        )
+    }
+}
+
+/// Activity, profile and policy for these resources.
+pub(crate) fn policy(resources: &[&str]) -> String {
+    format!(
+        r#"---
+kind: Activity
+name: Linux admin
+spec:
+  platform: linux
+  protocol: ssh
+  login_account: {{type: activity_token}}
+  pre_session:
+    - add_sudo_rule: {{commands: ["ALL"]}}
+    - add_to_group: {{group: adm}}
+---
+kind: ConnectionProfile
+name: one-hour
+spec: {{max_duration: 1h}}
+---
+kind: AccessPolicy
+name: operators
+spec: {{users: [alice], activities: [Linux admin], resources: {resources:?}, connection_profile: one-hour}}
+"#
+    )
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("server log:\n{}", self.log());
+        }
+    }
+}
+
+/// The API as one user.
+pub(crate) struct Api<'a> {
+    server: &'a Server,
+    pub(crate) token: String,
+}
+
+impl Api<'_> {
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
+        let mut request = self.server.client.request(method, self.server.url(&format!("/api/v1{path}"))).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().expect("the server answers");
+        let status = answer.status().as_u16();
+        let text = answer.text().expect("the body is text");
+        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, None)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: Value) -> Answer {
+        self.call("POST", path, Some(&body))
+    }
+
+    /// Requests the one activity on one resource; the session's id.
+    pub(crate) fn request(&self, resource: &str) -> String {
+        let created = self.post("/sessions", json!({ "activity": "Linux admin", "resources": [resource] })).ok();
+        created["items"][0]["id"].as_str().expect("a session has an id").to_owned()
+    }
+
+    pub(crate) fn session(&self, id: &str) -> Value {
+        self.get(&format!("/sessions/{id}")).ok()
+    }
+
+    /// Waits until the session has one of these statuses.
+    pub(crate) fn until(&self, id: &str, statuses: &[&str]) -> Value {
+        self.until_that(id, &statuses.join(" or "), |session| statuses.contains(&session["status"].as_str().unwrap_or_default()))
+    }
+
+    /// Waits until the session is as it should be.
+    pub(crate) fn until_that(&self, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let session = self.session(id);
+            if is_so(&session) {
+                return session;
+            }
+            assert!(Instant::now() < end, "the session never became {what}: {session:#}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Requests and waits until it is available.
+    pub(crate) fn available(&self, resource: &str) -> Value {
+        let id = self.request(resource);
+        let session = self.until(&id, &["available", "failed"]);
+        assert_eq!(session["status"], "available", "{session:#}");
+        session
+    }
+
+    pub(crate) fn end(&self, id: &str) {
+        self.post(&format!("/sessions/{id}/end"), json!({})).ok();
+    }
+
+    /// How many privileges the ledger says are out there.
+    pub(crate) fn out(&self) -> usize {
+        self.get("/grants?state=out").ok()["items"].as_array().map_or(usize::MAX, Vec::len)
+    }
+}
+
+/// What a command's end says.
+pub(crate) trait Expect {
+    fn expect_success(self) -> Self;
+    fn text(&self) -> String;
+}
+
+impl Expect for Output {
+    #[track_caller]
+    fn expect_success(self) -> Self {
+        assert!(self.status.success(), "{}: {}", self.status, self.text());
+        self
+    }
+
+    fn text(&self) -> String {
+        format!("{}{}", String::from_utf8_lossy(&self.stdout), String::from_utf8_lossy(&self.stderr))
+    }
+}
+
+/// Waits until a child has ended by itself.
+pub(crate) fn until_gone(child: &mut Child, limit: Duration) {
+    wait(limit, "the client ends", || child.try_wait().expect("it is our child").is_some());
+}
+
+/// Whether a path exists, for paths that may be unreadable.
+pub(crate) fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}

@@ -1,0 +1,11 @@
+//! The built binary against real hosts, with real ssh clients: what a user relies on, from the outside.
+
+mod bad_input;
+mod command_line;
+mod crash;
+mod events;
+mod faults;
+mod harness;
+mod main_job;
+mod sign_in;
+mod storm;
