@@ -1,5 +1,13 @@
 //! What tests stand on: throw-away hosts and hand-set doubles of the ports. Never part of the product.
 
+mod fake_connector;
 mod linux_host;
+mod manual_clock;
+mod postgres;
+mod seeded_entropy;
 
+pub use fake_connector::{Call, FakeConnector, Hold, Operation, Thing};
 pub use linux_host::{LinuxHost, wait};
+pub use manual_clock::ManualClock;
+pub use postgres::{POSTGRES_VARIABLE, Postgres};
+pub use seeded_entropy::SeededEntropy;
