@@ -1,12 +1,14 @@
 //! What tests stand on: throw-away hosts and hand-set doubles of the ports. Never part of the product.
 
 mod fake_connector;
+mod fake_gate;
 mod linux_host;
 mod manual_clock;
 mod postgres;
 mod seeded_entropy;
 
 pub use fake_connector::{Call, FakeConnector, Hold, Operation, Thing};
+pub use fake_gate::{FakeGate, FakeSession, Join};
 pub use linux_host::{LinuxHost, wait};
 pub use manual_clock::ManualClock;
 pub use postgres::{POSTGRES_VARIABLE, Postgres};

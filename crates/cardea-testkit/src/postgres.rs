@@ -1,0 +1,160 @@
+//! A throw-away PostgreSQL server, reached over a socket in a private folder. It never outlives the test process.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher as _, Hasher as _},
+    io::{BufRead as _, BufReader},
+    os::unix::fs::{MetadataExt as _, chown},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
+/// Names a server that runs already: the address of any database of it that a superuser may connect to. The gate starts
+/// one for all test processes.
+pub const POSTGRES_VARIABLE: &str = "CARDEA_TEST_POSTGRES";
+
+/// `nobody`: PostgreSQL refuses to run as root.
+const UNPRIVILEGED: u32 = 65_534;
+
+/// Runs the server beside a pipe from this process: when the pipe closes, however this process ended, the server is
+/// stopped and its folder removed. `$1`: folder of the programs; `$2`: folder of the data; the rest: how to drop
+/// privileges. Says `ready` once it answers.
+const SUPERVISOR: &str = r#"
+trap '' HUP INT TERM
+bin=$1 dir=$2; shift 2
+exec 2>>"$dir/log"
+"$@" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
+    -c full_page_writes=off -c max_connections=200 -c shared_buffers=32MB </dev/null >>"$dir/log" &
+server=$!
+tries=0
+until "$bin/pg_isready" -q -h "$dir" -U cardea || [ $tries -ge 600 ]; do
+    tries=$((tries + 1)); kill -0 $server 2>/dev/null || break; sleep 0.05
+done
+if "$bin/pg_isready" -q -h "$dir" -U cardea; then echo ready; else echo failed; fi
+exec >&-
+cat >/dev/null
+kill -QUIT $server 2>/dev/null
+wait $server
+rm -rf "$dir"
+"#;
+
+/// A server with a superuser `cardea`.
+pub struct Postgres {
+    address: String,
+    programs: PathBuf,
+    /// Its open pipe keeps the server alive.
+    _supervisor: Option<Child>,
+}
+
+impl Postgres {
+    /// The server of this process, started when it is first asked for; or the one that [`POSTGRES_VARIABLE`] names.
+    ///
+    /// # Panics
+    /// If PostgreSQL's server programs are not installed, or it does not start: then no test of it can say anything.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            #[expect(clippy::disallowed_methods, reason = "the gate shares its server through this variable")]
+            let address = std::env::var(POSTGRES_VARIABLE);
+            match address {
+                Ok(address) => Self { address, programs: programs(), _supervisor: None },
+                Err(_) => Self::start(),
+            }
+        })
+    }
+
+    /// Starts a server. It stops when the value is dropped, or with this process.
+    ///
+    /// # Panics
+    /// As [`Postgres::shared`].
+    pub fn start() -> Self {
+        let programs = programs();
+        // The supervisor removes it: a process that is killed cannot.
+        let dir = tempfile::Builder::new().prefix("cardea-pg-").tempdir().expect("a temporary folder").keep();
+        let drop_privileges = drop_privileges(&dir);
+        initialise(&programs, &dir, &drop_privileges);
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR, "cardea-pg"])
+            .args([&programs, &dir])
+            .args(&drop_privileges)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh runs");
+        let mut said = String::new();
+        let pipe = supervisor.stdout.take().expect("stdout is piped");
+        BufReader::new(pipe).read_line(&mut said).expect("the supervisor speaks UTF-8");
+        assert_eq!(said, "ready\n", "PostgreSQL did not start: see {}", dir.join("log").display());
+        let address = format!("postgres://cardea@localhost/postgres?host={}", dir.display());
+        Self { address, programs, _supervisor: Some(supervisor) }
+    }
+
+    /// The address of the server's database `postgres`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Makes an empty database and returns its address.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub fn fresh_database(&self) -> String {
+        let name = format!("t{:016x}", RandomState::new().build_hasher().finish());
+        let made = Command::new(self.programs.join("createdb"))
+            .arg(format!("--maintenance-db={}", self.address))
+            .args(["--template=template0", "--encoding=UTF8", &name])
+            .output()
+            .expect("createdb runs");
+        assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
+        let (server, parameters) = self.address.split_once('?').unwrap_or((&self.address, ""));
+        let (server, _) = server.rsplit_once('/').expect("the address names a database");
+        format!("{server}/{name}?{parameters}")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(supervisor) = &mut self._supervisor {
+            drop(supervisor.stdin.take());
+            drop(supervisor.wait());
+        }
+    }
+}
+
+/// The newest installed server programs; Debian keeps them out of the path.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let number = |path: &Path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+    let newest =
+        versions.map(|entry| entry.path()).filter(|path| path.join("bin/initdb").exists()).max_by_key(|p| number(p));
+    newest.expect("PostgreSQL's server programs are installed: apt-get install postgresql").join("bin")
+}
+
+/// How to run a program as somebody whom PostgreSQL accepts; gives them the folder.
+fn drop_privileges(dir: &Path) -> Vec<String> {
+    let own = std::fs::metadata("/proc/self").expect("/proc is mounted").uid();
+    if own != 0 {
+        return Vec::new();
+    }
+    chown(dir, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).expect("root may give a folder away");
+    let id = UNPRIVILEGED;
+    ["setpriv", &format!("--reuid={id}"), &format!("--regid={id}"), "--clear-groups", "--pdeathsig=QUIT"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn initialise(programs: &Path, dir: &Path, drop_privileges: &[String]) {
+    let initdb = programs.join("initdb").display().to_string();
+    let mut words = drop_privileges.to_vec();
+    words.extend([initdb, "--no-sync".into(), "--auth=trust".into(), "--username=cardea".into()]);
+    words.extend([
+        "--encoding=UTF8".into(),
+        "--locale=C.UTF-8".into(),
+        "-D".into(),
+        dir.join("data").display().to_string(),
+    ]);
+    let done = Command::new(&words[0]).args(&words[1..]).current_dir(dir).output().expect("initdb runs");
+    assert!(done.status.success(), "initdb: {}", String::from_utf8_lossy(&done.stderr));
+}
