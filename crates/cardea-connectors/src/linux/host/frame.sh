@@ -1,0 +1,153 @@
+# Cardea's end on a Linux host: a root shell that takes framed work on stdin and answers on stdout.
+#
+# POSIX sh with coreutils, findutils, grep, shadow and util-linux; no bash. These files are sent one after the other over
+# the shell's stdin, frame.sh first and serve.sh last. One frame is one line of words:
+#
+#   NONCE VERB DEADLINE SESSION FENCE [ARGUMENT...]
+#
+# Words hold only [A-Za-z0-9_./:=+,@-] and \0ooo for any other byte, and only printf %b ever decodes them, so no
+# argument can be read as shell. Answers are lines that begin with NONCE, which is random, so that nothing that a command prints
+# (a file name, say) passes for one; other lines are what commands said. The last line is `NONCE end STATUS`.
+#
+# Functions talk through variables, because $(...) costs a process each.
+
+set -u
+umask 077
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+TZ=UTC0
+export PATH LC_ALL TZ
+unset CDPATH ENV
+
+# What a frame may end with beside 0. The connector's answer.rs holds the same numbers.
+REFUSED=10 COLLISION=11 TAMPERED=12 SUPERSEDED=13 LATE=14 BUSY=15
+# Seconds that a frame waits for a lock.
+LOCK_WAIT=10
+
+# say WORD TEXT: one line of the answer.
+say() {
+  printf '%s %s\n' "$nonce" "$*"
+}
+
+# quit STATUS SENTENCE: ends the frame.
+quit() {
+  status=$1
+  shift
+  say because "$*"
+  exit "$status"
+}
+
+# The host's own monotonic clock, in hundredths of a second: $uptime. Steps of the wall clock do not move it.
+read_uptime() {
+  read -r uptime _ </proc/uptime
+  uptime=${uptime%.*}${uptime#*.}
+}
+
+in_time() {
+  read_uptime
+  [ "$uptime" -le "$deadline" ] || quit "$LATE" "the command reached the host after its time was over, and was not begun"
+}
+
+# hold SESSION FENCE: one frame of a session at a time, and none that a newer one has overtaken. The lock is the file's
+# descriptor 9, which frame() closes for whatever the frame starts.
+hold() {
+  fences=$state/sessions/$1
+  exec 9>>"$fences"
+  flock -w "$LOCK_WAIT" 9 || quit "$BUSY" "an older command of this session still runs on the host"
+  in_time
+  newest=0
+  while read -r seen; do newest=$seen; done <"$fences"
+  [ "$2" -ge "$newest" ] || quit "$SUPERSEDED" "fence $2 is older than $newest"
+  # Appended, never rewritten: a shell that is killed here must not leave an empty file.
+  [ "$2" -eq "$newest" ] || printf '%s\n' "$2" >>"$fences"
+}
+
+# accounts COMMAND...: runs an account tool under one lock of this host. The tools' own lock makes a second one sleep
+# for a whole second.
+accounts() {
+  flock -o -w "$LOCK_WAIT" -E 75 /run/cardea/accounts.lock "$@"
+}
+
+# start_time PID: when a process began, in the kernel's ticks: $began. A pid may be used again; with this it is unique.
+start_time() {
+  began=
+  read -r stat <"/proc/$1/stat" || return 1
+  # The name in parentheses may hold anything, so count from behind it: field 22 of proc(5) is number 20 there.
+  set -- ${stat##*) }
+  began=${20}
+} 2>/dev/null
+
+# end_shell PID.START: kills a shell of ours and all that it started. They share its session id.
+end_shell() {
+  leader=${1%.*}
+  if start_time "$leader" && [ "$began" != "${1#*.}" ]; then return 0; fi
+  tries=0
+  while :; do
+    members=$(grep -lsE "^NSsid:[[:space:]]+$leader([[:space:]]|\$)" /proc/[0-9]*/status)
+    living=
+    for member in $members; do
+      member=${member#/proc/}
+      is_alive "${member%/*}" && living="$living ${member%/*}"
+    done
+    [ -n "$living" ] || return 0
+    [ "$tries" -lt 60 ] || quit "$BUSY" "processes of an older command do not end:$living"
+    kill -9 $living 2>/dev/null
+    tries=$((tries + 1))
+    [ "$tries" -lt 3 ] || sleep 0.05
+  done
+}
+
+# is_alive PID: whether it is there and no zombie. Sets $command to its name.
+is_alive() {
+  command=
+  while read -r key value _; do
+    case $key in
+      Name:) command=$value ;;
+      State:) case $value in [ZX]) return 1 ;; *) return 0 ;; esac ;;
+    esac
+  done <"/proc/$1/status"
+  return 1
+} 2>/dev/null
+
+# claim SLOT: this shell is the first of a new connection. Whatever older connections of the same node left running is
+# killed before anything else happens.
+claim() {
+  shells=$state/shells/$1
+  [ -d "$shells" ] || mkdir -p "$shells"
+  exec 9>>"$shells/generation"
+  flock -w "$LOCK_WAIT" 9 || quit "$BUSY" "another connection of this node is being set up"
+  read_generation
+  generation=$((generation + 1))
+  printf '%s\n' "$generation" >"$shells/generation"
+  for shell in "$shells"/[0-9]*; do
+    [ -e "$shell" ] || continue
+    end_shell "${shell##*/}" 9>&-
+    rm -f "$shell"
+  done
+  : >"$shells/$self"
+  say generation "$generation"
+}
+
+# join SLOT GENERATION: this shell is a further one of a connection.
+join() {
+  shells=$state/shells/$1
+  read_generation
+  [ "$generation" -eq "$2" ] || quit "$SUPERSEDED" "a newer connection of this node has taken over"
+  : >"$shells/$self"
+}
+
+read_generation() {
+  generation=0
+  read -r generation <"$shells/generation"
+  generation=${generation:-0}
+}
+
+# reap SLOT PID.START...: kills shells of this connection that gave no answer.
+reap() {
+  shells=$state/shells/$1
+  shift
+  for shell in "$@"; do
+    end_shell "$shell"
+    rm -f "$shells/$shell"
+  done
+}
