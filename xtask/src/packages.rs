@@ -8,7 +8,7 @@ use crate::{heading, process, workspace::Workspace};
 
 /// A program or file, and the package that brings it.
 pub(crate) struct Need {
-    /// A program's name, or an absolute path.
+    /// A program's name, or an absolute path in which one folder may be `*`.
     pub(crate) probe: &'static str,
     pub(crate) package: &'static str,
 }
@@ -27,7 +27,7 @@ pub(crate) const HOSTS: &[Need] = &[
 
 /// What the gate needs beside them.
 pub(crate) const TESTS: &[Need] = &[
-    Need { probe: "/usr/share/postgresql-common", package: "postgresql" },
+    Need { probe: "/usr/lib/postgresql/*/bin/initdb", package: "postgresql" },
     Need { probe: "chromium", package: "chromium" },
     Need { probe: "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", package: "fonts-dejavu-core" },
 ];
@@ -81,7 +81,12 @@ fn apt(workspace: &Workspace, arguments: &[&str]) -> Command {
 }
 
 fn is_there(workspace: &Workspace, probe: &str) -> bool {
-    if probe.starts_with('/') { Path::new(probe).exists() } else { workspace.which(probe).is_some() }
+    if !probe.starts_with('/') {
+        return workspace.which(probe).is_some();
+    }
+    let Some((folder, rest)) = probe.split_once("/*/") else { return Path::new(probe).exists() };
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.filter_map(Result::ok).any(|entry| entry.path().join(rest).exists())
 }
 
 /// While this lives, installing a package starts no service: Debian asks `policy-rc.d`, which says no.

@@ -1,8 +1,8 @@
 //! The gate's scratch PostgreSQL: one server for all tests, in a temporary folder, gone with the gate.
 
 use std::{
-    fs,
-    net::TcpListener,
+    fs::{self, DirBuilder},
+    os::unix::{fs::DirBuilderExt, net::UnixStream},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,12 +21,11 @@ const ACCOUNT: &str = "postgres";
 /// A running server. Dropping it stops the server and removes its data.
 pub(crate) struct Postgres {
     _server: Running,
-    _folder: Folder,
-    port: u16,
+    folder: Folder,
 }
 
 impl Postgres {
-    /// Starts a server whose superuser is `postgres`, trusted on the loopback interface.
+    /// Starts a server whose superuser is `postgres`, reached over a socket in a folder that others cannot enter.
     pub(crate) fn start(workspace: &Workspace) -> Result<Self> {
         let programs = newest_programs(Path::new("/usr/lib/postgresql"))?;
         // Not below target/: the account may not be allowed to walk there.
@@ -40,12 +39,10 @@ impl Postgres {
             initdb,
             &["-D", &data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"],
         ))?;
-        let port = free_port()?;
         let server = programs.join("postgres");
         let server = server.to_str().context("PostgreSQL's path is UTF-8")?;
         let settings = [
-            "listen_addresses=127.0.0.1".to_owned(),
-            format!("port={port}"),
+            "listen_addresses=".to_owned(),
             format!("unix_socket_directories={}", folder.text()),
             "fsync=off".to_owned(),
             "synchronous_commit=off".to_owned(),
@@ -61,14 +58,14 @@ impl Postgres {
         let mut running = Running::start("PostgreSQL", &command, &log, Stop::Interrupt)?;
         process::wait_until("PostgreSQL answers", START_MAX, || {
             running.must_live(&log)?;
-            Ok(process::answers("127.0.0.1", port))
+            Ok(UnixStream::connect(format!("{}/.s.PGSQL.5432", folder.text())).is_ok())
         })?;
-        Ok(Self { _server: running, _folder: folder, port })
+        Ok(Self { _server: running, folder })
     }
 
     /// How its superuser connects.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        format!("postgres://postgres@localhost/postgres?host={}", self.folder.text())
     }
 }
 
@@ -92,18 +89,12 @@ fn newest_programs(folder: &Path) -> Result<PathBuf> {
     Ok(programs)
 }
 
-/// A TCP port of the loopback interface that nobody listens on now.
-pub(crate) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot bind a loopback port")?;
-    Ok(listener.local_addr().context("a bound port has a number")?.port())
-}
-
-/// A folder that is removed when dropped.
+/// A private folder that is removed when dropped.
 struct Folder(String);
 
 impl Folder {
     fn make(path: &str) -> Result<Self> {
-        fs::create_dir(path).with_context(|| format!("cannot make {path}"))?;
+        DirBuilder::new().mode(0o700).create(path).with_context(|| format!("cannot make {path}"))?;
         Ok(Self(path.to_owned()))
     }
 

@@ -17,7 +17,6 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    postgres,
     process::{self, Running, Stop},
     workspace::Workspace,
 };
@@ -265,8 +264,14 @@ fn free_address(taken: &[String]) -> Result<String> {
         .context("every address 127.0.60.1 to 127.0.60.250 is in use on port 2222: stop what holds them")
 }
 
+/// A TCP port of the loopback interface that nobody listens on now.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot bind a loopback port")?;
+    Ok(listener.local_addr().context("a bound port has a number")?.port())
+}
+
 fn free_port_or(preferred: u16) -> Result<u16> {
-    if TcpListener::bind(("127.0.0.1", preferred)).is_ok() { Ok(preferred) } else { postgres::free_port() }
+    if TcpListener::bind(("127.0.0.1", preferred)).is_ok() { Ok(preferred) } else { free_port() }
 }
 
 fn start_host(workspace: &Workspace, folder: &Path, name: &str, address: &str) -> Result<Running> {

@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_dependency_without_a_line_is_found() {
         let manifest = file("web/package.json", "{\"dependencies\": {\"react\": \"19\"}}");
-        assert_eq!(dependencies(&[manifest.clone()], &[server()]).len(), 2);
+        assert_eq!(dependencies(std::slice::from_ref(&manifest), &[server()]).len(), 2);
         let list = file(DEPENDENCIES, "| `clap` | flags |\n| `react` | views |\n");
         assert_eq!(dependencies(&[manifest, list], &[server()]), Findings::new());
     }
