@@ -1,0 +1,111 @@
+// The bar on top of every page of a signed-in person: where one is, how the link is, and who one is.
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { CircleUser, LogOut, WifiOff } from "lucide-react";
+import { body, client } from "../api/client";
+import type { Link as LinkState } from "../api/events";
+import { Problem } from "../api/problem";
+import { me as meQuery } from "../api/queries";
+import type { Me } from "../api/view";
+import { Mark } from "./mark";
+import { Menu, MenuCheck, MenuChoice, MenuHeading, MenuItem, MenuLine } from "./menu";
+import { useSay } from "./notice";
+import { useShortcutSwitch } from "./shortcut";
+import { useTheme } from "./theme";
+
+export function Header({ me, link }: { me: Me; link: LinkState }) {
+  return (
+    <>
+      <header className="flex h-12 shrink-0 items-center gap-4 border-b border-line bg-surface px-4">
+        <Link to="/" className="flex items-center gap-2 text-base font-semibold tracking-tight">
+          <Mark />
+          Cardea
+        </Link>
+        <nav aria-label="Main" className="flex h-full">
+          <Link
+            to="/"
+            className="flex h-full items-center border-b-2 border-transparent px-2 text-quiet aria-[current=page]:border-accent aria-[current=page]:font-semibold aria-[current=page]:text-ink"
+          >
+            Active sessions
+          </Link>
+        </nav>
+        <span className="flex-1" />
+        <LinkMark link={link} />
+        <UserMenu me={me} />
+      </header>
+      {link === "lost" && (
+        <div
+          role="alert"
+          className="flex items-center justify-center gap-2 border-b border-warn bg-warn-ground px-4 py-1.5"
+        >
+          <WifiOff size={15} className="shrink-0 text-warn" aria-hidden="true" />
+          Connection lost, retrying. What you see may be out of date.
+        </div>
+      )}
+    </>
+  );
+}
+
+const LINKS: Record<LinkState, { text: string; look: string }> = {
+  opening: { text: "Connecting", look: "bg-edge" },
+  live: { text: "Live", look: "bg-good" },
+  lost: { text: "Offline", look: "bg-warn" },
+};
+
+function LinkMark({ link }: { link: LinkState }) {
+  return (
+    <span
+      className="flex items-center gap-1.5 text-quiet narrow:sr-only"
+      title="Whether changes arrive by themselves"
+    >
+      <span className={`size-2 rounded-full ${LINKS[link].look}`} aria-hidden="true" />
+      {LINKS[link].text}
+    </span>
+  );
+}
+
+function UserMenu({ me }: { me: Me }) {
+  const queries = useQueryClient();
+  const say = useSay();
+  const [theme, setTheme] = useTheme();
+  const [shortcuts, switchShortcuts] = useShortcutSwitch();
+  const signOut = useMutation({
+    mutationFn: () => body(client.POST("/api/v1/sign-out")),
+    onSuccess: () => queries.setQueryData(meQuery.queryKey, null),
+    onError: (error) => say(Problem.from(error).message),
+  });
+  return (
+    <Menu
+      trigger={
+        <button
+          type="button"
+          className="flex h-8 max-w-48 items-center gap-1.5 rounded-md px-2 hover:bg-hover"
+        >
+          <CircleUser size={16} className="shrink-0 text-quiet" aria-hidden="true" />
+          <span className="truncate">{me.user}</span>
+        </button>
+      }
+    >
+      <MenuHeading>
+        <span className="block font-semibold text-ink">{me.full_name || me.user}</span>
+        <span className="block">{me.roles.join(", ")}</span>
+      </MenuHeading>
+      <MenuLine />
+      <MenuHeading>Theme</MenuHeading>
+      <MenuChoice
+        value={theme}
+        onChoose={setTheme}
+        options={{ system: "As the system", light: "Light", dark: "Dark" }}
+      />
+      <MenuLine />
+      <MenuCheck isOn={shortcuts} onToggle={switchShortcuts}>
+        Shortcuts: n new, / search
+      </MenuCheck>
+      <MenuLine />
+      <MenuItem onSelect={() => signOut.mutate()}>
+        <LogOut size={15} aria-hidden="true" />
+        Sign out
+      </MenuItem>
+    </Menu>
+  );
+}

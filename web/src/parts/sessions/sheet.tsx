@@ -1,0 +1,165 @@
+// The sessions table: virtual rows of a real table, moved through by keyboard, steady while the data changes.
+import { type RowSelectionState, type Updater, useTable } from "@tanstack/react-table";
+import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
+import { type CSSProperties, type ReactNode, useMemo, useRef } from "react";
+import type { Session } from "../../api/view";
+import { columnName, columns, features } from "./columns";
+import { Head } from "./head";
+import { useFollow, useKeyboard } from "./keyboard";
+import type { Layout } from "./layout";
+import { DetailRow, type SessionRow, SheetRow } from "./row";
+import { useAnchor } from "./steady";
+import type { Sort } from "./view";
+
+const ROW_HEIGHT = 41;
+const DETAIL_HEIGHT = 420;
+const OVERSCAN = 12;
+
+/** A line of the table: a session, or the details below it. */
+export type Line = { key: string; row: SessionRow; isDetail: boolean };
+
+type Properties = {
+  sessions: Session[];
+  sort: Sort;
+  onSort: (sort: Sort) => void;
+  layout: Layout;
+  selection: RowSelectionState;
+  onSelection: (change: (selection: RowSelectionState) => RowSelectionState) => void;
+  open: ReadonlySet<string>;
+  onToggle: (id: string) => void;
+  hidden: string[];
+  /** Shown in place of rows when there are none. */
+  empty: ReactNode;
+};
+
+export function Sheet({
+  sessions,
+  sort,
+  onSort,
+  layout,
+  selection,
+  onSelection,
+  open,
+  onToggle,
+  hidden,
+  empty,
+}: Properties) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const columnVisibility = useMemo(
+    () => ({ ...layout.shown, ...Object.fromEntries(hidden.map((id) => [id, false])) }),
+    [layout.shown, hidden],
+  );
+  const table = useTable({
+    features,
+    columns,
+    data: sessions,
+    getRowId: (session) => session.id,
+    columnResizeMode: "onChange",
+    state: { rowSelection: selection, columnSizing: layout.widths, columnVisibility },
+    onRowSelectionChange: (change) => onSelection((before) => updated(change, before)),
+    onColumnSizingChange: (change) => layout.setWidths((before) => updated(change, before)),
+  });
+
+  const rows = table.getRowModel().rows;
+  const lines = useMemo(
+    () =>
+      rows.flatMap((row): Line[] => [
+        { key: row.id, row, isDetail: false },
+        ...(open.has(row.id) ? [{ key: `${row.id}/detail`, row, isDetail: true }] : []),
+      ]),
+    [rows, open],
+  );
+  const keyboard = useKeyboard({ lines, open, onToggle });
+  const activeIndex = keyboard.activeIndex;
+  const virtual = useVirtualizer({
+    count: lines.length,
+    getScrollElement: () => scroller.current,
+    getItemKey: (index) => lines[index]?.key ?? index,
+    estimateSize: (index) => (lines[index]?.isDetail ? DETAIL_HEIGHT : ROW_HEIGHT),
+    // The header lies over the first lines of the scrolled part.
+    scrollPaddingEnd: ROW_HEIGHT,
+    overscan: OVERSCAN,
+    // The row that the keyboard is at stays in the page, wherever it was scrolled to, so the focus is never lost.
+    rangeExtractor: (range) => {
+      const shown = defaultRangeExtractor(range);
+      return shown.includes(activeIndex) || activeIndex < 0
+        ? shown
+        : [...shown, activeIndex].sort((a, b) => a - b);
+    },
+  });
+  useFollow({ keyboard, virtual, scroller, lines });
+  useAnchor(virtual, scroller, lines);
+
+  const { template, width, pins } = tracks(table.getVisibleLeafColumns(), layout);
+  return (
+    <div ref={scroller} className="min-h-0 flex-1 overflow-auto overscroll-contain [overflow-anchor:none]">
+      <table
+        role="grid"
+        aria-label="Active sessions"
+        aria-multiselectable
+        aria-rowcount={lines.length + 1}
+        aria-colcount={table.getVisibleLeafColumns().length}
+        className="block w-full wide:min-w-(--width)"
+        style={{ "--columns": template, "--width": `${width}px` } as CSSProperties}
+      >
+        <Head table={table} sort={sort} onSort={onSort} pins={pins} />
+        <tbody
+          role="rowgroup"
+          className="relative block"
+          style={{ height: virtual.getTotalSize() }}
+          {...keyboard.handlers}
+        >
+          {virtual.getVirtualItems().map((item) => {
+            const line = lines[item.index];
+            if (!line) return null;
+            const place = {
+              index: item.index,
+              measure: virtual.measureElement,
+              style: {
+                position: "absolute",
+                insetInline: 0,
+                top: 0,
+                transform: `translateY(${item.start}px)`,
+              } as const,
+            };
+            return line.isDetail ? (
+              <DetailRow key={line.key} session={line.row.original} place={place} columns={columns.length} />
+            ) : (
+              <SheetRow
+                key={line.key}
+                row={line.row}
+                place={place}
+                pins={pins}
+                isActive={item.index === activeIndex}
+                isOpen={open.has(line.row.id)}
+                onToggle={onToggle}
+              />
+            );
+          })}
+        </tbody>
+      </table>
+      {lines.length === 0 && empty}
+    </div>
+  );
+}
+
+function updated<T>(change: Updater<T>, before: T): T {
+  return typeof change === "function" ? (change as (before: T) => T)(before) : change;
+}
+
+type Column = { id: string; getSize: () => number };
+
+/** Columns as CSS grid tracks. Until somebody sizes one, they share what is left of the width. */
+function tracks(shown: Column[], layout: Layout) {
+  const isSized = Object.keys(layout.widths).length > 0;
+  const pins: Record<string, number> = {};
+  let width = 0;
+  const template = shown.map((column) => {
+    const size = column.getSize();
+    pins[column.id] = width;
+    width += size;
+    if (column.id === "actions") return isSized ? `minmax(${size}px, 1fr)` : `${size}px`;
+    return isSized || columnName(column.id) === "" ? `${size}px` : `minmax(${size}px, ${size}fr)`;
+  });
+  return { template: template.join(" "), width, pins };
+}

@@ -1,0 +1,169 @@
+// Above the table: what can be done with the selection, and what narrows the list.
+import { Columns3, ListFilter, OctagonX, Plus, RefreshCw, ScrollText, X } from "lucide-react";
+import type { RefObject } from "react";
+import type { Status } from "../../api/view";
+import { Button } from "../button";
+import { SearchField } from "../field";
+import { Menu, MenuCheck, MenuItem, MenuLine } from "../menu";
+import { columnName, HIDEABLE } from "./columns";
+import type { Layout } from "./layout";
+import { isNarrowed, SORT_KEYS, type Sort, STATUSES, statusName, type View } from "./view";
+
+type ActionsProperties = {
+  selected: number;
+  canEnd: boolean;
+  onCreate: () => void;
+  onEnd: () => void;
+  onLog: () => void;
+  onRefresh: () => void;
+};
+
+/** The buttons. */
+export function Actions({ selected, canEnd, onCreate, onEnd, onLog, onRefresh }: ActionsProperties) {
+  return (
+    <div role="toolbar" aria-label="Session actions" className="flex flex-wrap items-center gap-2">
+      <Button look="primary" label="Create Session" icon={Plus} onClick={onCreate} aria-keyshortcuts="n" />
+      <Button label="End Session" icon={OctagonX} disabled={!canEnd} onClick={onEnd} />
+      <Button label="View Logs" icon={ScrollText} disabled={selected !== 1} onClick={onLog} />
+      <Button label="Refresh" icon={RefreshCw} onClick={onRefresh} />
+    </div>
+  );
+}
+
+type FilterProperties = {
+  view: View;
+  onView: (view: View) => void;
+  /** How many sessions have each status, whatever the filters hide. */
+  counts: Record<Status, number>;
+  activities: string[];
+  search: RefObject<HTMLInputElement | null>;
+  layout: Layout;
+  hidden: string[];
+};
+
+/** Search, resource, status, activity, and the columns. */
+export function Filters({ view, onView, counts, activities, search, layout, hidden }: FilterProperties) {
+  const toggled = <T,>(list: T[], item: T) =>
+    list.includes(item) ? list.filter((it) => it !== item) : [...list, item];
+  return (
+    <search className="flex flex-wrap items-center gap-2">
+      <SearchField
+        ref={search}
+        label="Search"
+        aria-keyshortcuts="/"
+        className="w-52 narrow:flex-1"
+        value={view.q}
+        onValue={(q) => onView({ ...view, q })}
+      />
+      <SearchField
+        label="Resource Name"
+        className="w-44 narrow:flex-1"
+        value={view.resource}
+        onValue={(resource) => onView({ ...view, resource })}
+      />
+      <fieldset className="flex flex-wrap items-center gap-1 narrow:flex-nowrap narrow:overflow-x-auto narrow:py-1">
+        <legend className="sr-only">Status</legend>
+        {STATUSES.map((status) => (
+          <Chip
+            key={status}
+            name={statusName(status)}
+            count={counts[status]}
+            isOn={view.statuses.includes(status)}
+            onToggle={() => onView({ ...view, statuses: toggled(view.statuses, status) })}
+          />
+        ))}
+      </fieldset>
+      {activities.length > 0 && (
+        <Menu
+          trigger={
+            <Button
+              icon={ListFilter}
+              label={view.activities.length ? `Activity: ${view.activities.length}` : "Activity"}
+            />
+          }
+        >
+          {activities.map((activity) => (
+            <MenuCheck
+              key={activity}
+              isOn={view.activities.includes(activity)}
+              onToggle={() => onView({ ...view, activities: toggled(view.activities, activity) })}
+            >
+              {activity}
+            </MenuCheck>
+          ))}
+        </Menu>
+      )}
+      {isNarrowed(view) && (
+        <Button
+          look="bare"
+          icon={X}
+          label="Clear filters"
+          onClick={() => onView({ ...view, q: "", resource: "", statuses: [], activities: [] })}
+        />
+      )}
+      <span className="flex-1 narrow:hidden" />
+      <ColumnsMenu layout={layout} hidden={hidden} />
+      <SortChoice sort={view.sort} onSort={(sort) => onView({ ...view, sort })} />
+    </search>
+  );
+}
+
+function Chip({
+  name,
+  count,
+  isOn,
+  onToggle,
+}: {
+  name: string;
+  count: number;
+  isOn: boolean;
+  onToggle: () => void;
+}) {
+  return (
+    <button
+      type="button"
+      aria-pressed={isOn}
+      onClick={onToggle}
+      className={`inline-flex h-7 shrink-0 items-center gap-1.5 rounded-full border px-2.5 whitespace-nowrap ${isOn ? "border-accent bg-chosen font-semibold text-ink" : "border-line text-quiet hover:bg-hover hover:text-ink"}`}
+    >
+      {name}
+      <span className="tabular-nums">{count}</span>
+    </button>
+  );
+}
+
+function ColumnsMenu({ layout, hidden }: { layout: Layout; hidden: string[] }) {
+  return (
+    <Menu trigger={<Button look="bare" icon={Columns3} label="Columns" />}>
+      {HIDEABLE.filter((id) => !hidden.includes(id)).map((id) => (
+        <MenuCheck key={id} isOn={layout.shown[id] !== false} onToggle={() => layout.toggle(id)}>
+          {columnName(id)}
+        </MenuCheck>
+      ))}
+      <MenuLine />
+      <MenuItem onSelect={layout.reset}>Reset columns and widths</MenuItem>
+    </Menu>
+  );
+}
+
+/** On a narrow screen there is no header to click. */
+function SortChoice({ sort, onSort }: { sort: Sort; onSort: (sort: Sort) => void }) {
+  return (
+    <label className="hidden items-center gap-1 narrow:flex">
+      <span className="text-quiet">Sort</span>
+      <select
+        className="h-8 rounded-md border border-edge bg-surface px-1"
+        value={`${sort.isDescending ? "-" : ""}${sort.key}`}
+        onChange={(event) => {
+          const key = SORT_KEYS.find((it) => it === event.target.value.replace("-", ""));
+          if (key) onSort({ key, isDescending: event.target.value.startsWith("-") });
+        }}
+      >
+        {SORT_KEYS.flatMap((key) => [
+          <option key={key} value={key}>{`${columnName(key)} ↑`}</option>,
+          <option key={`-${key}`} value={`-${key}`}>{`${columnName(key)} ↓`}</option>,
+        ])}
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,187 @@
+// What the table shows and in which order: search, filters, sort, scope. It lives in the URL, so it can be shared.
+import type { Session, Status } from "../../api/view";
+import { shortTime } from "../time";
+
+/** Statuses that are on the active list, in the order of a session's life. */
+export const STATUSES = [
+  "provisioning",
+  "available",
+  "logged_in",
+  "canceling",
+  "failed",
+] as const satisfies Status[];
+
+const NAMES: Record<Status, string> = {
+  provisioning: "Provisioning",
+  available: "Available",
+  logged_in: "Logged In",
+  canceling: "Canceling",
+  failed: "Failed",
+  completed: "Completed",
+  canceled: "Canceled",
+};
+
+/** A status as people read it. */
+export function statusName(status: Status): string {
+  return NAMES[status];
+}
+
+export const SORT_KEYS = [
+  "status",
+  "requested_at",
+  "user",
+  "resource",
+  "login_account",
+  "activity",
+  "start_at",
+  "end_at",
+] as const;
+export type SortKey = (typeof SORT_KEYS)[number];
+export type Sort = { key: SortKey; isDescending: boolean };
+
+export type View = {
+  q: string;
+  resource: string;
+  statuses: Status[];
+  activities: string[];
+  sort: Sort;
+  isMine: boolean;
+};
+
+/** The view in the query string; what is at its default is left out. */
+export type ViewSearch = {
+  q?: string;
+  resource?: string;
+  status?: string[];
+  activity?: string[];
+  sort?: string;
+  scope?: "mine";
+};
+
+const SORT_DEFAULT: Sort = { key: "requested_at", isDescending: true };
+
+/** Reads a query string of any origin: what makes no sense is ignored. */
+export function readSearch(search: Record<string, unknown>): ViewSearch {
+  const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+  const list = (value: unknown) => {
+    const items = (Array.isArray(value) ? value : [value]).filter(
+      (item) => typeof item === "string" && item !== "",
+    );
+    return items.length > 0 ? (items as string[]) : undefined;
+  };
+  return writeView(
+    viewOf({
+      q: text(search.q),
+      resource: text(search.resource),
+      status: list(search.status),
+      activity: list(search.activity),
+      sort: text(search.sort),
+      scope: search.scope === "mine" ? "mine" : undefined,
+    }),
+  );
+}
+
+/** The view that a query string asks for. */
+export function viewOf(search: ViewSearch): View {
+  return {
+    q: search.q ?? "",
+    resource: search.resource ?? "",
+    statuses: STATUSES.filter((status) => search.status?.includes(status)),
+    activities: search.activity ?? [],
+    sort: readSort(search.sort),
+    isMine: search.scope === "mine",
+  };
+}
+
+/** The query string of a view. */
+export function writeView(view: View): ViewSearch {
+  const sort = `${view.sort.isDescending ? "-" : ""}${view.sort.key}`;
+  const search: ViewSearch = {};
+  if (view.q) search.q = view.q;
+  if (view.resource) search.resource = view.resource;
+  if (view.statuses.length) search.status = view.statuses;
+  if (view.activities.length) search.activity = view.activities;
+  if (sort !== "-requested_at") search.sort = sort;
+  if (view.isMine) search.scope = "mine";
+  return search;
+}
+
+function readSort(text: string | undefined): Sort {
+  const key = SORT_KEYS.find((known) => known === text?.replace(/^-/, ""));
+  return key && text ? { key, isDescending: text.startsWith("-") } : SORT_DEFAULT;
+}
+
+/** What a click on a column's header leads to: up first, then down, then up again. */
+export function nextSort(sort: Sort, key: SortKey): Sort {
+  return { key, isDescending: sort.key === key && !sort.isDescending };
+}
+
+/** Whether anything is hidden by the view. */
+export function isNarrowed(view: View): boolean {
+  return Boolean(view.q.trim() || view.resource.trim() || view.statuses.length || view.activities.length);
+}
+
+/** The sessions that the view lets through, in its order. */
+export function select(sessions: Iterable<Session>, view: View, user: string): Session[] {
+  const q = fold(view.q);
+  const resource = fold(view.resource);
+  const found = [...sessions].filter(
+    (session) =>
+      (!view.isMine || session.user === user) &&
+      (view.statuses.length === 0 || view.statuses.includes(session.status)) &&
+      (view.activities.length === 0 || view.activities.includes(session.activity)) &&
+      fold(session.resource).includes(resource) &&
+      haystack(session).includes(q),
+  );
+  return found.sort(comparator(view.sort));
+}
+
+/** Case and accents' spelling do not matter, nor do spaces around. */
+export function fold(text: string): string {
+  return text.normalize("NFC").toLocaleLowerCase().trim();
+}
+
+const haystacks = new WeakMap<Session, string>();
+
+/** All that a row shows, and what its details say first. Kept per session, since views come and go on every key. */
+function haystack(session: Session): string {
+  const known = haystacks.get(session);
+  if (known !== undefined) return known;
+  const texts = [
+    statusName(session.status),
+    session.user,
+    session.resource,
+    session.login_account,
+    session.activity,
+    session.notes,
+    session.ticket,
+    session.reason?.detail ?? "",
+    session.progress?.text ?? "",
+    shortTime(session.requested_at),
+    shortTime(session.start_at),
+    shortTime(session.end_at),
+    session.id,
+  ];
+  const text = fold(texts.join("\n"));
+  haystacks.set(session, text);
+  return text;
+}
+
+const words = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
+/** Compares by the column; what is empty comes last either way; equals keep one order, by id. */
+function comparator({ key, isDescending }: Sort): (a: Session, b: Session) => number {
+  const sign = isDescending ? -1 : 1;
+  const byColumn = (a: Session, b: Session): number => {
+    if (key === "status") return sign * (rank(a.status) - rank(b.status));
+    const [left, right] = [a[key], b[key]];
+    if (!left || !right) return Number(!left) - Number(!right);
+    if (key.endsWith("_at")) return sign * (Date.parse(left) - Date.parse(right));
+    return sign * words.compare(left, right);
+  };
+  return (a, b) => byColumn(a, b) || (a.id < b.id ? -sign : sign);
+}
+
+function rank(status: Status): number {
+  return (STATUSES as readonly Status[]).indexOf(status);
+}

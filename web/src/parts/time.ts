@@ -1,0 +1,88 @@
+// Points in time and lengths of time as people read them. The server speaks UTC; the page speaks the reader's zone.
+import { useSyncExternalStore } from "react";
+
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long", hourCycle: "h23" });
+
+/** `14:05:09` today, `3 Nov 14:05:09` otherwise. */
+export function shortTime(at: string | null | undefined, now = new Date()): string {
+  if (!at) return "";
+  const date = new Date(at);
+  const isToday = date.toDateString() === now.toDateString();
+  return isToday ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`;
+}
+
+/** Date, time and zone in full. */
+export function fullTime(at: string | null | undefined): string {
+  return at ? full.format(new Date(at)) : "";
+}
+
+/** A length of time in at most two units: `2 d 4 h`, `1 h 05 m`, `4 m 09 s`, `42 s`. Not below zero. */
+export function length(milliseconds: number): string {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
+  const [d, h, m, s] = [
+    Math.floor(seconds / 86_400),
+    Math.floor(seconds / 3600) % 24,
+    Math.floor(seconds / 60) % 60,
+    seconds % 60,
+  ];
+  const two = (n: number) => String(n).padStart(2, "0");
+  if (d > 0) return `${d} d ${h} h`;
+  if (h > 0) return `${h} h ${two(m)} m`;
+  if (m > 0) return `${m} m ${two(s)} s`;
+  return `${s} s`;
+}
+
+/** An ISO 8601 length such as `PT1H30M`, in milliseconds; NaN when it is not one. */
+export function parsePeriod(text: string): number {
+  const parts = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$/.exec(text);
+  if (!parts) return Number.NaN;
+  const [days, hours, minutes, seconds] = parts.slice(1).map((part) => Number(part ?? 0)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000;
+}
+
+/** A period as people read it, or as it was written when it cannot be read. */
+export function period(text: string): string {
+  const milliseconds = parsePeriod(text);
+  return Number.isNaN(milliseconds) ? text : length(milliseconds).replace(/ 00? [hms]$/, "");
+}
+
+/** How much is left, and whether that is little: less than five minutes. */
+export function countdown(end: string, now: number): { text: string; isSoon: boolean } {
+  const left = Date.parse(end) - now;
+  return { text: left > 0 ? length(left) : "ending", isSoon: left < 5 * 60_000 };
+}
+
+const watchers = new Set<() => void>();
+let second = Date.now();
+let ticker: ReturnType<typeof setInterval> | undefined;
+
+function watch(watcher: () => void): () => void {
+  watchers.add(watcher);
+  ticker ??= setInterval(() => {
+    second = Date.now();
+    for (const each of watchers) each();
+  }, 1000);
+  return () => {
+    watchers.delete(watcher);
+    if (watchers.size > 0) return;
+    clearInterval(ticker);
+    ticker = undefined;
+  };
+}
+
+/** The time now, in milliseconds, anew each second. All readers share one timer. */
+export function useSecond(): number {
+  return useSyncExternalStore(watch, () => second);
+}

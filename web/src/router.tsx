@@ -1,0 +1,68 @@
+// The pages and their addresses.
+import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/react-router";
+import { Front } from "./parts/front";
+import { readSearch } from "./parts/sessions/view";
+import { SignedIn, SignedOut } from "./routes/gate";
+import { SetUpPage } from "./routes/set-up";
+import { SignInPage } from "./routes/sign-in";
+
+const root = createRootRoute({ notFoundComponent: NotFound });
+const active = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  component: SignedIn,
+  validateSearch: readSearch,
+});
+const signedOut = createRoute({ getParentRoute: () => root, id: "signed-out", component: SignedOut });
+const signIn = createRoute({
+  getParentRoute: () => signedOut,
+  path: "/sign-in",
+  component: SignInPage,
+  validateSearch: (search): { next?: string } =>
+    typeof search.next === "string" ? { next: search.next } : {},
+});
+const setUp = createRoute({ getParentRoute: () => signedOut, path: "/set-up", component: SetUpPage });
+
+export const router = createRouter({
+  routeTree: root.addChildren([active, signedOut.addChildren([signIn, setUp])]),
+  parseSearch,
+  stringifySearch,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+/** Query strings as everybody writes them: texts only, a key repeated for a list. */
+function parseSearch(text: string): Record<string, string | string[]> {
+  const entries = new URLSearchParams(text);
+  return Object.fromEntries(
+    [...new Set(entries.keys())].map((key) => {
+      const values = entries.getAll(key);
+      return [key, values.length > 1 ? values : (values[0] ?? "")];
+    }),
+  );
+}
+
+function stringifySearch(search: Record<string, unknown>): string {
+  const entries = new URLSearchParams();
+  for (const [key, value] of Object.entries(search)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== undefined && each !== null && each !== "") entries.append(key, String(each));
+    }
+  }
+  const text = entries.toString();
+  return text ? `?${text}` : "";
+}
+
+function NotFound() {
+  return (
+    <Front title="There is no such page">
+      <Link to="/" className="font-medium text-accent underline">
+        Go to the active sessions
+      </Link>
+    </Front>
+  );
+}

@@ -1,0 +1,67 @@
+// Who is signed in decides what is shown: the product, or the way in.
+import { useQuery } from "@tanstack/react-query";
+import { Outlet, useLocation, useNavigate } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { useLive } from "../api/live";
+import { me as meQuery } from "../api/queries";
+import type { Me } from "../api/view";
+import { Header } from "../parts/header";
+import { Failure, Loading } from "../parts/loading";
+import { Notice } from "../parts/notice";
+import { ActivePage } from "./active";
+
+/** Whoever is not signed in is sent to the sign-in page, and back to where they wanted to go afterwards. */
+export function SignedIn() {
+  const me = useQuery(meQuery);
+  const { href } = useLocation();
+  if (me.data) return <Signed me={me.data} />;
+  if (me.data === null)
+    return <Go to={href === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(href)}`} />;
+  return <Waiting />;
+}
+
+/** Whoever is signed in has nothing to do on the way in. */
+export function SignedOut() {
+  const me = useQuery(meQuery);
+  const { search } = useLocation();
+  const { next } = search as { next?: string };
+  if (me.data) return <Go to={isLocal(next) ? next : "/"} />;
+  if (me.data === null) return <Outlet />;
+  return <Waiting />;
+}
+
+/** Goes elsewhere, once. */
+function Go({ to }: { to: string }) {
+  const navigate = useNavigate();
+  const [href] = useState(to);
+  useEffect(() => {
+    navigate({ href, replace: true });
+  }, [navigate, href]);
+  return null;
+}
+
+function Signed({ me }: { me: Me }) {
+  const link = useLive();
+  return (
+    <div className="flex h-full flex-col">
+      <Header me={me} link={link} />
+      <ActivePage key={me.user} me={me} />
+    </div>
+  );
+}
+
+function Waiting() {
+  const me = useQuery(meQuery);
+  if (me.isError) return <Failure error={me.error} onRetry={() => me.refetch()} />;
+  return (
+    <div className="flex h-full flex-col items-center justify-center gap-3">
+      <Loading what="Cardea" />
+      {me.failureCount > 0 && <Notice tone="warn">Cardea does not answer. Trying again.</Notice>}
+    </div>
+  );
+}
+
+/** Only a path of this site: a link must not send people elsewhere after they signed in. */
+function isLocal(path: string | undefined): path is string {
+  return path?.startsWith("/") === true && !path.startsWith("//") && !path.includes("\\");
+}
