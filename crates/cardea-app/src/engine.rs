@@ -196,3 +196,6 @@ fn finished(busy: &mut HashSet<SessionId>, done: Result<SessionId, tokio::task::
         Err(error) => error!(%error, "A worker died; its session is taken up again at the next start"),
     }
 }
+
+#[cfg(test)]
+mod tests;
