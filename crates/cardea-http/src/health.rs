@@ -1,6 +1,7 @@
 //! Whether the server lives and can work: for load balancers and whoever starts it.
 
 use axum::extract::State;
+use cardea_app::AppError;
 
 use crate::{Api, problem::Problem};
 
@@ -19,6 +20,7 @@ pub(crate) async fn show_health() -> &'static str {
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()),
     responses((status = 200, body = String, content_type = "text/plain", description = "It is ready.")))]
 pub(crate) async fn show_readiness(State(api): State<Api>) -> Result<&'static str, Problem> {
-    api.app.ready().await?;
+    // Whatever it is that fails: the answer to "can you work" is no.
+    api.app.ready().await.map_err(|error| Problem::from(AppError::Unavailable(error.to_string())))?;
     Ok("ready\n")
 }

@@ -251,7 +251,7 @@ impl From<Connection> for ConnectionView {
         Self {
             id: connection.id,
             session: connection.session,
-            peer: connection.peer,
+            peer: connection.peer.to_string(),
             opened_at: connection.opened_at,
             closed_at: connection.closed_at,
             close_reason: connection.close_reason,
