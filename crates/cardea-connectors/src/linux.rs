@@ -51,8 +51,8 @@ impl Linux {
         credentials: Arc<dyn Credentials>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        installation: &str,
-        node: &str,
+        installation: String,
+        node: String,
     ) -> Self {
         let (installation, node) = (file_name(installation), file_name(node));
         let ground = Arc::new(Ground { credentials, clock, entropy, installation, node });
@@ -114,6 +114,8 @@ impl Connector for Linux {
 }
 
 /// Only characters that make one plain file name on a host.
-fn file_name(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(64).collect()
+fn file_name(mut text: String) -> String {
+    text.retain(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    text.truncate(64);
+    text
 }
