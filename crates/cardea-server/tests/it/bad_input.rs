@@ -25,10 +25,13 @@ fn requests_that_cannot_be_granted_say_why_at_their_field() {
     for (body, pointer) in cases {
         let answer = alice.post("/sessions", body.clone());
         answer.problem(422, "invalid-input");
-        let pointers: Vec<_> = answer.body["fields"].as_array().expect("fields").iter().map(|field| field["pointer"].clone()).collect();
+        let pointers: Vec<_> =
+            answer.body["fields"].as_array().expect("fields").iter().map(|field| field["pointer"].clone()).collect();
         assert!(pointers.contains(&json!(pointer)), "{body}: {pointers:?}");
     }
-    mallory.post("/sessions", json!({ "activity": "Linux admin", "resources": ["web1"] })).problem(422, "invalid-input");
+    mallory
+        .post("/sessions", json!({ "activity": "Linux admin", "resources": ["web1"] }))
+        .problem(422, "invalid-input");
     assert_eq!(server.api("admin").get("/sessions").ok()["items"], json!([]));
 }
 
@@ -39,7 +42,12 @@ fn ids_tokens_and_bodies_that_are_not_right() {
     server.furnish(&[&host]);
     let (alice, mallory) = (server.api("alice"), server.api("mallory"));
     let id = alice.available("web1")["id"].as_str().expect("an id").to_owned();
-    for path in [format!("/sessions/{id}"), format!("/sessions/{id}/log"), "/sessions/ses_nonsense".to_owned(), "/sessions/%2e%2e%2f".to_owned()] {
+    for path in [
+        format!("/sessions/{id}"),
+        format!("/sessions/{id}/log"),
+        "/sessions/ses_nonsense".to_owned(),
+        "/sessions/%2e%2e%2f".to_owned(),
+    ] {
         mallory.get(&path).problem(404, "not-found");
     }
     mallory.post(&format!("/sessions/{id}/end"), json!({})).problem(404, "not-found");

@@ -10,8 +10,16 @@ fn a_broken_file_changes_nothing_and_is_named_with_line_and_field() {
     let server = Server::start();
     let cases = [
         ("kind: User\nname: bob\nspec:\n  emial: x\n", 4, "emial"),
-        ("kind: User\nname: bob\nspec: {}\n---\nkind: ConnectionProfile\nname: p\nspec:\n  max_duration: soon\n", 8, "max_duration"),
-        ("kind: User\nname: bob\nspec: {}\n---\nkind: Group\nname: g\nspec:\n  members:\n    - bob\n    - nobody\n", 10, "nobody"),
+        (
+            "kind: User\nname: bob\nspec: {}\n---\nkind: ConnectionProfile\nname: p\nspec:\n  max_duration: soon\n",
+            8,
+            "max_duration",
+        ),
+        (
+            "kind: User\nname: bob\nspec: {}\n---\nkind: Group\nname: g\nspec:\n  members:\n    - bob\n    - nobody\n",
+            10,
+            "nobody",
+        ),
         ("kind: User\nname: bob\nspec: {}\n---\nkind: Usr\nname: x\nspec: {}\n", 5, "Usr"),
         ("kind: User\nname: bob\nspec: {}\n---\nkind: User\nname: BOB\nspec: {}\n", 6, "name"),
         ("kind: User\nname: bob\nname: eve\nspec: {}\n", 3, "name"),
@@ -48,7 +56,12 @@ fn plan_and_apply_show_and_make_the_same_difference_with_and_without_a_server() 
     server.resume();
     assert_eq!(server.cli(&["plan", "-f", &file]).status.code(), Some(0));
     let run = server.cli(&["apply", "--prune", "-f", &file]).expect_success();
-    assert_eq!(server.cli(&["token", "create", "--user", "admin"]).status.code(), Some(0), "pruning keeps the last administrator: {}", run.text());
+    assert_eq!(
+        server.cli(&["token", "create", "--user", "admin"]).status.code(),
+        Some(0),
+        "pruning keeps the last administrator: {}",
+        run.text()
+    );
 }
 
 #[test]
@@ -64,7 +77,8 @@ fn a_session_from_the_command_line() {
         command.env("CARDEA_TOKEN_FILE", &token).env("CARDEA_SERVER", &url).env("CARDEA_CA_FILE", ca).args(arguments);
         command.output().expect("the binary runs")
     };
-    let created = as_alice(&["sessions", "create", "Linux admin", "web1", "--notes", "a look", "--json"]).expect_success();
+    let created =
+        as_alice(&["sessions", "create", "Linux admin", "web1", "--notes", "a look", "--json"]).expect_success();
     let created: Value = serde_json::from_slice(&created.stdout).expect("JSON");
     let id = created["items"][0]["id"].as_str().expect("an id").to_owned();
     server.api("alice").until(&id, &["available"]);
@@ -105,7 +119,8 @@ fn the_key_is_kept_apart_from_the_data_and_both_from_others() {
 #[test]
 fn settings_that_are_not_known_are_refused() {
     let server = Server::initialised(None);
-    let run = server.command().env("CARDEA__HTTP__LISEN", "127.0.0.1:1").arg("serve").output().expect("the binary runs");
+    let run =
+        server.command().env("CARDEA__HTTP__LISEN", "127.0.0.1:1").arg("serve").output().expect("the binary runs");
     assert_eq!(run.status.code(), Some(64), "{}", run.text());
     let file = server.file("cardea.toml", "[http]\nlisten = \"127.0.0.1:1\"\nlisen = 1\n");
     let run = server.cli(&["serve", "--config", &file]);

@@ -67,7 +67,9 @@ fn a_restart_cuts_connections_and_lets_the_person_in_again() {
     assert!(run.status.success(), "a new key was placed");
     alice.until_that(&id, "rid of the former process's key", |session| {
         let keys = session["grants"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let count = |state: &str| keys.iter().filter(|grant| grant["kind"] == "authorized_key" && grant["state"] == state).count();
+        let count = |state: &str| {
+            keys.iter().filter(|grant| grant["kind"] == "authorized_key" && grant["state"] == state).count()
+        };
         count("placed") == 1 && count("removed") == 1
     });
     alice.end(&id);

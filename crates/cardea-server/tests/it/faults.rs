@@ -42,7 +42,10 @@ fn a_host_with_another_key_than_the_pinned_one() {
     let before = host.accounts_digest();
     let server = with_resource(&host, host.port(), other.host_key(), &host.service_key());
     let session = fails(&server.api("alice"), "web1", "host_key_changed");
-    assert!(session["reason"]["detail"].as_str().is_some_and(|text| text.contains(other.host_key())), "it shows the pinned key");
+    assert!(
+        session["reason"]["detail"].as_str().is_some_and(|text| text.contains(other.host_key())),
+        "it shows the pinned key"
+    );
     assert_eq!(host.accounts_digest(), before);
 }
 
@@ -100,7 +103,9 @@ fn clean_up_of_a_host_that_is_away_goes_on_until_it_is_back() {
     host.stop();
     alice.end(id);
     let session = alice.until_that(id, "failing its clean-up", |session| {
-        session["grants"].as_array().is_some_and(|grants| grants.iter().any(|grant| grant["attempts"].as_i64() > Some(0)))
+        session["grants"]
+            .as_array()
+            .is_some_and(|grants| grants.iter().any(|grant| grant["attempts"].as_i64() > Some(0)))
     });
     assert_eq!(session["status"], "canceling");
     assert_eq!(alice.out(), 3, "account, sudo rule and membership are still out there, and the ledger says so");

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     net::{Ipv4Addr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -44,7 +45,12 @@ impl Answer {
     /// Checks that it is a problem of this status and kind.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, slug: &str) {
-        assert_eq!((self.status, self.body["type"].as_str()), (status, Some(format!("/problems/{slug}").as_str())), "{}", self.body);
+        assert_eq!(
+            (self.status, self.body["type"].as_str()),
+            (status, Some(format!("/problems/{slug}").as_str())),
+            "{}",
+            self.body
+        );
     }
 }
 
@@ -68,9 +74,11 @@ impl Server {
 
     /// A server that was set up and not started yet.
     pub(crate) fn initialised(store: Option<String>) -> Self {
-        let client = reqwest::blocking::Client::builder().tls_danger_accept_invalid_certs(true).timeout(PATIENCE).build();
+        let client =
+            reqwest::blocking::Client::builder().tls_danger_accept_invalid_certs(true).timeout(PATIENCE).build();
         let dir = TempDir::new().expect("a folder");
-        let server = Self { dir, http: free_port(), ssh: free_port(), store, process: None, client: client.expect("a client") };
+        let server =
+            Self { dir, http: free_port(), ssh: free_port(), store, process: None, client: client.expect("a client") };
         let password = server.file("admin-password", &format!("{ADMIN_PASSWORD}\n"));
         server.cli(&["init", "--admin-password-file", &password]).expect_success();
         server
@@ -105,7 +113,8 @@ impl Server {
 
     /// Starts the process and waits until it takes requests.
     pub(crate) fn resume(&mut self) {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("server.log")).expect("a log");
+        let log =
+            fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("server.log")).expect("a log");
         let errors = log.try_clone().expect("a second handle");
         self.process = Some(self.command().arg("serve").stdout(log).stderr(errors).spawn().expect("the binary runs"));
         let end = Instant::now() + PATIENCE;
@@ -118,6 +127,11 @@ impl Server {
 
     fn is_ready(&self) -> bool {
         self.client.get(self.url("/readyz")).send().is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// The running process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.as_ref().map_or(0, Child::id)
     }
 
     /// What the server logged so far.
@@ -172,7 +186,10 @@ impl Server {
     pub(crate) fn key(&self, user: &str) -> PathBuf {
         let path = self.dir.path().join(format!("key-{user}"));
         if !path.exists() {
-            let status = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", user, "-f"]).arg(&path).status();
+            let status = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-C", user, "-f"])
+                .arg(&path)
+                .status();
             assert!(status.is_ok_and(|status| status.success()), "ssh-keygen");
         }
         path
@@ -181,7 +198,16 @@ impl Server {
     /// A real ssh client on its way through the gateway.
     pub(crate) fn ssh(&self, user: &str, login: &str) -> Command {
         let mut command = Command::new("ssh");
-        command.args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]);
+        command.args([
+            "-F",
+            "/dev/null",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+        ]);
         command.args(["-o", "LogLevel=INFO", "-o", "IdentitiesOnly=yes", "-p", &self.ssh.to_string(), "-i"]);
         command.arg(self.key(user)).arg(format!("{login}@127.0.0.1")).stdin(Stdio::null());
         command
@@ -212,7 +238,9 @@ impl Server {
 
     pub(crate) fn service_account(&self, private_key: &str) -> String {
         let file = self.file("service-key", private_key);
-        format!("---\nkind: ServiceAccount\nname: svc\nspec: {{platform: linux, user: svc, private_key_file: {file:?}, elevation: sudo}}\n")
+        format!(
+            "---\nkind: ServiceAccount\nname: svc\nspec: {{platform: linux, user: svc, private_key_file: {file:?}, elevation: sudo}}\n"
+        )
     }
 
     pub(crate) fn resource(&self, name: &str, address: &str, port: u16, host_key: &str) -> String {
@@ -265,7 +293,8 @@ pub(crate) struct Api<'a> {
 impl Api<'_> {
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
-        let mut request = self.server.client.request(method, self.server.url(&format!("/api/v1{path}"))).bearer_auth(&self.token);
+        let mut request =
+            self.server.client.request(method, self.server.url(&format!("/api/v1{path}"))).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
@@ -295,7 +324,9 @@ impl Api<'_> {
 
     /// Waits until the session has one of these statuses.
     pub(crate) fn until(&self, id: &str, statuses: &[&str]) -> Value {
-        self.until_that(id, &statuses.join(" or "), |session| statuses.contains(&session["status"].as_str().unwrap_or_default()))
+        self.until_that(id, &statuses.join(" or "), |session| {
+            statuses.contains(&session["status"].as_str().unwrap_or_default())
+        })
     }
 
     /// Waits until the session is as it should be.
@@ -326,6 +357,52 @@ impl Api<'_> {
     /// How many privileges the ledger says are out there.
     pub(crate) fn out(&self) -> usize {
         self.get("/grants?state=out").ok()["items"].as_array().map_or(usize::MAX, Vec::len)
+    }
+}
+
+/// An open stream of events.
+pub(crate) struct Stream(BufReader<reqwest::blocking::Response>);
+
+/// One event.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) data: Value,
+}
+
+impl Stream {
+    pub(crate) fn open(server: &Server, api: &Api<'_>, last: Option<&str>) -> Self {
+        let mut request = server.client().get(server.url("/api/v1/events")).bearer_auth(&api.token);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        Self(BufReader::new(request.send().expect("the server answers").error_for_status().expect("it streams")))
+    }
+
+    pub(crate) fn next(&mut self) -> Event {
+        let mut event = Event { id: String::new(), kind: String::new(), data: Value::Null };
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).expect("the stream goes on") > 0, "the stream ended");
+            match line.trim_end().split_once(':') {
+                None if !event.kind.is_empty() => return event,
+                Some(("id", value)) => event.id = value.trim().to_owned(),
+                Some(("event", value)) => event.kind = value.trim().to_owned(),
+                Some(("data", value)) => event.data = serde_json::from_str(value).expect("data is JSON"),
+                None | Some(_) => {}
+            }
+        }
+    }
+
+    /// Reads on until some session has this status.
+    pub(crate) fn until_status(&mut self, status: &str) -> Event {
+        loop {
+            let event = self.next();
+            if event.kind == "session" && event.data["status"] == status {
+                return event;
+            }
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use crate::harness::{Expect as _, Server, until_gone};
 fn main_job(server: &Server, host: &LinuxHost, bystander: &LinuxHost) {
     let (before, before_there) = (host.accounts_digest(), bystander.accounts_digest());
     server.furnish(&[host, bystander]);
-    let plan = server.file("again.yaml", &std::fs::read_to_string(server.dir.path().join("apply.yaml")).expect("it was applied"));
+    let plan = server
+        .file("again.yaml", &std::fs::read_to_string(server.dir.path().join("apply.yaml")).expect("it was applied"));
     assert_eq!(server.cli(&["plan", "-f", &plan]).status.code(), Some(0), "what was applied is no difference");
     let (alice, mallory) = (server.api("alice"), server.api("mallory"));
 
@@ -41,7 +42,11 @@ fn main_job(server: &Server, host: &LinuxHost, bystander: &LinuxHost) {
     alice.end(id);
     until_gone(&mut open, Duration::from_secs(2));
     let session = alice.until(id, &["completed"]);
-    assert_eq!((host.accounts_digest(), bystander.accounts_digest()), (before, before_there), "the hosts are as before");
+    assert_eq!(
+        (host.accounts_digest(), bystander.accounts_digest()),
+        (before, before_there),
+        "the hosts are as before"
+    );
     assert_eq!(host.processes_of(uid), Vec::<String>::new());
     assert_eq!(host.root("pgrep -f 'sleep 901' || true"), "", "what ran under sudo is gone too");
     wait(Duration::from_secs(30), "no file of the account is left", || host.files_of(uid).is_empty());
