@@ -39,7 +39,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     findings.extend(source::forks(&foreign));
     findings.extend(locks::check(&files));
     findings.extend(locks::unwanted(&process::output(&mut workspace.command("", "cargo", TREE))?));
-    findings.extend(documents::check(&files, &crates));
+    findings.extend(documents::check(&files, &foreign, &crates));
     if findings.is_empty() {
         println!("{} files and {} crates are tidy", files.len(), crates.len());
         return Ok(());

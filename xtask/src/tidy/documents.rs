@@ -6,12 +6,12 @@ const ARCHITECTURE: &str = "ARCHITECTURE.md";
 const ARCHITECTURE_LINES_MAX: usize = 150;
 const DEPENDENCIES: &str = "docs/dependencies.md";
 
-/// Checks documents against crates, packages and files.
-pub(super) fn check(files: &[File], crates: &[Crate]) -> Findings {
+/// Checks documents against crates, packages and files, those of forks among them.
+pub(super) fn check(files: &[File], foreign: &[File], crates: &[Crate]) -> Findings {
     let mut findings = architecture(files, crates);
     findings.extend(dependencies(files, crates));
     for file in files.iter().filter(|file| file.path.ends_with(".md")) {
-        findings.extend(links(file, files));
+        findings.extend(links(file, &files.iter().chain(foreign).collect::<Vec<_>>()));
     }
     findings
 }
@@ -54,7 +54,7 @@ fn packages(file: &File) -> Vec<String> {
 }
 
 /// A link to a file leads to one.
-fn links(file: &File, files: &[File]) -> Findings {
+fn links(file: &File, files: &[&File]) -> Findings {
     let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     targets(&file.text)
         .into_iter()
@@ -117,7 +117,7 @@ mod tests {
     fn a_link_that_leads_nowhere_is_found() {
         let files = [file("docs/tour.md", "[a](../README.md) [b](gone.md) [c](https://example.com) [d](decisions)")];
         let there = [file("README.md", ""), file("docs/decisions/0001-x.md", "")];
-        let all: Vec<File> = files.iter().chain(&there).cloned().collect();
+        let all: Vec<&File> = files.iter().chain(&there).collect();
         assert_eq!(links(&files[0], &all), ["docs/tour.md: the link to gone.md leads nowhere"]);
     }
 }
