@@ -47,7 +47,7 @@ impl PostgresStore {
     pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
         let options = url::options(address)?.application_name("cardea");
         let mut owner = own(&options).await?;
-        sqlx::migrate!("migrations/postgres").run(&mut owner).await?;
+        sqlx::migrate!("migrations/postgres").run_direct(None, &mut owner, false).await?;
         // The server gives up before the caller does, so that nothing goes on behind its back.
         let options = options.options([
             ("statement_timeout", "20s"),
