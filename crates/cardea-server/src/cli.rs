@@ -1,0 +1,137 @@
+//! The command line: what can be asked, and what it means when it is not said.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    client::{Client, Whereabouts},
+    command,
+    config::{Config, Environment},
+    failure::Failure,
+    logging, serve,
+};
+
+const AFTER_HELP: &str = "\
+Beside the data directory the commands need no sign-in: they go to the running server through its control socket, or
+do without a server. With --server and a token they work from anywhere.
+
+Settings come from the --config file (TOML), over it from the environment (CARDEA__SECTION__KEY, for example
+CARDEA__HTTP__LISTEN=127.0.0.1:8443), over that from flags. `cardea config show` prints what is in effect.
+
+Exit codes: 0 fine, 1 the answer is no, 2 wrong usage, 64 bad configuration.";
+
+/// Just-in-time privileged access: privilege is placed when it is asked for, and provably taken away again.
+#[derive(Parser)]
+#[command(name = "cardea", version, after_help = AFTER_HELP, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Common {
+    /// Settings of the server (TOML)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the server keeps its data [default: ./cardea-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// A server elsewhere, https://HOST:PORT
+    #[arg(long, global = true, value_name = "URL", env = "CARDEA_SERVER")]
+    server: Option<String>,
+    /// A file with an API token, for acting as a user
+    #[arg(long, global = true, value_name = "FILE", env = "CARDEA_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// The certificates (PEM) to trust instead of the machine's
+    #[arg(long, global = true, value_name = "FILE", env = "CARDEA_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a new installation: store, keys, certificate and the first administrator
+    Init(command::init::Arguments),
+    /// Run the server: web UI, API, SSH gateway and engine
+    Serve,
+    #[command(flatten)]
+    Api(ApiCommand),
+    /// Bring the store to this version's form, as the first start does too
+    Migrate,
+    /// The settings of the server
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// What goes through the API.
+#[derive(Subcommand)]
+enum ApiCommand {
+    /// Show what `apply` would change; exits 1 if there is a difference
+    Plan(command::apply::Arguments),
+    /// Bring the configuration to what YAML files say
+    Apply(command::apply::Arguments),
+    /// API tokens
+    #[command(subcommand)]
+    Token(command::token::Command),
+    /// Activity sessions
+    #[command(subcommand)]
+    Sessions(command::sessions::Command),
+    /// Host keys of resources
+    #[command(subcommand)]
+    HostKey(command::host_key::Command),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print the settings in effect, without secrets
+    Show,
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) async fn run(self, environment: Environment) -> Result<ExitCode, Failure> {
+        let Self { common, command } = self;
+        let json = common.json;
+        let config = || Config::load(common.config.as_deref(), &environment, common.data_dir.clone());
+        if !matches!(command, Command::Serve) {
+            logging::for_commands();
+        }
+        match command {
+            Command::Api(command) => return command.run(common, environment).await,
+            Command::Config(ConfigCommand::Show) => command::config::show(&config()?, json)?,
+            Command::Init(arguments) => command::init::run(&arguments, &config()?, json).await?,
+            Command::Migrate => command::migrate::run(&config()?, json).await?,
+            Command::Serve => serve::serve(config()?).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl ApiCommand {
+    async fn run(self, common: Common, environment: Environment) -> Result<ExitCode, Failure> {
+        let json = common.json;
+        let client = Client::reach(&Whereabouts {
+            server: common.server,
+            token_file: common.token_file,
+            ca_file: common.ca_file,
+            config_file: common.config,
+            data_dir: common.data_dir,
+            environment,
+        })
+        .await?;
+        let outcome = match self {
+            Self::Plan(arguments) => command::apply::plan(&client, &arguments, json).await,
+            Self::Apply(arguments) => command::apply::apply(&client, &arguments, json).await,
+            Self::Token(command) => command.run(&client, json).await,
+            Self::Sessions(command) => command.run(&client, json).await,
+            Self::HostKey(command) => command.run(&client, json).await,
+        };
+        client.close().await;
+        outcome
+    }
+}

@@ -1,0 +1,41 @@
+//! The API of the server that holds the data directory, over its control socket.
+
+use std::{path::Path, time::Duration};
+
+use axum::body::Body;
+use http_body_util::Full;
+use hyper::{client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use tokio::{net::UnixStream, time::timeout};
+
+use super::{Incoming, Outgoing, read_body};
+use crate::{
+    control::SocketPath,
+    failure::{Failure, with_causes},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The socket, if somebody listens there.
+pub(super) async fn find(data_dir: &Path) -> Option<SocketPath> {
+    let socket = SocketPath::in_dir(data_dir).ok()?;
+    timeout(CONNECT_TIMEOUT, UnixStream::connect(socket.as_path())).await.ok()?.ok()?;
+    Some(socket)
+}
+
+pub(super) async fn send(socket: &SocketPath, request: Outgoing) -> Result<Incoming, Failure> {
+    let gone = |error: &dyn std::error::Error| {
+        Failure::No(format!("the server did not answer at its control socket: {}", with_causes(error)))
+    };
+    let stream = UnixStream::connect(socket.as_path()).await.map_err(|error| gone(&error))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| gone(&error))?;
+    // Ends with the sender, below.
+    let connection = tokio::spawn(connection);
+    let mut request = request.map(Full::new);
+    request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("localhost"));
+    let answer = sender.send_request(request).await.map_err(|error| gone(&error))?;
+    let (head, body) = answer.into_parts();
+    let content = read_body(Body::new(body)).await;
+    connection.abort();
+    Ok((head.status, content?))
+}

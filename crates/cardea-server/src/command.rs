@@ -1,0 +1,9 @@
+//! What each command does, one file per command.
+
+pub(crate) mod apply;
+pub(crate) mod config;
+pub(crate) mod host_key;
+pub(crate) mod init;
+pub(crate) mod migrate;
+pub(crate) mod sessions;
+pub(crate) mod token;

@@ -1,0 +1,164 @@
+//! `cardea sessions`: what users do on the dashboard, for scripts.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, target},
+    failure::Failure,
+    output::{self, printable},
+};
+
+/// What can be done with sessions.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List active sessions, newest first
+    List {
+        /// Those that are over instead
+        #[arg(long)]
+        history: bool,
+        /// Only one's own, where one sees others' too
+        #[arg(long)]
+        mine: bool,
+        /// Only those with this text in user, activity, resource, account, notes, ticket, status or reason
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+        /// The most to list, up to 1000
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Request an activity on resources: one session each
+    Create {
+        /// The activity's name
+        activity: String,
+        /// The resources' names
+        #[arg(required = true)]
+        resources: Vec<String>,
+        /// The access policy, where several fit
+        #[arg(long, value_name = "NAME")]
+        policy: Option<String>,
+        /// What it is for
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        notes: String,
+        /// The ticket that it belongs to
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        ticket: String,
+    },
+    /// End sessions: connections are cut, everything is taken away
+    End {
+        /// The sessions' ids
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Why, for the log
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Show what was done for a session, step by step
+    Log {
+        /// The session's id
+        id: String,
+    },
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) async fn run(self, client: &Client, json: bool) -> Result<ExitCode, Failure> {
+        match self {
+            Self::List { history, mine, search, limit } => {
+                let limit = limit.to_string();
+                let mut query = vec![
+                    ("view", if history { "history" } else { "active" }),
+                    ("scope", if mine { "mine" } else { "all" }),
+                    ("limit", &limit),
+                ];
+                query.extend(search.as_deref().map(|text| ("q", text)));
+                list(&client.get(&target(&["sessions"], &query)).await?, json)
+            }
+            Self::Create { activity, resources, policy, notes, ticket } => {
+                let mut request =
+                    json!({ "activity": activity, "resources": resources, "notes": notes, "ticket": ticket });
+                if let Some(policy) = policy {
+                    request["policy"] = json!(policy);
+                }
+                let answer = client.post("/sessions", &request).await?;
+                remark_if_alone(client);
+                list(&answer, json)
+            }
+            Self::End { ids, reason } => end(client, &ids, reason.as_deref(), json).await,
+            Self::Log { id } => log(&client.get(&target(&["sessions", &id, "log"], &[])).await?, json),
+        }
+    }
+}
+
+async fn end(client: &Client, ids: &[String], reason: Option<&str>, json: bool) -> Result<ExitCode, Failure> {
+    let mut request = json!({ "ids": ids });
+    if let Some(reason) = reason {
+        request["reason"] = json!(reason);
+    }
+    let answer = client.post("/sessions/end", &request).await?;
+    remark_if_alone(client);
+    let refused = items(&answer).iter().any(|item| item.get("problem").is_some_and(|problem| !problem.is_null()));
+    if json {
+        output::json(&answer)?;
+    } else {
+        for item in items(&answer) {
+            let told = item.pointer("/problem/detail").or_else(|| item.pointer("/session/status"));
+            output::line(&format!("{}  {}", text(item, "/id"), shown(told)))?;
+        }
+    }
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn list(answer: &Value, json: bool) -> Result<ExitCode, Failure> {
+    if json {
+        output::json(answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |session: &Value| {
+        ["/id", "/status", "/user", "/activity", "/resource", "/login_account", "/end_at"]
+            .map(|pointer| text(session, pointer))
+    };
+    let rows: Vec<_> = items(answer).iter().map(row).collect();
+    output::table(["ID", "STATUS", "USER", "ACTIVITY", "RESOURCE", "ACCOUNT", "END"], &rows)?;
+    if answer.get("next").is_some_and(Value::is_string) {
+        output::remark("There are more: raise --limit or narrow with --search.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn log(answer: &Value, json: bool) -> Result<ExitCode, Failure> {
+    if json {
+        output::json(answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for item in items(answer) {
+        let [at, level, stage, message] = ["/at", "/level", "/stage", "/message"].map(|pointer| text(item, pointer));
+        output::line(&format!("{at}  {level:<5}  {stage:<12}  {message}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Without a server nothing is placed or taken away yet.
+fn remark_if_alone(client: &Client) {
+    if client.is_alone() {
+        output::remark("No server is running: it is written down, and done when `cardea serve` starts.");
+    }
+}
+
+fn items(answer: &Value) -> &[Value] {
+    answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text(value: &Value, pointer: &str) -> String {
+    shown(value.pointer(pointer))
+}
+
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => printable(text),
+        Some(other) => printable(&other.to_string()),
+    }
+}

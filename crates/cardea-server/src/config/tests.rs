@@ -1,0 +1,95 @@
+use tempfile::TempDir;
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn load(text: &str, pairs: &[(&str, &str)], data_dir: Option<&str>) -> Result<Config, Failure> {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("cardea.toml");
+    fs::write(&file, text).unwrap();
+    Config::load(Some(&file), &environment(pairs), data_dir.map(PathBuf::from))
+}
+
+fn refusal(text: &str, pairs: &[(&str, &str)]) -> String {
+    match load(text, pairs, None) {
+        Err(Failure::Configuration(sentence)) => sentence,
+        Err(other) => panic!("{text}: {other:?}"),
+        Ok(_) => panic!("{text} was taken"),
+    }
+}
+
+#[test]
+fn without_any_setting_everything_has_its_default() {
+    let config = Config::load(None, &environment(&[("PATH", "/bin"), ("CARDEA_SERVER", "x")]), None).unwrap();
+    assert!(config.data_dir.is_absolute() && config.data_dir.ends_with("cardea-data"));
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8443");
+    assert_eq!(config.http.public_url, "https://localhost:8443");
+    assert_eq!(config.ssh.listen.to_string(), "127.0.0.1:4422");
+    assert_eq!(config.vault.key_file, config.data_dir.parent().unwrap().join("cardea-master.key"));
+    assert_eq!(config.shown()["store"]["url"], format!("sqlite:{}/cardea.db", config.data_dir.display()));
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let file = "data_dir = \"/file\"\n[http]\nlisten = \"127.0.0.1:1\"\n[ssh]\nlisten = \"127.0.0.1:2\"\n";
+    let env = [("CARDEA__DATA_DIR", "/env"), ("CARDEA__HTTP__LISTEN", "127.0.0.1:3")];
+    let config = load(file, &env, Some("/flag")).unwrap();
+    assert_eq!(config.data_dir, Path::new("/flag"));
+    assert_eq!(config.http.listen.port(), 3);
+    assert_eq!(config.http.public_url, "https://localhost:3");
+    assert_eq!(config.ssh.listen.port(), 2);
+    assert_eq!(load(file, &env, None).unwrap().data_dir, Path::new("/env"));
+    assert_eq!(load(file, &[], None).unwrap().data_dir, Path::new("/file"));
+}
+
+#[test]
+fn unknown_keys_are_refused_where_they_stand() {
+    assert!(refusal("[http]\n\nlissten = \"x\"\n", &[]).contains("cardea.toml:3: unknown field `lissten`"));
+    assert!(refusal("[rdp]\nlisten = \"x\"\n", &[]).contains("cardea.toml:1: unknown field `rdp`"));
+    let sentence = refusal("", &[("CARDEA__HTTP__LISSTEN", "x")]);
+    assert!(sentence.contains("CARDEA__HTTP__LISSTEN: unknown field `lissten`"), "{sentence}");
+    assert!(refusal("", &[("CARDEA__NOTHING", "x")]).contains("CARDEA__NOTHING: unknown field `nothing`"));
+    assert!(refusal("", &[("CARDEA__HTTP", "x")]).contains("CARDEA__HTTP: "));
+}
+
+#[test]
+fn wrong_values_are_refused_in_one_line_that_says_where() {
+    let cases = [
+        ("[http]\nlisten = \"localhost\"\n", "cardea.toml:2: `localhost` is not an address"),
+        ("[http]\nlisten = 8443\n", "cardea.toml:2: "),
+        ("[http\n", "cardea.toml:1: "),
+        ("[http]\npublic_url = \"http://x\"\n", "http.public_url: `http://x`"),
+        ("[http]\npublic_url = \"https://x/y\"\n", "http.public_url: "),
+        ("[http]\ncert_file = \"x\"\n", "http.key_file is missing"),
+        ("[log]\nfilter = \"a=b=c\"\n", "log.filter: "),
+        ("[log]\nformat = \"xml\"\n", "cardea.toml:2: "),
+        ("[store]\nurl = \"a\"\nurl_file = \"b\"\n", "store.url and store.url_file"),
+        ("[store]\nurl_file = \"/no/such\"\n", "store.url_file: cannot read"),
+        ("[store]\nurl = \"mysql://x\"\n", "store.url: "),
+        ("data_dir = \"/\"\n", "data_dir `/`"),
+        ("data_dir = \"/d\"\n[vault]\nkey_file = \"/d/key\"\n", "vault.key_file `/d/key` is in the data directory"),
+    ];
+    for (text, expected) in cases {
+        let sentence = refusal(text, &[]);
+        assert!(sentence.contains(expected) && !sentence.contains('\n'), "{text}: {sentence}");
+    }
+    assert!(refusal("", &[("CARDEA__SSH__LISTEN", "x")]).contains("CARDEA__SSH__LISTEN: `x` is not an address"));
+    let missing = Config::load(Some(Path::new("/no/such.toml")), &environment(&[]), None);
+    assert!(missing.err().unwrap().to_string().contains("/no/such.toml"));
+}
+
+#[test]
+fn what_is_shown_holds_no_password() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("url");
+    fs::write(&file, "postgres://cardea:hunter2@db/cardea\n").unwrap();
+    let by_file = [("CARDEA__STORE__URL_FILE", file.to_str().unwrap())];
+    let by_url = [("CARDEA__STORE__URL", "postgres://cardea@db/cardea?password=hunter2")];
+    for pairs in [by_file, by_url] {
+        let shown = load("[store]\nurl = \"sqlite:x.db\"\n", &pairs, None).unwrap().shown().to_string();
+        assert!(shown.contains("postgres://cardea") && !shown.contains("hunter2"), "{shown}");
+    }
+}

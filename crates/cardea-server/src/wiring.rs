@@ -1,0 +1,83 @@
+//! Builds the product from its parts. The one place that knows them all.
+
+use std::sync::Arc;
+
+use axum::Router;
+use cardea_app::{App, AppError, Keyring, Parts};
+use cardea_connectors::Linux;
+use cardea_domain::{Clock, Entropy, Kind};
+use cardea_http::HttpSettings;
+use cardea_store::{Store, StoreError};
+use cardea_vault::{System, Vault, VaultError};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::SystemClock,
+    config::Config,
+    failure::{Failure, with_causes},
+};
+
+/// What the connector calls this process in its traces on hosts. One process owns an installation, so there is one name;
+/// it is the same after a restart, which is how a host knows that an older shell is to be ended.
+const NODE: &str = "main";
+
+/// The product, put together.
+pub(crate) struct Wired {
+    pub(crate) app: App,
+    store: Store,
+}
+
+impl Wired {
+    /// Opens store and vault and loads the configuration. The caller holds the data directory.
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        let vault = Arc::new(Vault::open(&config.vault.key_file)?);
+        let store = Store::open(&config.store.url).await?;
+        let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(System));
+        let installation = App::installation(&store, &*clock, &*entropy).await?;
+        let credentials = Arc::new(Keyring::new(store.clone(), Arc::clone(&vault), installation.clone()));
+        let linux =
+            Arc::new(Linux::new(credentials, Arc::clone(&clock), Arc::clone(&entropy), installation, NODE.to_owned()));
+        let app = App::open(Parts { store: store.clone(), vault, clock, entropy, linux }).await?;
+        Ok(Self { app, store })
+    }
+
+    /// Refuses an installation that has nobody who could sign in.
+    pub(crate) fn must_be_initialised(&self, config: &Config) -> Result<(), Failure> {
+        if self.app.configuration().of(Kind::User).next().is_some() {
+            return Ok(());
+        }
+        let path = config.data_dir.display();
+        Err(Failure::No(format!("nothing is set up in `{path}`: run `cardea init --data-dir {path}` first")))
+    }
+
+    /// The API and the web UI.
+    pub(crate) fn router(&self, config: &Config, stop: CancellationToken) -> Router {
+        let gateway = cardea_http::Gateway { host: config.http.public_host.clone(), port: config.ssh.listen.port() };
+        let settings =
+            HttpSettings { public_url: config.http.public_url.clone(), gateway, entropy: Arc::new(System), heartbeat: cardea_http::HEARTBEAT, stop };
+        cardea_http::router(self.app.clone(), settings)
+    }
+
+    /// Lets go of the store.
+    pub(crate) async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        Self::No(with_causes(&error))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::No(with_causes(&error))
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        Self::No(with_causes(&error))
+    }
+}
