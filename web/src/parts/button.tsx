@@ -17,10 +17,19 @@ type Properties = Omit<ButtonHTMLAttributes<HTMLButtonElement>, "children"> & {
   label: string;
   icon?: LucideIcon;
   look?: Look;
+  /** Whether a narrow screen shows the icon alone. */
+  isShort?: boolean;
 };
 
 /** A button with a label and perhaps an icon. */
-export function Button({ label, icon: Icon, look = "plain", className = "", ...rest }: Properties) {
+export function Button({
+  label,
+  icon: Icon,
+  look = "plain",
+  isShort = false,
+  className = "",
+  ...rest
+}: Properties) {
   return (
     <button
       type="button"
@@ -28,7 +37,7 @@ export function Button({ label, icon: Icon, look = "plain", className = "", ...r
       className={`inline-flex h-8 shrink-0 items-center justify-center gap-1.5 rounded-md px-3 font-medium whitespace-nowrap ${LOOKS[look]} ${DISABLED} ${className}`}
     >
       {Icon && <Icon size={15} aria-hidden="true" />}
-      {label}
+      <span className={isShort ? "narrow:sr-only" : ""}>{label}</span>
     </button>
   );
 }
@@ -40,7 +49,7 @@ export function IconButton({
   look = "bare",
   className = "",
   ...rest
-}: Properties & { icon: LucideIcon }) {
+}: Omit<Properties, "isShort"> & { icon: LucideIcon }) {
   return (
     <button
       type="button"

@@ -99,7 +99,7 @@ export function SearchField({
       maxLength={200}
       {...rest}
       onChange={(event) => onValue(event.target.value)}
-      className={`h-8 min-w-0 rounded-md border border-edge bg-surface px-2.5 text-ink placeholder:text-quiet ${className}`}
+      className={`h-8 min-w-0 shrink-0 rounded-md border border-edge bg-surface px-2.5 text-ink placeholder:text-quiet ${className}`}
     />
   );
 }

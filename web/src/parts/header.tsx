@@ -16,7 +16,7 @@ import { useTheme } from "./theme";
 export function Header({ me, link }: { me: Me; link: LinkState }) {
   return (
     <>
-      <header className="flex h-12 shrink-0 items-center gap-4 border-b border-line bg-surface px-4">
+      <header className="flex h-12 shrink-0 items-center gap-4 border-b border-line bg-surface px-4 narrow:gap-2">
         <Link to="/" className="flex items-center gap-2 text-base font-semibold tracking-tight">
           <Mark />
           Cardea
@@ -24,7 +24,7 @@ export function Header({ me, link }: { me: Me; link: LinkState }) {
         <nav aria-label="Main" className="flex h-full">
           <Link
             to="/"
-            className="flex h-full items-center border-b-2 border-transparent px-2 text-quiet aria-[current=page]:border-accent aria-[current=page]:font-semibold aria-[current=page]:text-ink"
+            className="flex h-full items-center border-b-2 border-transparent px-2 whitespace-nowrap text-quiet aria-[current=page]:border-accent aria-[current=page]:font-semibold aria-[current=page]:text-ink"
           >
             Active sessions
           </Link>

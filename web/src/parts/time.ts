@@ -18,6 +18,11 @@ export function shortTime(at: string | null | undefined, now = new Date()): stri
   return isToday ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`;
 }
 
+/** Like {@link shortTime}, to the millisecond: what a log needs. */
+export function preciseTime(at: string, now = new Date()): string {
+  return `${shortTime(at, now)}.${String(new Date(at).getMilliseconds()).padStart(3, "0")}`;
+}
+
 /** Date, time and zone in full. */
 export function fullTime(at: string | null | undefined): string {
   return at ? full.format(new Date(at)) : "";

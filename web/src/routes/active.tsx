@@ -74,20 +74,18 @@ export function ActivePage({ me }: { me: Me }) {
           <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
             <h1 className="text-lg font-semibold tracking-tight">Active sessions</h1>
             {seesAll && <Scope isMine={view.isMine} onChange={(isMine) => setView({ ...view, isMine })} />}
-            <span className="flex-1" />
+            <Counts shown={shown} total={known.size} selected={selected} />
+            <span className="flex-1 narrow:hidden" />
             <GrantsTile onOpen={() => setWindow({ kind: "grants" })} />
           </div>
-          <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
-            <Actions
-              selected={selected.length}
-              canEnd={selected.some((session) => session.actions.end)}
-              onCreate={create}
-              onEnd={() => page.onEnd(selected)}
-              onLog={() => selected[0] && page.onLog(selected[0])}
-              onRefresh={() => refresh(queries)}
-            />
-            <Counts shown={shown} total={known.size} selected={selected} />
-          </div>
+          <Actions
+            selected={selected.length}
+            canEnd={selected.some((session) => session.actions.end)}
+            onCreate={create}
+            onEnd={() => page.onEnd(selected)}
+            onLog={() => selected[0] && page.onLog(selected[0])}
+            onRefresh={() => refresh(queries)}
+          />
           <Filters
             view={view}
             onView={setView}

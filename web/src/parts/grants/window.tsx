@@ -27,7 +27,7 @@ export function GrantsTile({ onOpen }: { onOpen: () => void }) {
       <span>
         Privileges still out there: <b className="tabular-nums">{grants.data?.size ?? "…"}</b>
       </span>
-      {failing > 0 && <span className="font-semibold text-bad">{failing} failing</span>}
+      {failing > 0 && <span className="font-semibold text-bad narrow:hidden">{failing} failing</span>}
     </button>
   );
 }

@@ -10,7 +10,7 @@ import { download } from "../csv";
 import { Dialog } from "../dialog";
 import { SearchField } from "../field";
 import { Empty, Failure, Loading } from "../loading";
-import { fullTime, shortTime } from "../time";
+import { fullTime, preciseTime } from "../time";
 import { findLines, LEVELS, logCsv, stageName } from "./filter";
 
 const LINE_HEIGHT = 28;
@@ -95,7 +95,11 @@ function Lines({ lines }: { lines: LogLine[] }) {
           role="rowgroup"
           className="sticky top-0 z-10 block border-b border-line bg-sunken text-quiet narrow:sr-only"
         >
-          <tr role="row" aria-rowindex={1} className={`${TRACKS} *:py-1 *:text-left *:font-semibold`}>
+          <tr
+            role="row"
+            aria-rowindex={1}
+            className={`${TRACKS} text-left *:py-1 *:font-semibold *:first:text-right`}
+          >
             {["Line", "Time", "Level", "Stage", "Message"].map((name) => (
               <th key={name} role="columnheader">
                 {name}
@@ -126,7 +130,7 @@ function Lines({ lines }: { lines: LogLine[] }) {
                     {line.line}
                   </td>
                   <td role="cell" className="tabular-nums" title={fullTime(line.at)}>
-                    {shortTime(line.at)}
+                    {preciseTime(line.at)}
                   </td>
                   <td role="cell" className={LOOKS[line.level]}>
                     {line.level}
@@ -151,4 +155,4 @@ function Lines({ lines }: { lines: LogLine[] }) {
 }
 
 const TRACKS =
-  "grid gap-x-3 px-3 grid-cols-[3rem_7.5rem_3.5rem_6.5rem_minmax(0,1fr)] narrow:grid-cols-[auto_3rem_1fr]";
+  "grid gap-x-3 px-3 grid-cols-[3rem_9rem_3.5rem_6.5rem_minmax(0,1fr)] narrow:grid-cols-[auto_3rem_1fr]";

@@ -2,56 +2,82 @@
 import type { Row } from "@tanstack/react-table";
 import { FlexRender } from "@tanstack/react-table";
 import { ChevronDown, ChevronRight } from "lucide-react";
-import type { CSSProperties } from "react";
+import { type CSSProperties, memo } from "react";
 import type { Session } from "../../api/view";
 import { columnName, type features } from "./columns";
 import { ActiveRow } from "./context";
 import { Detail } from "./detail";
 import { pinClass, pinStyle } from "./head";
+import type { Tracks } from "./tracks";
 
 export type SessionRow = Row<typeof features, Session>;
 
 /** Where the virtual list wants the row, and how it measures it. */
-export type Place = { index: number; style: CSSProperties; measure: (element: Element | null) => void };
+export type Place = { index: number; start: number; measure: (element: Element | null) => void };
 
-type Properties = {
+type Properties = Place & {
   row: SessionRow;
-  place: Place;
+  /** The table's columns as the row has to draw them; another one when any of them changed. */
+  tracks: Tracks;
   isActive: boolean;
   isOpen: boolean;
+  isSelected: boolean;
   onToggle: (id: string) => void;
-  pins: Record<string, number>;
 };
 
-export function SheetRow({ row, place, isActive, isOpen, onToggle, pins }: Properties) {
-  const isSelected = row.getIsSelected();
+/** Drawn anew only when something about it changed: rows are many, and scrolling and events come often. */
+export const SheetRow = memo(PlainRow, (before, after) =>
+  (Object.keys(after) as (keyof Properties)[]).every((key) =>
+    // The table makes new row objects whenever any session changes; what they show is the session.
+    key === "row" ? before.row.original === after.row.original : before[key] === after[key],
+  ),
+);
+
+function PlainRow({
+  row,
+  index,
+  start,
+  measure,
+  tracks,
+  isActive,
+  isOpen,
+  isSelected,
+  onToggle,
+}: Properties) {
   return (
     <ActiveRow value={isActive}>
       <tr
-        ref={place.measure}
-        data-index={place.index}
+        ref={measure}
+        data-index={index}
         data-id={row.id}
         role="row"
-        aria-rowindex={place.index + 2}
+        aria-rowindex={index + 2}
         aria-selected={isSelected}
         tabIndex={isActive ? 0 : -1}
-        style={place.style}
+        style={placed(start)}
         className={`sheet-row sheet-card min-h-10 border-b border-line hover:bg-hover focus-visible:-outline-offset-2 ${isSelected ? "bg-chosen" : "bg-surface"}`}
       >
-        {row.getVisibleCells().map((cell, index) => (
+        {row.getVisibleCells().map((cell, column) => (
           <td
             key={cell.id}
             role="gridcell"
-            aria-colindex={index + 1}
+            aria-colindex={column + 1}
             data-label={
               columnName(cell.column.id) && cell.column.id !== "status"
                 ? columnName(cell.column.id)
                 : undefined
             }
             className={`flex min-h-10 min-w-0 items-center px-2 ${pinClass(cell.column.id)} ${cell.column.id === "actions" ? "sheet-actions justify-end" : ""}`}
-            style={pinStyle(cell.column.id, pins)}
+            style={pinStyle(cell.column.id, tracks.pins)}
           >
-            <Content cell={cell} row={row} isActive={isActive} isOpen={isOpen} onToggle={onToggle} />
+            <Content
+              cell={cell}
+              row={row}
+              isActive={isActive}
+              isOpen={isOpen}
+              isSelected={isSelected}
+              onToggle={onToggle}
+            />
           </td>
         ))}
       </tr>
@@ -59,11 +85,11 @@ export function SheetRow({ row, place, isActive, isOpen, onToggle, pins }: Prope
   );
 }
 
-type CellProperties = Pick<Properties, "row" | "isActive" | "isOpen" | "onToggle"> & {
+type CellProperties = Pick<Properties, "row" | "isActive" | "isOpen" | "isSelected" | "onToggle"> & {
   cell: ReturnType<SessionRow["getVisibleCells"]>[number];
 };
 
-function Content({ cell, row, isActive, isOpen, onToggle }: CellProperties) {
+function Content({ cell, row, isActive, isOpen, isSelected, onToggle }: CellProperties) {
   const name = `${row.original.activity} on ${row.original.resource}`;
   const tabIndex = isActive ? 0 : -1;
   if (cell.column.id === "select") {
@@ -74,7 +100,7 @@ function Content({ cell, row, isActive, isOpen, onToggle }: CellProperties) {
           className="size-4"
           tabIndex={tabIndex}
           aria-label={`Select ${name}`}
-          checked={row.getIsSelected()}
+          checked={isSelected}
           onChange={() => row.toggleSelected()}
         />
       </label>
@@ -103,14 +129,20 @@ function Content({ cell, row, isActive, isOpen, onToggle }: CellProperties) {
 }
 
 /** The details as a row of the same table, across all columns. */
-export function DetailRow({ session, place, columns }: { session: Session; place: Place; columns: number }) {
+export function DetailRow({
+  session,
+  columns,
+  index,
+  start,
+  measure,
+}: Place & { session: Session; columns: number }) {
   return (
     <tr
-      ref={place.measure}
-      data-index={place.index}
+      ref={measure}
+      data-index={index}
       role="row"
-      aria-rowindex={place.index + 2}
-      style={place.style}
+      aria-rowindex={index + 2}
+      style={placed(start)}
       className="block border-b border-line bg-ground"
     >
       <td role="gridcell" aria-colindex={1} aria-colspan={columns} className="block">
@@ -118,4 +150,8 @@ export function DetailRow({ session, place, columns }: { session: Session; place
       </td>
     </tr>
   );
+}
+
+function placed(start: number): CSSProperties {
+  return { position: "absolute", insetInline: 0, top: 0, transform: `translateY(${start}px)` };
 }

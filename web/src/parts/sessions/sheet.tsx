@@ -3,17 +3,18 @@ import { type RowSelectionState, type Updater, useTable } from "@tanstack/react-
 import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
 import { type CSSProperties, type ReactNode, useMemo, useRef } from "react";
 import type { Session } from "../../api/view";
-import { columnName, columns, features } from "./columns";
+import { columns, features } from "./columns";
 import { Head } from "./head";
 import { useFollow, useKeyboard } from "./keyboard";
 import type { Layout } from "./layout";
 import { DetailRow, type SessionRow, SheetRow } from "./row";
 import { useAnchor } from "./steady";
+import { tracksOf } from "./tracks";
 import type { Sort } from "./view";
 
 const ROW_HEIGHT = 41;
 const DETAIL_HEIGHT = 420;
-const OVERSCAN = 12;
+const OVERSCAN = 8;
 
 /** A line of the table: a session, or the details below it. */
 export type Line = { key: string; row: SessionRow; isDetail: boolean };
@@ -90,7 +91,12 @@ export function Sheet({
   useFollow({ keyboard, virtual, scroller, lines });
   useAnchor(virtual, scroller, lines);
 
-  const { template, width, pins } = tracks(table.getVisibleLeafColumns(), layout);
+  const shown = table.getVisibleLeafColumns().map((column) => ({ id: column.id, size: column.getSize() }));
+  const shape = JSON.stringify([shown, layout.widths]);
+  const tracks = useMemo(() => {
+    const [columns, widths] = JSON.parse(shape);
+    return tracksOf(columns, widths);
+  }, [shape]);
   return (
     <div ref={scroller} className="min-h-0 flex-1 overflow-auto overscroll-contain [overflow-anchor:none]">
       <table
@@ -98,11 +104,11 @@ export function Sheet({
         aria-label="Active sessions"
         aria-multiselectable
         aria-rowcount={lines.length + 1}
-        aria-colcount={table.getVisibleLeafColumns().length}
+        aria-colcount={shown.length}
         className="block w-full wide:min-w-(--width)"
-        style={{ "--columns": template, "--width": `${width}px` } as CSSProperties}
+        style={{ "--columns": tracks.template, "--width": `${tracks.width}px` } as CSSProperties}
       >
-        <Head table={table} sort={sort} onSort={onSort} pins={pins} />
+        <Head table={table} sort={sort} onSort={onSort} pins={tracks.pins} />
         <tbody
           role="rowgroup"
           className="relative block"
@@ -112,27 +118,19 @@ export function Sheet({
           {virtual.getVirtualItems().map((item) => {
             const line = lines[item.index];
             if (!line) return null;
-            const place = {
-              index: item.index,
-              measure: virtual.measureElement,
-              style: {
-                position: "absolute",
-                insetInline: 0,
-                top: 0,
-                transform: `translateY(${item.start}px)`,
-              } as const,
-            };
+            const place = { index: item.index, start: item.start, measure: virtual.measureElement };
             return line.isDetail ? (
-              <DetailRow key={line.key} session={line.row.original} place={place} columns={columns.length} />
+              <DetailRow key={line.key} session={line.row.original} columns={shown.length} {...place} />
             ) : (
               <SheetRow
                 key={line.key}
                 row={line.row}
-                place={place}
-                pins={pins}
+                tracks={tracks}
                 isActive={item.index === activeIndex}
                 isOpen={open.has(line.row.id)}
+                isSelected={selection[line.row.id] === true}
                 onToggle={onToggle}
+                {...place}
               />
             );
           })}
@@ -145,21 +143,4 @@ export function Sheet({
 
 function updated<T>(change: Updater<T>, before: T): T {
   return typeof change === "function" ? (change as (before: T) => T)(before) : change;
-}
-
-type Column = { id: string; getSize: () => number };
-
-/** Columns as CSS grid tracks. Until somebody sizes one, they share what is left of the width. */
-function tracks(shown: Column[], layout: Layout) {
-  const isSized = Object.keys(layout.widths).length > 0;
-  const pins: Record<string, number> = {};
-  let width = 0;
-  const template = shown.map((column) => {
-    const size = column.getSize();
-    pins[column.id] = width;
-    width += size;
-    if (column.id === "actions") return isSized ? `minmax(${size}px, 1fr)` : `${size}px`;
-    return isSized || columnName(column.id) === "" ? `${size}px` : `minmax(${size}px, ${size}fr)`;
-  });
-  return { template: template.join(" "), width, pins };
 }

@@ -14,8 +14,10 @@ export function useAnchor(virtual: Virtual, scroller: RefObject<HTMLDivElement |
     const element = scroller.current;
     if (!element) return;
     const note = () => {
-      const top = virtual.getVirtualItemForOffset(element.scrollTop);
-      anchor.current = top && { key: String(top.key), offset: element.scrollTop - top.start };
+      // The virtual list has read the position already; reading it again would make the browser lay out twice.
+      const offset = virtual.scrollOffset ?? 0;
+      const top = virtual.getVirtualItemForOffset(offset);
+      anchor.current = top && { key: String(top.key), offset: offset - top.start };
     };
     element.addEventListener("scroll", note, { passive: true });
     return () => element.removeEventListener("scroll", note);

@@ -23,9 +23,9 @@ export function Actions({ selected, canEnd, onCreate, onEnd, onLog, onRefresh }:
   return (
     <div role="toolbar" aria-label="Session actions" className="flex flex-wrap items-center gap-2">
       <Button look="primary" label="Create Session" icon={Plus} onClick={onCreate} aria-keyshortcuts="n" />
-      <Button label="End Session" icon={OctagonX} disabled={!canEnd} onClick={onEnd} />
-      <Button label="View Logs" icon={ScrollText} disabled={selected !== 1} onClick={onLog} />
-      <Button label="Refresh" icon={RefreshCw} onClick={onRefresh} />
+      <Button isShort label="End Session" icon={OctagonX} disabled={!canEnd} onClick={onEnd} />
+      <Button isShort label="View Logs" icon={ScrollText} disabled={selected !== 1} onClick={onLog} />
+      <Button isShort label="Refresh" icon={RefreshCw} onClick={onRefresh} />
     </div>
   );
 }
@@ -134,7 +134,7 @@ function Chip({
 
 function ColumnsMenu({ layout, hidden }: { layout: Layout; hidden: string[] }) {
   return (
-    <Menu trigger={<Button look="bare" icon={Columns3} label="Columns" />}>
+    <Menu trigger={<Button isShort look="bare" icon={Columns3} label="Columns" />}>
       {HIDEABLE.filter((id) => !hidden.includes(id)).map((id) => (
         <MenuCheck key={id} isOn={layout.shown[id] !== false} onToggle={() => layout.toggle(id)}>
           {columnName(id)}
@@ -149,8 +149,8 @@ function ColumnsMenu({ layout, hidden }: { layout: Layout; hidden: string[] }) {
 /** On a narrow screen there is no header to click. */
 function SortChoice({ sort, onSort }: { sort: Sort; onSort: (sort: Sort) => void }) {
   return (
-    <label className="hidden items-center gap-1 narrow:flex">
-      <span className="text-quiet">Sort</span>
+    <label className="hidden narrow:block">
+      <span className="sr-only">Sort by</span>
       <select
         className="h-8 rounded-md border border-edge bg-surface px-1"
         value={`${sort.isDescending ? "-" : ""}${sort.key}`}
