@@ -1,0 +1,143 @@
+//! A gate that tests open and shut by hand, and that remembers who came through.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use cardea_domain::{
+    Admission, ClosedConnection, ConnectionId, EndNotice, Gate, GateRefusal, Kind, Lease, Login, ObjectId, SessionId,
+    Timestamp,
+};
+use tokio::sync::watch;
+
+use crate::SeededEntropy;
+
+/// A [`Gate`] without a product behind it.
+pub struct FakeGate {
+    sessions: Mutex<HashMap<SessionId, Open>>,
+    joins: Mutex<Vec<Join>>,
+    closed: Mutex<Vec<ClosedConnection>>,
+    ids: Arc<SeededEntropy>,
+}
+
+/// A session that somebody may join.
+#[derive(Clone)]
+pub struct FakeSession {
+    /// The key that opens it, as one OpenSSH line without comment.
+    pub user_key: String,
+    pub address: String,
+    pub port: u16,
+    /// What the target must show.
+    pub host_key: String,
+    pub account: String,
+    /// Lets the gateway's public key in to the account on the target. May block.
+    pub authorize: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+/// One yes of [`Gate::join`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    pub session: SessionId,
+    pub connection: ConnectionId,
+    pub public_key: String,
+}
+
+struct Open {
+    session: FakeSession,
+    ended: watch::Sender<Option<EndNotice>>,
+}
+
+impl FakeGate {
+    /// A gate without sessions.
+    pub fn new() -> Arc<Self> {
+        let ids = SeededEntropy::new(1);
+        Arc::new(Self { sessions: Mutex::default(), joins: Mutex::default(), closed: Mutex::default(), ids })
+    }
+
+    /// Opens a session.
+    pub fn open(&self, session: FakeSession) -> SessionId {
+        let id = SessionId::mint(NOW, &*self.ids);
+        lock(&self.sessions).insert(id, Open { session, ended: watch::Sender::new(None) });
+        id
+    }
+
+    /// Ends a session: open connections are cut with the sentence, and new ones are refused with it.
+    pub fn end(&self, id: SessionId, sentence: &str) {
+        let notice = EndNotice { sentence: sentence.to_owned() };
+        lock(&self.sessions).get(&id).expect("the session was opened").ended.send_replace(Some(notice));
+    }
+
+    /// Everybody that was let through, in order.
+    pub fn joins(&self) -> Vec<Join> {
+        lock(&self.joins).clone()
+    }
+
+    /// Every connection that was reported as closed, in order.
+    pub fn closed(&self) -> Vec<ClosedConnection> {
+        lock(&self.closed).clone()
+    }
+
+    fn session(&self, id: SessionId) -> Result<FakeSession, GateRefusal> {
+        let sessions = lock(&self.sessions);
+        let open = sessions.get(&id).ok_or_else(no_session)?;
+        let ended = open.ended.borrow();
+        match &*ended {
+            None => Ok(open.session.clone()),
+            Some(notice) => Err(GateRefusal { code: "not-open", sentence: notice.sentence.clone() }),
+        }
+    }
+}
+
+#[async_trait]
+impl Gate for FakeGate {
+    async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal> {
+        if !lock(&self.sessions).values().any(|open| open.session.user_key == login.public_key) {
+            let sentence = "this sentence is not for strangers".to_owned();
+            return Err(GateRefusal { code: GateRefusal::UNKNOWN_KEY, sentence });
+        }
+        let id = login.user_name.parse().map_err(|_| no_session())?;
+        let session = self.session(id)?;
+        if session.user_key != login.public_key {
+            return Err(no_session());
+        }
+        let user = ObjectId::mint(Kind::User, NOW, &*self.ids);
+        Ok(Admission { session: id, user, user_name: session.account, peer: login.peer })
+    }
+
+    async fn join(&self, admission: &Admission, public_key: &str) -> Result<Lease, GateRefusal> {
+        let session = self.session(admission.session)?;
+        let (authorize, key) = (Arc::clone(&session.authorize), public_key.to_owned());
+        tokio::task::spawn_blocking(move || authorize(&key)).await.expect("the key can be placed");
+        let connection = ConnectionId::mint(NOW, &*self.ids);
+        let mut ended = lock(&self.sessions).get(&admission.session).expect("it was there").ended.subscribe();
+        lock(&self.joins).push(Join { session: admission.session, connection, public_key: public_key.to_owned() });
+        Ok(Lease {
+            connection,
+            address: session.address,
+            port: session.port,
+            host_key: session.host_key,
+            account: session.account,
+            end_at: NOW,
+            ended: Box::pin(async move {
+                let notice = ended.wait_for(Option::is_some).await.expect("the gate outlives its leases");
+                notice.clone().expect("it was waited for")
+            }),
+        })
+    }
+
+    async fn closed(&self, connection: ClosedConnection) {
+        lock(&self.closed).push(connection);
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+fn no_session() -> GateRefusal {
+    GateRefusal { code: "no-session", sentence: "you have no such session: copy the command again".to_owned() }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
