@@ -22,7 +22,7 @@ const STDERR: u32 = 1;
 /// What `ssh` exits with when the connection failed, rather than the command.
 const FAILED: u32 = 255;
 /// For the last words on a channel whose client may not be reading.
-const LAST_WORDS_MAX: Duration = Duration::from_millis(300);
+const LAST_WORDS_MAX: Duration = Duration::from_millis(200);
 
 /// Carries a channel that a client opened, until the client, the target or the session ends it.
 pub(crate) async fn carry(channel: Channel<server::Msg>, handle: Handle, way: watch::Receiver<Way>) {

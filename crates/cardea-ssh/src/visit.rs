@@ -36,11 +36,11 @@ use crate::{
 };
 
 /// When the session ends, the last words take at most this long: everything is cut within a second.
-const CUT_MAX: Duration = Duration::from_millis(500);
+const CUT_MAX: Duration = Duration::from_millis(300);
 /// When there is no way to the target, a slow client gets this long to hear why.
 const EXPLAIN_MAX: Duration = Duration::from_secs(10);
-/// For a client to close its side after it was told to.
-const LEAVE_MAX: Duration = Duration::from_millis(200);
+/// For a client to leave by itself, and again after it was told to.
+const LEAVE_MAX: Duration = Duration::from_millis(150);
 
 /// A connection that was just accepted.
 pub(crate) struct Arrival {
@@ -133,9 +133,10 @@ impl Person {
         let _how = (&mut self.over).await;
     }
 
-    /// Tells the client to go, and gives it a moment.
+    /// Sees the client off. One whose channels are closed leaves by itself; told to at once, `ssh` would drop the last
+    /// words that it has not shown yet.
     async fn send_off(&mut self, sentence: &str) {
-        if self.over.is_terminated() {
+        if self.over.is_terminated() || timeout(LEAVE_MAX, self.left()).await.is_ok() {
             return;
         }
         let told = self.handle.disconnect(Disconnect::ByApplication, format!("Cardea: {sentence}"), String::new());
@@ -203,9 +204,9 @@ async fn enter(shared: &Arc<Shared>, visit: Arc<Visit>, mut person: Person, stop
         "error"
     });
     if reason == ENDED {
-        shared.keys.forget(session)
+        shared.keys.forget(session);
     } else {
-        shared.keys.rest(session)
+        shared.keys.rest(session);
     }
     info!(connection.id = %connection, session.id = %session, reason, "The connection `{connection}` is over: {reason}");
     shared.gate.closed(ClosedConnection { connection, reason }).await;

@@ -1,0 +1,9 @@
+//! The gateway between the real `ssh` client and a real sshd. Needs root, for the throw-away host.
+
+mod commands;
+mod ends;
+mod flow;
+mod refusals;
+mod strangers;
+mod terminal;
+mod world;
