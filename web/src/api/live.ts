@@ -39,7 +39,7 @@ export function useLive(): Link {
       onReset: () => refresh(queries),
       onConfiguration: () => queries.invalidateQueries({ queryKey: myActivities.queryKey }),
       onLink: setLink,
-      onRefused: () => queries.invalidateQueries({ queryKey: me.queryKey }),
+      onRefused: () => queries.refetchQueries({ queryKey: me.queryKey }, { cancelRefetch: false }),
     });
     return () => {
       clearTimeout(timer);

@@ -31,7 +31,7 @@ export function Dialog({
   children,
   footer,
 }: Properties) {
-  const width = size === "small" ? "max-w-md" : "max-w-4xl h-[min(46rem,100%)]";
+  const width = size === "small" ? "max-w-md" : "max-w-5xl h-[min(46rem,100%)]";
   return (
     <Radix.Root open onOpenChange={(isOpen) => !isOpen && onClose()}>
       <Radix.Portal>

@@ -20,7 +20,7 @@ function Frame({
         {isRequired && <span className="font-normal text-quiet"> (required)</span>}
       </label>
       {children}
-      {hint && (
+      {hint && !error && (
         <p id={`${id}-hint`} className="text-quiet">
           {hint}
         </p>
@@ -40,7 +40,7 @@ export function FieldError({ id, error }: { id?: string; error: string | undefin
 }
 
 function described(id: string, { hint, error }: Shared): string | undefined {
-  const ids = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
+  const ids = [hint && !error && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
   return ids || undefined;
 }
 

@@ -10,7 +10,7 @@ import { TextField } from "../parts/field";
 import { Front } from "../parts/front";
 import { Notice } from "../parts/notice";
 
-const LENGTH_MIN = 12;
+const LENGTH_MIN = 8;
 
 export function SetUpPage() {
   const queries = useQueryClient();

@@ -62,6 +62,7 @@ export function GrantTable({ grants, caption, columns }: Properties) {
               </td>
               <td className={`font-medium whitespace-nowrap ${STATES[grant.state].look}`}>
                 {STATES[grant.state].name}
+                <Trouble grant={grant} />
               </td>
               <td>
                 <TimeCell at={grant.placed_at} />
@@ -74,7 +75,13 @@ export function GrantTable({ grants, caption, columns }: Properties) {
               <td>
                 <TimeCell at={grant.expires_at} />
               </td>
-              <td>{has("evidence") ? <Proof grant={grant} /> : <Attempts grant={grant} />}</td>
+              <td>
+                {has("evidence") ? (
+                  <Proof grant={grant} />
+                ) : (
+                  <span className="tabular-nums">{grant.attempts}</span>
+                )}
+              </td>
             </tr>
           ))}
         </tbody>
@@ -83,19 +90,18 @@ export function GrantTable({ grants, caption, columns }: Properties) {
   );
 }
 
-function Attempts({ grant }: { grant: Grant }) {
+/** What went wrong last, if it is not done yet. */
+function Trouble({ grant }: { grant: Grant }) {
+  if (!grant.last_error) return null;
   return (
-    <>
-      <span className="tabular-nums">{grant.attempts}</span>
-      {grant.last_error && <span className="block max-w-md break-words text-bad">{grant.last_error}</span>}
-    </>
+    <span className="block min-w-40 max-w-sm font-normal break-words whitespace-normal text-bad">
+      {grant.last_error}
+    </span>
   );
 }
 
 function Proof({ grant }: { grant: Grant }) {
   const { evidence } = grant;
-  if (grant.last_error)
-    return <span className="block max-w-md break-words text-bad">{grant.last_error}</span>;
   if (!evidence) return <span className="text-quiet">—</span>;
   return (
     <div className="max-w-md break-words" title={`Read back ${fullTime(evidence.read_at)}`}>

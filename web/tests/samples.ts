@@ -1,0 +1,72 @@
+// Sessions and grants as the server would send them; a test names only what it is about.
+import type { Grant, MyActivity, Session, Way } from "../src/api/view";
+
+let count = 0;
+
+export function session(part: Partial<Session> = {}): Session {
+  count += 1;
+  return {
+    id: `ses_${String(count).padStart(26, "0")}`,
+    request_id: "req_1",
+    status: "available",
+    reason: null,
+    user: "alice",
+    activity: "Full root",
+    resource: "web1",
+    policy: "Operations",
+    connection_profile: "One hour",
+    login_account: "alice-7kq2",
+    requested_at: "2026-11-23T10:00:00.000000Z",
+    wanted_start_at: null,
+    start_at: "2026-11-23T10:00:01.000000Z",
+    end_at: "2026-11-23T11:00:01.000000Z",
+    max_duration: "PT1H",
+    notes: "",
+    ticket: "",
+    custom: {},
+    progress: null,
+    cleanup_stalled: false,
+    listed: true,
+    clean: false,
+    closes_as: null,
+    actions: { end: true, dismiss: false },
+    grants: [],
+    ...part,
+  };
+}
+
+export function grant(part: Partial<Grant> = {}): Grant {
+  count += 1;
+  return {
+    id: `grt_${count}`,
+    session: "ses_1",
+    resource: "web1",
+    login_account: "alice-7kq2",
+    kind: "account",
+    description: "account alice-7kq2",
+    state: "placed",
+    placed_at: "2026-11-23T10:00:01.000000Z",
+    removed_at: null,
+    expires_at: null,
+    attempts: 0,
+    last_error: null,
+    evidence: null,
+    ...part,
+  };
+}
+
+export function way(resource: string, policy: string, part: Partial<Way> = {}): Way {
+  return {
+    resource,
+    policy,
+    connection_profile: `${policy} profile`,
+    max_duration: "PT1H",
+    require_notes: false,
+    require_ticket: false,
+    ...part,
+  };
+}
+
+export function activity(name: string, ways: Way[], actions = ["sudo rule as root"]): MyActivity {
+  return { activity: name, platform: "linux", protocol: "ssh", actions, ways };
+}
