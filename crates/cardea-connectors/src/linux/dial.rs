@@ -143,7 +143,7 @@ async fn log_in(
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
         (handle.authenticate_publickey(user, key).await.map_err(broken)?, "private key")
     } else if let Some(id) = target.password {
-        let password = credentials.open(id).await.map_err(unopened)?.expose(String::clone);
+        let password = credentials.open(id).await.map_err(|why| unopened(&why))?.expose(String::clone);
         (handle.authenticate_password(user, password).await.map_err(broken)?, "password")
     } else {
         let why = "the service account has neither private_key nor password: set one";
@@ -154,6 +154,9 @@ async fn log_in(
         AuthResult::Failure { partial_success: true, .. } => Err(ConnectorError::LoginRefused(format!(
             "it took the {with} of {user} and wants a second factor: let the service account in with one"
         ))),
+        AuthResult::Failure { .. } if handle.is_closed() => {
+            Err(unreachable(&target.address, target.port, "it hung up during the log-in"))
+        }
         AuthResult::Failure { .. } => Err(ConnectorError::LoginRefused(format!(
             "it does not take the {with} of {user}: check that {user} exists there and that the service account's {with} is the right one"
         ))),
@@ -161,7 +164,7 @@ async fn log_in(
 }
 
 async fn private_key(id: SecretId, credentials: &dyn Credentials) -> Result<keys::PrivateKey, ConnectorError> {
-    let text = credentials.open(id).await.map_err(unopened)?;
+    let text = credentials.open(id).await.map_err(|why| unopened(&why))?;
     text.expose(|text| keys::decode_secret_key(text, None)).map_err(|_| {
         ConnectorError::LoginRefused(
             "the service account's private_key cannot be read: give an OpenSSH private key without a passphrase"
@@ -170,7 +173,7 @@ async fn private_key(id: SecretId, credentials: &dyn Credentials) -> Result<keys
     })
 }
 
-fn unopened(why: String) -> ConnectorError {
+fn unopened(why: &str) -> ConnectorError {
     ConnectorError::LoginRefused(format!("the service account's secret cannot be opened: {why}"))
 }
 

@@ -83,13 +83,26 @@ impl Bench {
             sudo_password: None,
         };
         let session = SessionId::mint(now, &*entropy);
-        let linux = connector(&host, &clock, &entropy, (key, password));
+        let linux = connector(&host, clock.clone(), entropy.clone(), (key, password));
         Self { host, clock, entropy, linux, target, session, key, password }
     }
 
     /// The connector of the same node after a restart: it knows nothing of the first one.
     pub(crate) fn restarted(&self) -> Linux {
-        connector(&self.host, &self.clock, &self.entropy, (self.key, self.password))
+        self.connector(self.clock.clone())
+    }
+
+    /// A connector with another clock.
+    pub(crate) fn connector(&self, clock: Arc<dyn Clock>) -> Linux {
+        connector(&self.host, clock, self.entropy.clone(), (self.key, self.password))
+    }
+
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn new_session(&self) -> SessionId {
+        SessionId::mint(self.clock.now(), &*self.entropy)
     }
 
     pub(crate) fn frame(&self) -> Frame {
@@ -98,7 +111,7 @@ impl Bench {
 
     pub(crate) fn order(&self, name: &str, uid: u32, privilege: Privilege) -> Order {
         Order {
-            grant: GrantId::mint(self.clock.now(), &*self.entropy as &dyn Entropy),
+            grant: GrantId::mint(self.clock.now(), &*self.entropy),
             token: TOKEN.to_owned(),
             account: LoginAccount { name: name.to_owned(), uid },
             privilege,
@@ -126,7 +139,12 @@ impl Bench {
     }
 
     pub(crate) async fn observe(&self, order: &Order) -> Observation {
-        let seen = self.linux.observe(&self.target, self.frame(), std::slice::from_ref(order)).await;
+        self.observe_at(1, order).await
+    }
+
+    pub(crate) async fn observe_at(&self, fence: i64, order: &Order) -> Observation {
+        let frame = Frame { fence, ..self.frame() };
+        let seen = self.linux.observe(&self.target, frame, std::slice::from_ref(order)).await;
         seen.expect("the host answers").remove(0)
     }
 
@@ -155,12 +173,12 @@ impl Bench {
 
 fn connector(
     host: &LinuxHost,
-    clock: &Arc<HostClock>,
-    entropy: &Arc<SeededEntropy>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     (key, password): (SecretId, SecretId),
 ) -> Linux {
     let secrets = Secrets { key: (key, host.service_key()), password };
-    Linux::new(Arc::new(secrets), clock.clone(), entropy.clone(), INSTALLATION.to_owned(), "node".to_owned())
+    Linux::new(Arc::new(secrets), clock, entropy, INSTALLATION.to_owned(), "node".to_owned())
 }
 
 /// What a program wrote to its output.

@@ -95,10 +95,11 @@ remove_account() {
     quit "$REFUSED" "userdel cannot remove account $holder; it was locked and its processes were ended"
   fi
   end_processes
-  drop_schedules
+  drop_run_folder
   hand_over_files
   # The name may be another's by now: then what goes by the name is not ours.
   if [ -z "$named" ] || [ "$presence" = ours ]; then
+    drop_state
     drop_home
     drop_group
   fi
@@ -132,21 +133,20 @@ end_processes() {
   done
 }
 
-# drop_schedules: what the host would run for the account later, and what it keeps under its name.
-drop_schedules() {
-  for folder in /var/spool/cron /var/spool/at; do
-    [ ! -d "$folder" ] || find "$folder" -xdev -type f -uid "$uid" -printf '%p\0' -delete
-  done | lines | while IFS= read -r path; do say found "scheduled job $path was removed"; done
-  [ -z "$named" ] || [ "$presence" = ours ] || return 0
+# drop_state: what the host keeps under the account's name or number.
+drop_state() {
   for path in /var/lib/systemd/linger/"$name" /var/mail/"$name" /var/spool/mail/"$name" /run/sudo/ts/"$name" \
     /var/lib/sudo/lectured/"$name" /run/faillock/"$name"; do
     [ ! -f "$path" ] || rm -f "$path"
   done
+}
+
+# drop_run_folder: /run/user/UID, which a log-in manager mounts and may leave behind.
+drop_run_folder() {
   path=/run/user/$uid
-  if [ -d "$path" ]; then
-    ! mountpoint -q "$path" || umount -l "$path"
-    rm -rf --one-file-system "$path"
-  fi
+  [ -d "$path" ] || return 0
+  ! mountpoint -q "$path" || umount -l "$path"
+  rm -rf --one-file-system "$path"
 }
 
 # lines: names end with NUL and may hold line ends; one line each, without.
@@ -154,18 +154,23 @@ lines() {
   tr '\n\000' ' \n'
 }
 
-# hand_over_files: files of the number where anybody may write become root's; the kernel takes setuid and setgid off.
-# -execdir works inside the file's folder, so that nobody can swap a folder on the way.
+# hand_over_files: where anybody may write, cron tables and at jobs of the number are removed, and its other files become
+# root's; the kernel takes setuid and setgid off. -delete and -execdir work inside the file's folder, so that nobody can
+# swap a folder on the way.
 hand_over_files() {
-  for folder in /tmp /var/tmp /dev/shm /dev/mqueue /run /var/crash; do
-    [ ! -d "$folder" ] || find "$folder" -xdev -uid "$uid" -printf '%p\0' -execdir chown -h root:root '{}' +
-  done | lines | {
+  set --
+  for folder in /var/spool/cron /var/spool/at /tmp /var/tmp /dev/shm /dev/mqueue /run /var/crash; do
+    [ ! -d "$folder" ] || set -- "$@" "$folder"
+  done
+  find "$@" -xdev -depth -uid "$uid" '(' \
+    -path '/var/spool/*' -type f -printf 'scheduled job %p was removed\0' -delete -o \
+    -printf 'file %p was given to root\0' -execdir chown -h root:root '{}' + ')' | lines | {
     count=0
-    while IFS= read -r path; do
+    while IFS= read -r finding; do
       count=$((count + 1))
-      [ "$count" -gt 100 ] || say found "file $path was given to root"
+      [ "$count" -gt 100 ] || say found "$finding"
     done
-    [ "$count" -le 100 ] || say found "$((count - 100)) more files were given to root"
+    [ "$count" -le 100 ] || say found "and $((count - 100)) more files"
   }
 }
 
@@ -190,8 +195,10 @@ drop_group() {
   IFS=: read -r _ _ number _ <<END
 $entry
 END
+  # Another number is another's group.
   [ "$number" = "$gid" ] || return 0
   accounts groupdel "$name" || quit "$REFUSED" "groupdel cannot remove the account's group $name"
+  ! getent group "$name" >/dev/null || quit "$REFUSED" "group $name is still there"
 }
 
 # read_back_gone: looks again, and says what was seen.
@@ -204,9 +211,8 @@ read_back_gone() {
     return 0
   fi
   [ -z "$named" ] || quit "$REFUSED" "account $name is still there with number $named"
-  ! getent group "$name" >/dev/null || quit "$REFUSED" "group $name is still there"
   for path in "/home/$name" "/var/spool/cron/crontabs/$name" "/var/spool/cron/$name"; do
     [ ! -e "$path" ] && [ ! -L "$path" ] || quit "$REFUSED" "$path is still there"
   done
-  say read "no account $name, none with number $uid, no group, no process, no home, no cron table"
+  say read "no account $name, none with number $uid, no group of it, no process, no home, no cron table"
 }

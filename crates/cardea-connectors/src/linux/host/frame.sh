@@ -113,7 +113,7 @@ is_alive() {
 # killed before anything else happens.
 claim() {
   shells=$state/shells/$1
-  [ -d "$shells" ] || mkdir -p "$shells"
+  mkdir -p "$shells" "$state/sessions" || quit "$REFUSED" "/run cannot be written"
   exec 9>>"$shells/generation"
   flock -w "$LOCK_WAIT" 9 || quit "$BUSY" "another connection of this node is being set up"
   read_generation

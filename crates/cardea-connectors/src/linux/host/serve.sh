@@ -42,8 +42,7 @@ frame() {
 serve() {
   start_time "$$"
   self=$$.$began
-  trap 'rm -f "$state"/shells/*/"$self"' EXIT
-  mkdir -p "$state/sessions" "$state/shells" || exit 1
+  trap 'rm -f "$state"/shells/*/"$self" 2>/dev/null' EXIT
   read_uptime
   printf 'cardea-hello %s %s %s %s\n' "$self" "$uptime" "$(date +%s)" "$(id -u)"
   while IFS= read -r request; do

@@ -1,0 +1,128 @@
+//! Late and lost commands: a command that was given up never brings a privilege back.
+
+use std::time::Duration;
+
+use cardea_domain::{Connector, ConnectorError, Frame, Presence};
+use cardea_testkit::wait;
+
+use crate::bench::Bench;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// From here on useradd says that it began and waits until it may go on.
+fn slow_down(t: &Bench) {
+    t.host.root(
+        "mv /usr/sbin/useradd /usr/sbin/useradd.real; touch /run/slow; \
+         printf '#!/bin/sh\\ntouch /run/began; while [ -e /run/slow ]; do sleep 0.05; done; exec useradd.real \"$@\"\\n' \
+         >/usr/sbin/useradd; chmod 755 /usr/sbin/useradd",
+    );
+}
+
+fn useradds(t: &Bench) -> String {
+    t.host.root("pgrep -fa 'sbin/useradd|useradd.real' | grep -v pgrep || true")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_fence_is_refused() {
+    let t = Bench::start("fence");
+    let order = t.account("pia-x1", 70_050);
+    let newer = Frame { fence: 7, ..t.frame() };
+    t.linux.remove(&t.target, newer, &order).await.expect("the newest fence");
+
+    let late = t.linux.place(&t.target, Frame { fence: 6, ..newer }, &order).await;
+
+    assert_eq!(late, Err(ConnectorError::Superseded));
+    assert_eq!(t.host.uid_of("pia-x1"), None);
+    // Another session's fences are its own.
+    let other = Frame { session: t.new_session(), ..t.frame() };
+    t.linux.place(&t.target, other, &order).await.expect("another session");
+    t.linux.place(&t.target, newer, &order).await.expect("the same fence again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_did_not_answer_is_ended_before_anything_else() {
+    let t = Bench::start("unanswered");
+    let order = t.account("quin-x1", 70_051);
+    t.observe(&order).await;
+    slow_down(&t);
+
+    let short = Frame { limit: Duration::from_secs(1), ..t.frame() };
+    let answer = t.linux.place(&t.target, short, &order).await;
+    assert!(matches!(answer, Err(ConnectorError::Unknown(_))), "{answer:?}");
+    assert_ne!(useradds(&t), "", "it still runs on the host");
+
+    let evidence = t.linux.remove(&t.target, Frame { fence: 2, ..t.frame() }, &order).await;
+
+    evidence.expect("removed");
+    assert_eq!(useradds(&t), "");
+    t.host.root("rm /run/slow");
+    assert_eq!(t.observe_at(2, &order).await.presence, Presence::Absent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_ends_what_the_lost_connection_left_running() {
+    let t = std::sync::Arc::new(Bench::start("restart"));
+    let order = t.account("rosa-x1", 70_052);
+    slow_down(&t);
+    let placing = tokio::spawn({
+        let (t, order) = (t.clone(), order.clone());
+        async move { t.try_place(&order).await }
+    });
+    wait(SOON, "useradd began", || t.host.try_root("test -e /run/began").is_ok());
+
+    let restarted = t.restarted();
+    restarted.remove(&t.target, Frame { fence: 2, ..t.frame() }, &order).await.expect("removed");
+
+    assert_eq!(useradds(&t), "");
+    let answer = placing.await.expect("no panic");
+    assert!(matches!(answer, Err(ConnectorError::Unknown(_))), "{answer:?}");
+    t.host.root("rm /run/slow");
+    let seen = restarted.observe(&t.target, Frame { fence: 2, ..t.frame() }, std::slice::from_ref(&order)).await;
+    assert_eq!(seen.expect("seen")[0].presence, Presence::Absent);
+    // The older connection notices that it is out, and the next frame finds a way.
+    let late = t.try_place(&order).await;
+    assert!(late.is_err(), "{late:?}");
+    assert_eq!(t.host.uid_of("rosa-x1"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_whose_time_is_over_is_not_begun() {
+    let t = Bench::start("late");
+    let order = t.account("sven-x1", 70_053);
+    t.observe(&order).await;
+    // Somebody holds the session's lock on the host for longer than the frame may take.
+    let lock = format!("/run/cardea/*/sessions/{}", t.session);
+    t.host.root(&format!("setsid flock {lock} sh -c 'touch /run/held; while [ -e /run/held ]; do sleep 0.05; done' >/dev/null 2>&1 </dev/null &"));
+    wait(SOON, "the lock is held", || t.host.try_root("test -e /run/held").is_ok());
+
+    let short = Frame { limit: Duration::from_secs(1), ..t.frame() };
+    let answer = t.linux.place(&t.target, short, &order).await;
+    assert!(matches!(answer, Err(ConnectorError::Unknown(_))), "{answer:?}");
+    t.host.root("rm /run/held");
+
+    wait(SOON, "the frame ended", || t.host.root("pgrep -fa 'flock -w' | grep -v pgrep || true").is_empty());
+    assert_eq!(t.host.uid_of("sven-x1"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_went_away_is_found_again() {
+    let mut t = Bench::start("reboot");
+    let orders = [t.account("tess-x1", 70_054), t.sudo("tess-x1", 70_054, &["ALL"])];
+    for order in &orders {
+        t.place(order).await;
+    }
+    t.host.stop();
+    let answer = t.try_remove(&orders[1]).await;
+    assert!(matches!(answer, Err(ConnectorError::Unknown(_) | ConnectorError::Unreachable(_))), "{answer:?}");
+    t.host.resume();
+
+    for order in orders.iter().rev() {
+        let mut answer = t.try_remove(order).await;
+        // The first try may still meet the dead connection.
+        if matches!(answer, Err(ConnectorError::Unknown(_))) {
+            answer = t.try_remove(order).await;
+        }
+        answer.expect("removed");
+    }
+    assert_eq!(t.host.uid_of("tess-x1"), None);
+}

@@ -1,0 +1,85 @@
+//! What people leave behind: processes that hide, files, schedules.
+
+use cardea_domain::{Connector, UidRange};
+
+use crate::bench::{Bench, said};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_person_outlives_their_account() {
+    let t = Bench::start("strays");
+    let before = t.host.accounts_digest();
+    let (name, uid) = ("erin-x1", 70_010);
+    let orders = [t.account(name, uid), t.sudo(name, uid, &["ALL"]), t.login_key(name, uid)];
+    for order in &orders {
+        t.place(order).await;
+    }
+    let left = t.as_account(
+        name,
+        "setsid sh -c 'sleep 900 & sleep 900' >/dev/null 2>&1 </dev/null & \
+         (sh -c 'sleep 901 & exec true' &) >/dev/null 2>&1 </dev/null; \
+         sudo -n setsid sleep 902 >/dev/null 2>&1 </dev/null & \
+         echo '* * * * * touch /tmp/again' | crontab -; \
+         cp /bin/true /tmp/tool; chmod 6755 /tmp/tool; \
+         mkdir -p /var/tmp/deep/er /dev/shm/mem; touch \"/var/tmp/deep/er/$(printf 'two\\nlines')\"; ln -s /etc/shadow /tmp/link; \
+         until pgrep -x sleep | wc -l | grep -qx 4; do :; done; echo ready",
+    );
+    assert_eq!(said(&left), "ready\n");
+    let shadow = t.host.root("stat -c '%U %a' /etc/shadow");
+
+    t.remove(&orders[2]).await;
+    t.remove(&orders[1]).await;
+    let evidence = t.remove(&orders[0]).await;
+
+    assert_eq!(t.host.processes_of(uid), Vec::<String>::new());
+    assert_eq!(t.host.root("pgrep -x sleep || true"), "", "also what ran as root for them");
+    assert_eq!(t.host.files_of(uid), Vec::<String>::new());
+    assert_eq!(t.host.accounts_digest(), before);
+    assert_eq!(t.host.root("stat -c '%U %G %a' /tmp/tool"), "root root 755\n", "nobody gets a setuid file of root's");
+    assert_eq!(t.host.root("stat -c '%U %a' /etc/shadow"), shadow, "links are not followed");
+    let findings = evidence.findings.join("\n");
+    for expected in [
+        "(sleep) was ended",
+        "/crontabs/erin-x1 was removed",
+        "/tmp/tool was given to root",
+        "/var/tmp/deep/er/two lines",
+    ] {
+        assert!(findings.contains(expected), "{expected} in {findings}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_are_found_when_the_account_was_deleted_by_hand() {
+    let t = Bench::start("nameless");
+    let (name, uid) = ("fred-x1", 70_011);
+    let orders = [t.account(name, uid), t.login_key(name, uid)];
+    for order in &orders {
+        t.place(order).await;
+    }
+    t.as_account(name, "setsid sleep 900 >/dev/null 2>&1 </dev/null & exit 0");
+    t.host.root(&format!("userdel -f {name} 2>/dev/null"));
+    assert_eq!(t.host.processes_of(uid).len(), 1);
+
+    t.remove(&orders[1]).await;
+    let evidence = t.remove(&orders[0]).await;
+
+    assert_eq!(t.host.processes_of(uid), Vec::<String>::new());
+    assert!(evidence.findings.iter().any(|finding| finding.contains("sleep")), "{evidence:?}");
+    assert_eq!(t.host.root("ls /home"), "svc\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_finds_files_wherever_they_are() {
+    let t = Bench::start("scan");
+    t.host.root(
+        "install -d -o 70020 /opt/deep; touch /opt/deep/f \"$(printf '/srv/a\\n70021 b')\"; chown 70020 /opt/deep/f; \
+         chown 70021 /srv/a*; touch /srv/outside; chown 80000 /srv/outside; touch /dev/shm/m; chown 79999 /dev/shm/m",
+    );
+    let range = UidRange { first: 70_000, last: 79_999 };
+
+    let found = t.linux.scan(&t.target, range).await.expect("a scan");
+
+    let mut found: Vec<_> = found.into_iter().map(|file| format!("{} {}", file.uid, file.path)).collect();
+    found.sort();
+    found.dedup();
+    assert_eq!(found, ["70020 /opt/deep", "70020 /opt/deep/f", "70021 /srv/a 70021 b", "79999 /dev/shm/m"]);
+}
