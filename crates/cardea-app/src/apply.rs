@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cardea_domain::{
     Actor, Configuration, FieldError, Kind, Name, Object, ObjectId, Permit, Role, SecretField, SecretId, SecretInput,
-    Spec, Verb,
+    Spec, Verb, fold,
 };
 use cardea_store::{AuditEntry, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
@@ -379,13 +379,14 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn take(&mut self, app: &App, wishes: Vec<Wish>, prune: bool) -> Result<(), AppError> {
         let mut named = HashSet::new();
+        let mut names = HashSet::new();
         for (index, wish) in wishes.into_iter().enumerate() {
             match wish {
                 Wish::Delete { id, version } => self.delete(id, version)?,
                 Wish::Put { document, guard } => {
-                    if let Some(id) = self.put(app, document, guard, format!("/{index}"))?
-                        && !named.insert(id)
-                    {
+                    if names.insert((document.kind, fold(&document.name))) {
+                        named.extend(self.put(app, document, guard, format!("/{index}"))?);
+                    } else {
                         self.errors.push(FieldError::new(
                             format!("/{index}/name"),
                             "this name stands twice in the input: keep one of the two",
@@ -454,8 +455,10 @@ impl Draft<'_> {
             _ => {}
         }
         let now = app.0.clock.now();
+        // Also when the name is new but stands twice in the input: one name is one object, and the second is refused.
+        let known = self.after.find(document.kind, name.as_str()).map(|known| known.id);
         let object = Object {
-            id: old.map_or_else(|| ObjectId::mint(document.kind, now, &*app.0.entropy), |old| old.id),
+            id: known.unwrap_or_else(|| ObjectId::mint(document.kind, now, &*app.0.entropy)),
             // A name that differs only in its folding is the same name: it stays as it was first written.
             name: old.map_or(name, |old| old.name.clone()),
             spec,

@@ -58,7 +58,7 @@ fn ids_tokens_and_bodies_that_are_not_right() {
     let nobody = crate::harness::Api { token: "cardea-token-nonsense".to_owned(), ..server.api("alice") };
     nobody.get("/sessions").problem(401, "not-signed-in");
     alice.get("/users").problem(403, "not-allowed");
-    alice.call("POST", "/sessions", None).problem(415, "unsupported-type");
+    alice.call("POST", "/sessions", None).problem(415, "wrong-media-type");
     alice.end(&id);
     alice.until(&id, &["completed"]);
     alice.post(&format!("/sessions/{id}/end"), json!({})).problem(409, "already-ending");

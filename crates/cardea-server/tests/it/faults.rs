@@ -24,7 +24,7 @@ fn fails(alice: &Api<'_>, resource: &str, code: &str) -> Value {
 fn with_resource(host: &LinuxHost, port: u16, host_key: &str, service_key: &str) -> Server {
     let server = Server::start();
     let resource = server.resource("web1", &host.address().to_string(), port, host_key);
-    let yaml = server.people() + &resource + &server.service_account(service_key) + &policy(&["web1"]);
+    let yaml = server.people() + &resource + &server.service_account("web1", service_key) + &policy(&["web1"]);
     server.apply(&yaml);
     server
 }

@@ -149,8 +149,8 @@ impl Server {
 
     /// Asks the process to stop and waits until it has.
     pub(crate) fn stop(&mut self) {
+        let id = self.process_id().to_string();
         if let Some(mut process) = self.process.take() {
-            let id = process.id().to_string();
             Command::new("kill").args(["-TERM", &id]).status().expect("kill is there");
             let status = process.wait().expect("it is our child");
             assert!(status.success(), "a stop on request is no failure: {status}");
@@ -218,11 +218,10 @@ impl Server {
     pub(crate) fn furnish(&self, hosts: &[&LinuxHost]) {
         let mut yaml = self.people();
         for host in hosts {
+            yaml += &self.service_account(host.name(), &host.service_key());
             yaml += &self.resource(host.name(), &host.address().to_string(), host.port(), host.host_key());
         }
-        let service_key = hosts.first().map(|host| host.service_key()).unwrap_or_default();
         let names: Vec<_> = hosts.iter().map(|host| host.name()).collect();
-        yaml += &self.service_account(&service_key);
         yaml += &policy(&names);
         self.apply(&yaml);
     }
@@ -236,16 +235,16 @@ impl Server {
         yaml
     }
 
-    pub(crate) fn service_account(&self, private_key: &str) -> String {
-        let file = self.file("service-key", private_key);
-        format!(
-            "---\nkind: ServiceAccount\nname: svc\nspec: {{platform: linux, user: svc, private_key_file: {file:?}, elevation: sudo}}\n"
-        )
+    /// The service account of one host.
+    pub(crate) fn service_account(&self, host: &str, private_key: &str) -> String {
+        let file = self.file(&format!("service-key-{host}"), private_key);
+        let spec = format!("platform: linux, user: svc, private_key_file: {file:?}, elevation: sudo");
+        format!("---\nkind: ServiceAccount\nname: {host}\nspec: {{{spec}}}\n")
     }
 
     pub(crate) fn resource(&self, name: &str, address: &str, port: u16, host_key: &str) -> String {
         format!(
-            "---\nkind: Resource\nname: {name}\nspec: {{platform: linux, address: {address}, port: {port}, service_account: svc, host_key: {host_key:?}}}\n"
+            "---\nkind: Resource\nname: {name}\nspec: {{platform: linux, address: {address}, port: {port}, service_account: {name}, host_key: {host_key:?}}}\n"
         )
     }
 }
@@ -286,7 +285,7 @@ impl Drop for Server {
 
 /// The API as one user.
 pub(crate) struct Api<'a> {
-    server: &'a Server,
+    pub(crate) server: &'a Server,
     pub(crate) token: String,
 }
 

@@ -48,7 +48,7 @@ fn main_job(server: &Server, host: &LinuxHost, bystander: &LinuxHost) {
         "the hosts are as before"
     );
     assert_eq!(host.processes_of(uid), Vec::<String>::new());
-    assert_eq!(host.root("pgrep -f 'sleep 901' || true"), "", "what ran under sudo is gone too");
+    assert_eq!(host.root("pgrep -f '[s]leep 901' || true"), "", "what ran under sudo is gone too");
     wait(Duration::from_secs(30), "no file of the account is left", || host.files_of(uid).is_empty());
     assert_eq!(server.api("admin").out(), 0);
     for grant in session["grants"].as_array().expect("a session has grants") {
