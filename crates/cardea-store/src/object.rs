@@ -6,7 +6,7 @@ use cardea_domain::{Name, Object, ObjectId, Permit, Revision, Spec, Timestamp, V
 
 use crate::{
     StoreError, Tx,
-    row::{corrupt, exactly_one, from_json, must_cover, parse, to_json},
+    row::{corrupt, exactly_one, from_json, id_list, must_cover, parse, to_json},
     tx::{execute, fetch_all, fetch_one},
 };
 
@@ -88,10 +88,13 @@ impl Tx {
 
     /// Whether every one of these objects is still as it was at that version.
     pub async fn revisions_hold(&mut self, revisions: &[Revision]) -> Result<bool, StoreError> {
-        const SQL: &str = "select count(*) from object where id || '@' || version in (select value from json_each($1))";
+        // The first list finds the rows by their key; the second compares each with its own version.
+        const SQL: &str = "select count(*) from object where id in (select value from json_each($1)) \
+            and id || '@' || version in (select value from json_each($2))";
         let wanted: BTreeSet<_> =
             revisions.iter().map(|revision| format!("{}@{}", revision.object, revision.version)).collect();
-        let (found,) = fetch_one!((i64,), self, SQL, to_json(&wanted))?;
+        let ids: Vec<_> = revisions.iter().map(|revision| revision.object).collect();
+        let (found,) = fetch_one!((i64,), self, SQL, id_list(&ids), to_json(&wanted))?;
         Ok(usize::try_from(found) == Ok(wanted.len()))
     }
 

@@ -29,11 +29,11 @@ const CONNECTIONS_MAX: u32 = 10;
 /// For a connection, a commit, a question: anything that crosses the network once.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Only one process at a time holds this advisory lock of a database: "cardea" in ASCII, then 1.
-const OWNER_LOCK: i64 = 0x6361_7264_6561_0001;
+pub(crate) const OWNER_LOCK: i64 = 0x6361_7264_6561_0001;
 /// The server needs a moment to notice that a killed process is gone.
 const OWNER_WAIT_MAX: Duration = Duration::from_secs(3);
 /// How often the lock is looked after.
-const OWNER_CHECK: Duration = Duration::from_secs(5);
+const OWNER_CHECK: Duration = Duration::from_secs(2);
 
 pub(crate) struct PostgresStore {
     pool: PgPool,

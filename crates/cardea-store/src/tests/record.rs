@@ -62,6 +62,22 @@ on_both! {
         assert!(matches!(nobody, Err(StoreError::Rule(_))), "{nobody:?}");
     }
 
+    async fn revisions_hold_until_one_of_them_changes(t: &Fixture) {
+        let (one, mut two) = (t.random.object(Kind::Group, "one"), t.random.object(Kind::Group, "two"));
+        let pinned = [one.revision(), two.revision(), one.revision()];
+        let written = [one.clone(), two.clone()];
+        writes!(t, tx => {
+            tx.insert_object(&changer(Kind::Group), &written[0]).await?;
+            tx.insert_object(&changer(Kind::Group), &written[1]).await
+        }).expect("objects");
+        assert!(reads!(t, tx => tx.revisions_hold(&pinned).await));
+        two.version = 2;
+        writes!(t, tx => tx.update_object(&changer(Kind::Group), &two, 1).await).expect("a change");
+        assert!(!reads!(t, tx => tx.revisions_hold(&pinned).await));
+        let mixed_up = [Revision { object: one.id, version: 2 }];
+        assert!(!reads!(t, tx => tx.revisions_hold(&mixed_up).await));
+    }
+
     async fn a_set_up_token_is_good_once_and_in_time(t: &Fixture) {
         writes!(t, tx => {
             tx.insert_set_up(b"one", at(10)).await?;

@@ -1,11 +1,15 @@
-use std::{collections::BTreeSet, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use cardea_testkit::Postgres;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::time::timeout;
 
 use super::*;
 use crate::{
     dialect::UNIQUE_RULES,
-    tx::{execute, fetch_all},
+    postgres::OWNER_LOCK,
+    tx::{execute, fetch_all, fetch_one},
+    url,
 };
 
 type Facts = BTreeSet<String>;
@@ -136,6 +140,69 @@ async fn a_second_process_is_kept_off_a_postgres_database() {
     Store::open(&t.url).await.expect("it is free again").close().await;
     let other = StoreUrl::Postgres(Postgres::shared().fresh_database());
     Store::open(&other).await.expect("another database is another matter");
+}
+
+fn postgres_address(url: &StoreUrl) -> &str {
+    let StoreUrl::Postgres(address) = url else { unreachable!("the fixture is PostgreSQL's") };
+    address
+}
+
+async fn outsider(t: &Fixture) -> PgConnection {
+    let options = url::options(postgres_address(&t.url)).expect("an address");
+    PgConnection::connect_with(&options).await.expect("the server answers")
+}
+
+/// Cuts connections as a restart of the server would.
+async fn cut(t: &Fixture, which: &'static str) {
+    let sql = AssertSqlSafe(format!("select pg_terminate_backend(pid) from {which}"));
+    sqlx::query(sql).execute(&mut outsider(t).await).await.expect("a superuser may");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_connections_are_made_anew() {
+    let t = Fixture::postgres().await;
+    let others = "pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    let session = t.session(|_| ()).await;
+    cut(&t, others).await;
+    let id = session.id;
+    assert_eq!(reads!(t, tx => tx.session(id).await), Some(session));
+    writes!(t, tx => tx.claim(id).await).expect("a write");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_the_database_to_another_process_stops_writing() {
+    let t = Fixture::postgres().await;
+    let id = t.session(|_| ()).await.id;
+    let mut other = outsider(&t).await;
+    let taking_over = tokio::spawn(async move {
+        let lock = sqlx::query("select pg_advisory_lock($1)").bind(OWNER_LOCK);
+        lock.execute(&mut other).await.expect("it gets the lock in the end");
+        other
+    });
+    let in_line = "select count(*) from pg_locks l join pg_database d on d.oid = l.database \
+        where l.locktype = 'advisory' and not l.granted and d.datname = current_database()";
+    let waits = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        while reads!(t, tx => fetch_one!((i64,), tx, in_line)) == (0,) {
+            tick.tick().await;
+        }
+    };
+    timeout(Duration::from_secs(30), waits).await.expect("the other process waits for the lock");
+    cut(
+        &t,
+        "pg_locks l join pg_database d on d.oid = l.database \
+        where l.locktype = 'advisory' and l.granted and d.datname = current_database()",
+    )
+    .await;
+    let taken_over = taking_over.await.expect("no panic");
+    let stopped = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        while !matches!(writes!(t, tx => tx.claim(id).await), Err(StoreError::InUse)) {
+            tick.tick().await;
+        }
+    };
+    timeout(Duration::from_secs(30), stopped).await.expect("the first process notices");
+    drop(taken_over);
 }
 
 on_both! {
