@@ -25,6 +25,7 @@ pub struct LinuxHost {
     folder: tempfile::TempDir,
     process: Option<Child>,
     host_key: String,
+    disk: Option<String>,
 }
 
 impl LinuxHost {
@@ -33,12 +34,27 @@ impl LinuxHost {
 
     /// Starts a host and waits until it answers. Panics with the reason when it cannot.
     pub fn start(name: &str) -> Self {
+        Self::start_on(name, None)
+    }
+
+    /// Like [`LinuxHost::start`], on a disk of this size (`64m`) in memory. It is lost when the host stops.
+    pub fn start_small(name: &str, size: &str) -> Self {
+        Self::start_on(name, Some(size.to_owned()))
+    }
+
+    fn start_on(name: &str, disk: Option<String>) -> Self {
         let folder = tempfile::Builder::new().prefix("cardea-host-").tempdir().expect("a temporary folder");
         for key in ["root", "service"] {
             make_key(&folder.path().join(key));
         }
-        let mut host =
-            Self { name: name.to_owned(), address: free_address(), folder, process: None, host_key: String::new() };
+        let mut host = Self {
+            name: name.to_owned(),
+            address: free_address(),
+            folder,
+            process: None,
+            host_key: String::new(),
+            disk,
+        };
         host.resume();
         let public_key = read(&host.folder.path().join("service.pub"));
         let public_key = public_key.trim();
@@ -67,6 +83,7 @@ impl LinuxHost {
     pub fn resume(&mut self) {
         let log = fs::File::create(self.folder.path().join("log")).expect("the host's folder is writable");
         let child = Command::new(SCRIPT)
+            .envs(self.disk.as_ref().map(|size| ("DISK", size)))
             .arg(self.folder.path().join("state"))
             .arg(&self.name)
             .arg(self.address.to_string())

@@ -76,6 +76,7 @@ impl Link {
         let words = format!("claim {} - 0 {slot}", facts.uptime_at(deadline));
         let claimed = shell.frame(&words, deadline, &*ground.entropy).await??;
         let generation = claimed.text("generation").ok_or_else(|| claimed.incomplete())?.to_owned();
+        tracing::info!(target.name = %target.name, "Connected to {target}");
         Ok(Self {
             line,
             target: target.clone(),
@@ -215,6 +216,8 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let Some(shell) = self.shell.take() else { return };
         if self.unanswered {
+            let target = &self.link.target;
+            tracing::warn!(target.name = %target.name, "A command on {target} gave no answer: it is ended before the next one");
             self.link.orphans.lock().unwrap_or_else(PoisonError::into_inner).push(shell.id().to_owned());
         } else {
             self.link.idle.lock().unwrap_or_else(PoisonError::into_inner).push(shell);

@@ -63,7 +63,10 @@ impl Credentials for Secrets {
 
 impl Bench {
     pub(crate) fn start(name: &str) -> Self {
-        let host = LinuxHost::start(name);
+        Self::on(LinuxHost::start(name))
+    }
+
+    pub(crate) fn on(host: LinuxHost) -> Self {
         let entropy = SeededEntropy::new(u64::from(std::process::id()));
         let now: i64 = host.root("date +%s").trim().parse().expect("seconds");
         let now = Timestamp::from_micros(now * 1_000_000);
@@ -72,7 +75,7 @@ impl Bench {
         let password = SecretId::mint(now, &*entropy);
         let target = Target {
             resource: ObjectId::mint(Kind::Resource, now, &*entropy),
-            name: name.to_owned(),
+            name: host.name().to_owned(),
             address: host.address().to_string(),
             port: host.port(),
             host_key: Some(host.host_key().to_owned()),

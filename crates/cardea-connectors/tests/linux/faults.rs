@@ -2,6 +2,8 @@
 
 use cardea_domain::{Connector, ConnectorError, Elevation, Target};
 
+use cardea_testkit::LinuxHost;
+
 use crate::bench::{Bench, PASSWORD};
 
 async fn refusal(t: &Bench, target: &Target) -> ConnectorError {
@@ -93,4 +95,45 @@ async fn a_host_that_refuses_a_command_says_why() {
     t.host.root("mv /usr/sbin/useradd /usr/sbin/useradd.kept; printf '#!/bin/sh\\necho no space left >&2; exit 1\\n' >/usr/sbin/useradd; chmod 755 /usr/sbin/useradd");
     let error = t.try_place(&t.account("oleg-x2", 70_042)).await.expect_err("useradd fails");
     assert!(matches!(&error, ConnectorError::Refused(why) if why.contains("no space left")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doas_elevates_where_there_is_no_sudo() {
+    let t = Bench::start("doas");
+    let doas = Target { elevation: Elevation::Doas, ..t.target.clone() };
+    t.host.root(
+        "command -v doas >/dev/null || { export DEBIAN_FRONTEND=noninteractive; install='apt-get install -qq opendoas'; \
+         $install || { apt-get update -qq && $install; }; } >/dev/null 2>&1",
+    );
+    t.host.root("rm -f /etc/doas.conf; mv /usr/bin/sudo /usr/bin/sudo.away");
+    let error = refusal(&t, &doas).await;
+    assert!(
+        matches!(&error, ConnectorError::ElevationRefused(_, why) if why.contains("permit nopass svc as root")),
+        "{error}"
+    );
+    t.host.root("echo 'permit nopass svc as root' >/etc/doas.conf");
+    let order = t.account("nina-x1", 70_040);
+    t.linux.place(&doas, t.frame(), &order).await.expect("placed");
+    t.linux.remove(&doas, t.frame(), &order).await.expect("removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_the_person_filled_does_not_keep_their_account() {
+    let t = Bench::on(LinuxHost::start_small("full", "96m"));
+    let before = t.host.accounts_digest();
+    let (name, uid) = ("olga-x1", 70_043);
+    let orders = [t.account(name, uid), t.sudo(name, uid, &["ALL"]), t.group(name, uid, "adm"), t.login_key(name, uid)];
+    for order in &orders {
+        t.place(order).await;
+    }
+    t.as_account(name, "cat /dev/zero >~/fill");
+    assert!(t.host.try_root("head -c 8192 /dev/zero >/etc/probe").is_err(), "the disk is full");
+    t.host.root("rm -f /etc/probe");
+
+    // The engine removes what depends on the account first, and tries again what failed.
+    for order in [&orders[3], &orders[1], &orders[0], &orders[2]] {
+        t.remove(order).await;
+    }
+
+    assert_eq!(t.host.accounts_digest(), before);
 }

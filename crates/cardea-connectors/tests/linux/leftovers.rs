@@ -1,6 +1,9 @@
 //! What people leave behind: processes that hide, files, schedules.
 
+use std::time::Duration;
+
 use cardea_domain::{Connector, UidRange};
+use cardea_testkit::wait;
 
 use crate::bench::{Bench, said};
 
@@ -65,6 +68,25 @@ async fn processes_are_found_when_the_account_was_deleted_by_hand() {
     assert_eq!(t.host.processes_of(uid), Vec::<String>::new());
     assert!(evidence.findings.iter().any(|finding| finding.contains("sleep")), "{evidence:?}");
     assert_eq!(t.host.root("ls /home"), "svc\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_forks_away_from_the_end() {
+    let t = Bench::start("forks");
+    let (name, uid) = ("gabi-x1", 70_012);
+    let orders = [t.account(name, uid), t.login_key(name, uid)];
+    for order in &orders {
+        t.place(order).await;
+    }
+    t.host.root("d=/var/spool/cron/atjobs; mkdir -p $d; touch $d/a0000101; chown 70012 $d/a0000101");
+    t.as_account(name, "ulimit -u 120; (setsid sh -c 'while :; do (while :; do (sleep 1) & done) & done') >/dev/null 2>&1 </dev/null & exit 0");
+    wait(Duration::from_secs(20), "they fork", || t.host.processes_of(uid).len() > 30);
+
+    t.remove(&orders[1]).await;
+    let evidence = t.remove(&orders[0]).await;
+
+    assert_eq!(t.host.processes_of(uid), Vec::<String>::new());
+    assert!(evidence.findings.iter().any(|finding| finding.ends_with("atjobs/a0000101 was removed")), "{evidence:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,7 +75,6 @@ is_whole() {
 explain_useradd() {
   case $1 in
     4 | 9) quit "$COLLISION" "useradd finds the name or number taken: $name, $uid" ;;
-    75) quit "$BUSY" "other account changes hold the host's lock" ;;
     *) quit "$REFUSED" "useradd cannot make account $name (status $1)" ;;
   esac
 }
@@ -92,7 +91,10 @@ remove_account() {
   if [ "$presence" = ours ] && ! accounts userdel -f "$holder"; then
     accounts usermod -L -e 1 "$holder"
     end_processes
-    quit "$REFUSED" "userdel cannot remove account $holder; it was locked and its processes were ended"
+    # A full disk is what keeps userdel from its work most often, and the account may be what fills it.
+    drop_home
+    accounts userdel -f "$holder" ||
+      quit "$REFUSED" "userdel cannot remove account $holder; its processes were ended and its home was removed"
   fi
   end_processes
   drop_run_folder
@@ -125,8 +127,9 @@ end_processes() {
     done
     [ -n "$living" ] || return 0
     [ "$tries" -lt 60 ] || quit "$REFUSED" "processes of number $uid do not end:$living"
-    # All at once where there is a slice: nothing can fork away from that.
+    # All at once, by slice and as the number itself: nothing can fork away from that.
     [ ! -w "$slice" ] || echo 1 >"$slice"
+    setpriv --reuid "$uid" --regid "$gid" --clear-groups sh -c 'kill -9 -1' 2>/dev/null
     kill -9 $living 2>/dev/null
     tries=$((tries + 1))
     [ "$tries" -lt 3 ] || sleep 0.05

@@ -66,6 +66,9 @@ hold() {
 # for a whole second.
 accounts() {
   flock -o -w "$LOCK_WAIT" -E 75 /run/cardea/accounts.lock "$@"
+  result=$?
+  [ "$result" -ne 75 ] || quit "$BUSY" "other account changes on the host take too long"
+  return "$result"
 }
 
 # start_time PID: when a process began, in the kernel's ticks: $began. A pid may be used again; with this it is unique.

@@ -85,7 +85,10 @@ remove_authorized_key() {
   in_keys_folder || move_keys_aside
   if in_keys_folder; then
     find_key
-    [ "$presence" = absent ] || rewrite_keys
+    if [ "$presence" = ours ]; then
+      rewrite_keys
+      [ -s authorized_keys ] || rm -f authorized_keys
+    fi
   fi
   look_at_keys
   [ "$presence" = absent ] || quit "$REFUSED" "/home/$name/.ssh/authorized_keys still holds the key"
