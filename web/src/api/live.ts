@@ -1,5 +1,5 @@
 // Feeds the event stream into the cache: what the pages show changes by itself, and nothing is ever polled.
-import { type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, type QueryKey, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { type Link, openLink } from "./events";
 import { recordGrant, recordSession, withChanges } from "./journal";
@@ -37,7 +37,8 @@ export function useLive(): Link {
         gather(() => gathered.grant(grant));
       },
       onReset: () => refresh(queries),
-      onConfiguration: () => queries.invalidateQueries({ queryKey: myActivities.queryKey }),
+      // It may be what one may request that changed, or one's own roles.
+      onConfiguration: () => invalidate(queries, [me.queryKey, myActivities.queryKey]),
       onLink: setLink,
       onRefused: () => queries.refetchQueries({ queryKey: me.queryKey }, { cancelRefetch: false }),
     });
@@ -51,11 +52,11 @@ export function useLive(): Link {
 
 /** Reads everything anew that may have changed. */
 export function refresh(queries: QueryClient): Promise<unknown> {
-  return Promise.all(
-    [["sessions"], grantsOut.queryKey, myActivities.queryKey, ["log"]].map((queryKey) =>
-      queries.invalidateQueries({ queryKey }),
-    ),
-  );
+  return invalidate(queries, [me.queryKey, ["sessions"], grantsOut.queryKey, myActivities.queryKey, ["log"]]);
+}
+
+function invalidate(queries: QueryClient, keys: QueryKey[]): Promise<unknown> {
+  return Promise.all(keys.map((queryKey) => queries.invalidateQueries({ queryKey })));
 }
 
 /**

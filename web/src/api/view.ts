@@ -4,7 +4,6 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type Grant = Schemas["GrantView"];
-export type GrantKind = Grant["kind"];
 export type GrantState = Grant["state"];
 export type LogLine = Schemas["LogLineView"];
 export type LogLevel = LogLine["level"];

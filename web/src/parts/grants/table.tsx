@@ -1,14 +1,7 @@
 // Grants as a table: what was placed where, how it stands, and what proves its removal.
-import type { Grant, GrantKind, GrantState } from "../../api/view";
+import type { Grant, GrantState } from "../../api/view";
 import { TimeCell } from "../sessions/cells";
 import { fullTime } from "../time";
-
-const KINDS: Record<GrantKind, string> = {
-  account: "Login account",
-  authorized_key: "Gateway key",
-  group_membership: "Group membership",
-  sudo_rule: "Sudo rule",
-};
 
 const STATES: Record<GrantState, { name: string; look: string }> = {
   planned: { name: "Planned", look: "text-quiet" },
@@ -19,18 +12,22 @@ const STATES: Record<GrantState, { name: string; look: string }> = {
   preexisting: { name: "Was there before", look: "text-quiet" },
 };
 
-/** A grant in a few words. */
-export function grantName(grant: Grant): string {
-  return grant.description || KINDS[grant.kind];
+/** What failed before it was begun has nothing to prove. */
+function stateOf(grant: Grant): { name: string; look: string } {
+  const isUntouched = grant.state === "removed" && !grant.placed_at && !grant.evidence;
+  return isUntouched ? { name: "Never placed", look: "text-quiet" } : STATES[grant.state];
 }
 
-export type GrantColumn = "place" | "kind" | "state" | "evidence";
+type Properties = {
+  grants: Grant[];
+  caption: string;
+  /** What it is a list of: all of one session, with its proofs, or what is out anywhere, with its places. */
+  of: "session" | "ledger";
+};
 
-type Properties = { grants: Grant[]; caption: string; columns: GrantColumn[] };
-
-export function GrantTable({ grants, caption, columns }: Properties) {
+export function GrantTable({ grants, caption, of }: Properties) {
   if (grants.length === 0) return <p className="text-quiet">No privilege has been placed yet.</p>;
-  const has = (column: GrantColumn) => columns.includes(column);
+  const isLedger = of === "ledger";
   return (
     <section
       className="overflow-x-auto rounded-md border border-line bg-surface"
@@ -41,46 +38,41 @@ export function GrantTable({ grants, caption, columns }: Properties) {
         <caption className="sr-only">{caption}</caption>
         <thead className="border-b border-line text-quiet">
           <tr className="*:px-3 *:py-1.5 *:font-semibold *:whitespace-nowrap">
-            {has("place") && <th scope="col">Host</th>}
-            {has("place") && <th scope="col">Login Account</th>}
+            {isLedger && <th scope="col">Host</th>}
+            {isLedger && <th scope="col">Login Account</th>}
             <th scope="col">Privilege</th>
             <th scope="col">State</th>
             <th scope="col">Placed</th>
-            {has("evidence") && <th scope="col">Removed</th>}
+            {!isLedger && <th scope="col">Removed</th>}
             <th scope="col">Expires on the host</th>
-            <th scope="col">{has("evidence") ? "Evidence" : "Attempts"}</th>
+            <th scope="col">{isLedger ? "Attempts" : "Evidence"}</th>
           </tr>
         </thead>
         <tbody>
           {grants.map((grant) => (
             <tr key={grant.id} className="border-line not-last:border-b *:px-3 *:py-1.5 *:align-top">
-              {has("place") && <td>{grant.resource}</td>}
-              {has("place") && <td className="font-mono text-xs">{grant.login_account}</td>}
+              {isLedger && <td>{grant.resource}</td>}
+              {isLedger && <td className="font-mono text-xs">{grant.login_account}</td>}
               <td>
-                <span className="font-medium">{KINDS[grant.kind]}</span>
-                {grant.description && <span className="block text-quiet">{grant.description}</span>}
+                <span className="font-medium first-letter:uppercase inline-block">{grant.description}</span>
               </td>
-              <td className={`font-medium whitespace-nowrap ${STATES[grant.state].look}`}>
-                {STATES[grant.state].name}
+              <td className={`font-medium whitespace-nowrap ${stateOf(grant).look}`}>
+                {stateOf(grant).name}
                 <Trouble grant={grant} />
               </td>
               <td>
                 <TimeCell at={grant.placed_at} />
               </td>
-              {has("evidence") && (
+              {!isLedger && (
                 <td>
-                  <TimeCell at={grant.removed_at} />
+                  <TimeCell at={stateOf(grant) === STATES.removed ? grant.removed_at : null} />
                 </td>
               )}
               <td>
                 <TimeCell at={grant.expires_at} />
               </td>
               <td>
-                {has("evidence") ? (
-                  <Proof grant={grant} />
-                ) : (
-                  <span className="tabular-nums">{grant.attempts}</span>
-                )}
+                {isLedger ? <span className="tabular-nums">{grant.attempts}</span> : <Proof grant={grant} />}
               </td>
             </tr>
           ))}

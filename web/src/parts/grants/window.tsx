@@ -8,7 +8,7 @@ import { Dialog } from "../dialog";
 import { SearchField } from "../field";
 import { Empty, Failure, Loading } from "../loading";
 import { fold } from "../sessions/view";
-import { GrantTable, grantName } from "./table";
+import { GrantTable } from "./table";
 
 /** Rows that are drawn at most; the search finds the others. */
 const ROWS_MAX = 300;
@@ -64,11 +64,7 @@ export function GrantsWindow({ onClose }: { onClose: () => void }) {
         <Empty title="No privilege matches." />
       ) : null}
       {found.length > 0 && (
-        <GrantTable
-          grants={found.slice(0, ROWS_MAX)}
-          caption="Privileges still out there"
-          columns={["place", "kind", "state"]}
-        />
+        <GrantTable grants={found.slice(0, ROWS_MAX)} caption="Privileges still out there" of="ledger" />
       )}
     </Dialog>
   );
@@ -80,7 +76,7 @@ function find(grants: Grant[], text: string): Grant[] {
   const weight = (grant: Grant) => (grant.last_error ? 0 : grant.state === "removing" ? 1 : 2);
   return grants
     .filter((it) =>
-      fold([it.resource, it.login_account, grantName(it), it.session].join("\n")).includes(wanted),
+      fold([it.resource, it.login_account, it.description, it.session].join("\n")).includes(wanted),
     )
     .sort((a, b) => weight(a) - weight(b) || a.resource.localeCompare(b.resource) || (a.id < b.id ? -1 : 1));
 }

@@ -9,7 +9,7 @@ import { Problem } from "../../api/problem";
 import type { Session, SessionChange } from "../../api/view";
 import { Button } from "../button";
 import { CopyButton } from "../copy";
-import { GrantTable, grantName } from "../grants/table";
+import { GrantTable } from "../grants/table";
 import { Notice } from "../notice";
 import { fullTime, period } from "../time";
 import { sshCommand, usePage } from "./context";
@@ -35,11 +35,7 @@ export function Detail({ session }: { session: Session }) {
         </p>
       )}
       <Facts session={session} />
-      <GrantTable
-        grants={session.grants}
-        caption="Privileges of this session"
-        columns={["kind", "state", "evidence"]}
-      />
+      <GrantTable grants={session.grants} caption="Privileges of this session" of="session" />
     </section>
   );
 }
@@ -64,7 +60,7 @@ function sessionIn(answer: SessionChange): SessionChange[] {
 
 function State({ session }: { session: Session }) {
   const out = session.grants.filter(isOut);
-  const list = out.map(grantName).join(", ");
+  const list = out.map((grant) => grant.description).join(", ");
   if (session.status === "provisioning" && session.progress) {
     const { step, of, text } = session.progress;
     return (
