@@ -46,7 +46,7 @@ struct Step {
 
 impl Gate<'_> {
     fn all(&mut self) {
-        self.step("format", |workspace| cargo(workspace, &["fmt", "--all", "--check"]));
+        self.step("format", |workspace| cargo(workspace, &["fmt", "--check"]));
         self.step("tidy", |workspace| tidy::run(workspace).map(|()| Count::ONE));
         self.step("web lint", |workspace| npm(workspace, &["run", "lint"]));
         let web = self.step("web types and build", |workspace| npm(workspace, &["run", "build"]));

@@ -4,7 +4,7 @@
 //! and then the hosts.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::Read,
     net::TcpListener,
     os::unix::fs::PermissionsExt,
@@ -53,6 +53,7 @@ pub(crate) struct Access {
 pub(crate) struct World {
     server: Running,
     _hosts: Vec<Running>,
+    _lock: File,
     pub(crate) folder: PathBuf,
     pub(crate) resources: Vec<Resource>,
     pub(crate) password: String,
@@ -64,7 +65,7 @@ pub(crate) struct World {
 impl World {
     /// Starts two throw-away hosts and a server that knows them, in a folder that is emptied first. Needs root.
     pub(crate) fn with_hosts(workspace: &Workspace, folder: &Path) -> Result<Self> {
-        empty(folder)?;
+        let lock = take(folder)?;
         make_key(&folder.join("root"))?;
         let access =
             Access { user: "svc".to_owned(), key: make_key(&folder.join("service"))?, elevation: "sudo".to_owned() };
@@ -79,7 +80,7 @@ impl World {
         for (index, name) in HOST_NAMES.iter().enumerate() {
             resources.push(furnish(folder, name, &addresses[index], &mut hosts[index])?);
         }
-        Self::start(workspace, folder, hosts, resources, &access)
+        Self::start(workspace, (folder, lock), hosts, resources, &access)
     }
 
     /// Starts a server that knows one host of somebody's own, in a folder that is emptied first.
@@ -89,13 +90,13 @@ impl World {
         resource: Resource,
         access: &Access,
     ) -> Result<Self> {
-        empty(folder)?;
-        Self::start(workspace, folder, Vec::new(), vec![resource], access)
+        let lock = take(folder)?;
+        Self::start(workspace, (folder, lock), Vec::new(), vec![resource], access)
     }
 
     fn start(
         workspace: &Workspace,
-        folder: &Path,
+        (folder, lock): (&Path, File),
         hosts: Vec<Running>,
         resources: Vec<Resource>,
         access: &Access,
@@ -127,6 +128,7 @@ impl World {
         Ok(Self {
             server,
             _hosts: hosts,
+            _lock: lock,
             folder: folder.to_owned(),
             resources,
             password,
@@ -183,6 +185,19 @@ impl World {
     }
 }
 
+/// Takes a folder for one world, and empties it. It is ours until the lock is dropped.
+fn take(folder: &Path) -> Result<File> {
+    let parent = folder.parent().context("a world's folder is below target/")?;
+    fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    let path = folder.with_extension("lock");
+    let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    if lock.try_lock().is_err() {
+        bail!("{} is in use: another one is running there. Stop it first", folder.display());
+    }
+    empty(folder)?;
+    Ok(lock)
+}
+
 fn empty(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
@@ -207,7 +222,7 @@ fn public_key(path: &Path) -> Result<String> {
 fn one_time_password() -> Result<String> {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bytes = [0_u8; 20];
-    let mut source = fs::File::open("/dev/urandom").context("cannot open /dev/urandom")?;
+    let mut source = File::open("/dev/urandom").context("cannot open /dev/urandom")?;
     source.read_exact(&mut bytes).context("cannot read /dev/urandom")?;
     let letters: Vec<char> = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
     Ok(letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-"))
