@@ -23,7 +23,7 @@ mod stream;
 mod token;
 mod ui;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
 use cardea_app::App;
@@ -44,6 +44,8 @@ pub struct HttpSettings {
     pub gateway: Gateway,
     /// Numbers of requests start at a random place, so that they differ from one start to the next.
     pub entropy: Arc<dyn Entropy>,
+    /// How often event streams say something, and how late they notice that a sign-in is over: [`HEARTBEAT`].
+    pub heartbeat: Duration,
     /// Ends event streams, which would otherwise hold a shutdown up.
     pub stop: CancellationToken,
 }
@@ -71,10 +73,14 @@ pub(crate) struct Api {
     pub(crate) gateway: Gateway,
     pub(crate) public_origin: Option<Origin>,
     pub(crate) streams: Arc<Streams>,
+    pub(crate) heartbeat: Duration,
     pub(crate) stop: CancellationToken,
     /// The OpenAPI document.
     pub(crate) document: Arc<str>,
 }
+
+/// Shorter than the idle limits of common proxies.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The largest body that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -87,6 +93,7 @@ pub fn router(app: App, settings: HttpSettings) -> Router {
         gateway: settings.gateway,
         public_origin: Origin::of_url(&settings.public_url),
         streams: Arc::default(),
+        heartbeat: settings.heartbeat,
         stop: settings.stop,
         document: openapi::document(&openapi).to_string().into(),
     };

@@ -133,7 +133,7 @@ fn schemas() -> Map<String, Value> {
     within.extend(object::schemas_in());
     add_secrets(&mut within);
     name_problems(&mut out);
-    merged(out, within)
+    merged(out, &within)
 }
 
 /// Secrets are written beside the spec's own fields and never read back.
@@ -154,7 +154,7 @@ fn name_problems(schemas: &mut Map<String, Value>) {
 
 /// One set of names for what is read and what is written. A type that differs (a field with a default may be left out
 /// when writing, and is always there when reading) is called `…Input` where it is written, with all that hold it.
-fn merged(mut out: Map<String, Value>, within: Map<String, Value>) -> Map<String, Value> {
+fn merged(mut out: Map<String, Value>, within: &Map<String, Value>) -> Map<String, Value> {
     let mut renamed = BTreeSet::new();
     loop {
         let differs =
@@ -169,7 +169,7 @@ fn merged(mut out: Map<String, Value>, within: Map<String, Value>) -> Map<String
         }
         renamed.extend(more);
     }
-    for (name, schema) in &within {
+    for (name, schema) in within {
         let new = if renamed.contains(name) { format!("{name}Input") } else { name.clone() };
         out.insert(new, with_names(schema, &renamed));
     }

@@ -12,12 +12,13 @@ use cardea_domain::FieldError;
 
 use crate::{guard, problems::Known};
 
+// Boxed texts keep it small: it is the `Err` of every function here.
 /// What went wrong and what to do. Clients branch on `type`, never on text.
 #[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub(crate) struct Problem {
     /// `/problems/SLUG`: what kind of problem it is; a page that explains it.
     #[serde(rename = "type")]
-    kind: String,
+    kind: Box<str>,
     /// The same for every problem of the kind.
     title: &'static str,
     /// The HTTP status.
@@ -25,7 +26,7 @@ pub(crate) struct Problem {
     /// What happened here and what to do.
     detail: String,
     /// Finds the request in the server's log.
-    request_id: String,
+    request_id: Box<str>,
     /// The wrong fields, where the input is wrong.
     fields: Vec<FieldError>,
     #[serde(skip)]
@@ -37,11 +38,11 @@ impl Problem {
     pub(crate) fn new(slug: &str, detail: impl Into<String>) -> Self {
         let known = Known::find(slug);
         Self {
-            kind: format!("/problems/{}", known.slug),
+            kind: format!("/problems/{}", known.slug).into(),
             title: known.title,
             status: known.status,
             detail: detail.into(),
-            request_id: guard::request_number(),
+            request_id: guard::request_number().into(),
             fields: Vec::new(),
             retry_after: None,
         }

@@ -271,6 +271,11 @@ impl ListQuery {
             Some("mine") => true,
             Some(_) => return Err(Problem::field("/scope", "write `all` or `mine`")),
         };
+        for (pointer, text) in [("/q", &self.q), ("/resource", &self.resource)] {
+            if text.contains(char::is_control) || text.chars().count() > SEARCH_MAX {
+                return Err(Problem::field(pointer, "write at most 200 printable characters"));
+            }
+        }
         let statuses = self.status.as_deref().unwrap_or_default().split(',').filter(|text| !text.is_empty());
         let statuses = statuses.map(str::parse).collect::<Result<_, _>>();
         let sort = self.sort.as_deref().unwrap_or("-requested_at");
@@ -288,6 +293,9 @@ impl ListQuery {
         })
     }
 }
+
+/// The longest text that is searched for.
+const SEARCH_MAX: usize = 200;
 
 fn sort_key(text: &str) -> Result<SortKey, Problem> {
     Ok(match text {

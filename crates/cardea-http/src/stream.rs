@@ -26,13 +26,14 @@ struct Seat {
 
 impl Streams {
     const PER_USER_MAX: usize = 20;
+    const RETRY_AFTER: Duration = Duration::from_secs(15);
 
     fn take(self: &Arc<Self>, user: Option<ObjectId>) -> Result<Seat, Problem> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(user).or_default();
         if *count >= Self::PER_USER_MAX {
             let detail = "You have 20 event streams open: close windows or programs that are not needed.";
-            return Err(Problem::wait("too-many-streams", detail, Lifeline::HEARTBEAT));
+            return Err(Problem::wait("too-many-streams", detail, Self::RETRY_AFTER));
         }
         *count += 1;
         Ok(Seat { streams: self.clone(), user })
@@ -68,12 +69,9 @@ pub(crate) enum Pulse {
 }
 
 impl Lifeline {
-    /// A sign-in that is over is noticed within this time.
-    const HEARTBEAT: Duration = Duration::from_secs(15);
-
     pub(crate) fn new(api: Api, caller: Caller) -> Result<Self, Problem> {
         let seat = api.streams.take(caller.actor.user_id())?;
-        let mut heartbeat = tokio::time::interval_at(Instant::now() + Self::HEARTBEAT, Self::HEARTBEAT);
+        let mut heartbeat = tokio::time::interval_at(Instant::now() + api.heartbeat, api.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self { api, caller, heartbeat, _seat: seat })
     }

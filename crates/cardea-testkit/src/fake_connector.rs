@@ -53,7 +53,8 @@ pub struct FakeConnector {
 struct State {
     things: BTreeMap<String, Thing>,
     fences: HashMap<SessionId, i64>,
-    once: HashMap<Operation, VecDeque<ConnectorError>>,
+    /// What becomes of the next calls; `None` lets one through.
+    once: HashMap<Operation, VecDeque<Option<ConnectorError>>>,
     always: HashMap<Operation, ConnectorError>,
     calls: Vec<Call>,
 }
@@ -124,7 +125,12 @@ impl FakeConnector {
 
     /// Lets the next call of the operation fail. Called again, the one after that fails too.
     pub fn fail_next(&self, operation: Operation, error: ConnectorError) {
-        self.state().once.entry(operation).or_default().push_back(error);
+        self.state().once.entry(operation).or_default().push_back(Some(error));
+    }
+
+    /// Lets the next call of the operation through: the failure that is asked for next comes after it.
+    pub fn pass_next(&self, operation: Operation) {
+        self.state().once.entry(operation).or_default().push_back(None);
     }
 
     /// Lets every call of the operation fail until [`Self::heal`].
@@ -170,8 +176,8 @@ impl FakeConnector {
             }
             *newest = call.fence;
         }
-        let failure = once.get_mut(&call.operation).and_then(VecDeque::pop_front);
-        failure.or_else(|| always.get(&call.operation).cloned()).map_or(Ok(()), Err)
+        let planned = once.get_mut(&call.operation).and_then(VecDeque::pop_front);
+        planned.unwrap_or_else(|| always.get(&call.operation).cloned()).map_or(Ok(()), Err)
     }
 }
 

@@ -1,0 +1,12 @@
+//! The API as its clients see it: requests in, answers out, against a real application on SQLite whose hosts are maps.
+
+mod authorisation;
+mod csrf;
+mod events;
+mod input;
+mod log;
+mod object;
+mod problem;
+mod session;
+mod sign_in;
+mod world;
