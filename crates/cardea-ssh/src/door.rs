@@ -21,7 +21,7 @@ use russh::{
 use tokio::time::timeout;
 use tracing::{debug, info};
 
-use crate::{gateway::Shared, key::public_line, relay, settings::accepted_keys, visit::Visit};
+use crate::{gateway::Shared, key::public_line, relay, settings::accepted_keys, visit::Visit, words::plain};
 
 /// Channels open at once on one connection.
 const CHANNELS_MAX: usize = 16;
@@ -108,7 +108,7 @@ impl Handler for Door {
     }
 
     fn rejection_banner(&mut self) -> Option<String> {
-        self.banner.take().map(|sentence| format!("Cardea: {sentence}\r\n"))
+        self.banner.take().map(|sentence| format!("Cardea: {}\r\n", plain(&sentence)))
     }
 
     async fn channel_open_session(

@@ -18,6 +18,7 @@ mod relay;
 mod settings;
 mod target;
 mod visit;
+mod words;
 
 pub use gateway::{Gateway, GatewayError};
 pub use key::generate_host_key;

@@ -33,6 +33,7 @@ use crate::{
     key::public_line,
     line::Line,
     target::{Host, Target},
+    words::plain,
 };
 
 /// When the session ends, the last words take at most this long: everything is cut within a second.
@@ -167,7 +168,7 @@ pub(crate) async fn receive(shared: Arc<Shared>, arrival: Arrival) {
     place.logged_in();
     tokio::select! {
         () = person.left() => {}
-        () = stop.cancelled() => part(&visit, &mut person, Parting::stopping()).await,
+        () = stop.cancelled() => part(&visit, &mut person, &Parting::stopping()).await,
         () = visit.is_target_wanted.cancelled() => enter(&shared, visit, person, stop).await,
     }
 }
@@ -193,7 +194,7 @@ async fn enter(shared: &Arc<Shared>, visit: Arc<Visit>, mut person: Person, stop
         Ok(lease) => lease,
         Err(refusal) => {
             info!(session.id = %session, code = refusal.code, "Cannot join `{session}`: {}", refusal.code);
-            return part(&visit, &mut person, Parting::explained("refused", refusal.sentence)).await;
+            return part(&visit, &mut person, &Parting::explained("refused", refusal.sentence)).await;
         }
     };
     let connection = lease.connection;
@@ -231,7 +232,7 @@ async fn stay(
         parting = attend(&visit, &host, key, dial_time_max) => parting,
     };
     let reason = parting.reason;
-    part(&visit, &mut person, parting).await;
+    part(&visit, &mut person, &parting).await;
     reason
 }
 
@@ -249,8 +250,8 @@ async fn attend(visit: &Visit, host: &Host, key: Arc<PrivateKey>, limit: Duratio
 }
 
 /// Tells every channel, then ends both connections.
-async fn part(visit: &Visit, person: &mut Person, parting: Parting) {
-    let Parting { sentence, limit, .. } = parting;
+async fn part(visit: &Visit, person: &mut Person, parting: &Parting) {
+    let (sentence, limit) = (plain(&parting.sentence), parting.limit);
     let way = visit.way.send_replace(Way::Shut(sentence.as_str().into()));
     visit.channels.close();
     let goodbye = async {

@@ -46,7 +46,7 @@ fn the_environment_is_passed_on_as_far_as_the_target_takes_it() {
 fn a_command_that_dies_of_a_signal_is_told_apart_from_one_that_exits() {
     let world = World::new();
     let told = world.block_on(async {
-        let channel = library_client(&world).await;
+        let channel = library_client(&world).await.channel_open_session().await.expect("a channel");
         channel.exec(true, "kill -KILL $$").await.expect("it is asked");
         ending(channel).await
     });
@@ -57,7 +57,7 @@ fn a_command_that_dies_of_a_signal_is_told_apart_from_one_that_exits() {
 fn a_signal_reaches_the_command() {
     let world = World::new();
     let told = world.block_on(async {
-        let mut channel = library_client(&world).await;
+        let mut channel = library_client(&world).await.channel_open_session().await.expect("a channel");
         channel
             .exec(true, "trap 'exit 42' USR1; echo ready; while :; do read -t 0.05 <> <(:); done")
             .await
@@ -125,14 +125,32 @@ impl russh::client::Handler for Trusting {
     }
 }
 
-/// A channel of a client that can do what `ssh` has no option for.
-async fn library_client(world: &World) -> russh::Channel<russh::client::Msg> {
+#[test]
+fn the_number_of_channels_is_limited_and_places_come_back() {
+    let world = World::new();
+    world.block_on(async {
+        let client = library_client(&world).await;
+        let mut open = Vec::new();
+        for _ in 0..16 {
+            open.push(client.channel_open_session().await.expect("one of sixteen"));
+        }
+        let refused = client.channel_open_session().await;
+        assert!(matches!(refused, Err(russh::Error::ChannelOpenFailure(russh::ChannelOpenFailure::ResourceShortage))));
+        open.pop().expect("they are open").close().await.expect("it closes");
+        while client.channel_open_session().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// A client that can do what `ssh` has no option for.
+async fn library_client(world: &World) -> russh::client::Handle<Trusting> {
     let key = russh::keys::load_secret_key(world.folder.path().join("mine"), None).expect("the key was made");
     let key = russh::keys::PrivateKeyWithHashAlg::new(key.into(), None);
     let mut client = russh::client::connect(Default::default(), world.address, Trusting).await.expect("it connects");
     let answer = client.authenticate_publickey(world.session.to_string(), key).await.expect("it answers");
     assert!(answer.success());
-    client.channel_open_session().await.expect("a channel")
+    client
 }
 
 /// How a channel's command ended.

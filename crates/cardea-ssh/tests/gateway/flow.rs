@@ -38,11 +38,12 @@ fn fifty_megabytes_go_up_and_come_down_unchanged() {
     let world = World::new();
     let path = world.file("noise", &noise(50 * MIB));
     let input = File::open(&path).expect("it was made");
-    let up = output(world.ssh(&[], "tee copy | sha256sum").stdin(input));
+    // New keys every few megabytes, in the middle of it.
+    let up = output(world.ssh(&["-o", "RekeyLimit=4M"], "tee copy | sha256sum").stdin(input));
     assert_eq!(&stdout(&up)[..64], sha256(&path));
 
     let back = world.folder.path().join("back");
-    let down = world.ssh(&[], "cat copy").stdout(File::create(&back).expect("writable")).status();
+    let down = world.ssh(&["-o", "RekeyLimit=4M"], "cat copy").stdout(File::create(&back).expect("writable")).status();
     assert!(down.expect("ssh runs").success());
     assert_eq!(sha256(&back), sha256(&path));
 }
@@ -50,7 +51,7 @@ fn fifty_megabytes_go_up_and_come_down_unchanged() {
 #[test]
 fn a_command_that_writes_more_than_it_reads_does_not_stand_still() {
     let world = World::new();
-    let path = world.file("noise", &noise(12 * MIB));
+    let path = world.file("noise", &noise(6 * MIB));
     let answer = world.folder.path().join("answer");
     let mut ssh = world.ssh(&[], "od -An -v -tx1 -w16");
     ssh.stdin(File::open(&path).expect("it was made")).stdout(File::create(&answer).expect("writable"));

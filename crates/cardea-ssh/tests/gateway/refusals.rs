@@ -61,6 +61,16 @@ fn the_right_key_is_found_among_several() {
 }
 
 #[test]
+fn the_number_of_tries_is_limited() {
+    let world = World::new();
+    let keys: Vec<_> = (0..12).map(|n| world.make_key(&format!("other{n}")).display().to_string()).collect();
+    let options: Vec<_> = keys.iter().flat_map(|key| ["-i", key]).collect();
+    let refused = output(&mut world.ssh(&options, "true"));
+    assert_eq!(refused.status.code(), Some(255), "the right key comes too late");
+    assert!(stderr(&refused).contains("Too many authentication"), "{}", stderr(&refused));
+}
+
+#[test]
 fn a_target_with_another_host_key_gets_nothing() {
     let world = World::new();
     world.make_key("impostor");
