@@ -123,6 +123,10 @@ impl App {
     ) -> Result<Vec<Change>, AppError> {
         // Nobody learns from an error what they may not see.
         Permit::ask(actor, Verb::SeeConfiguration)?;
+        if !options.dry_run {
+            // Whoever may change nothing hears that, not what is wrong with their input.
+            Permit::ask(actor, Verb::ChangeConfiguration(Kind::Resource))?;
+        }
         let _changing = self.0.changing.lock().await;
         let now = self.configuration();
         let mut draft =
