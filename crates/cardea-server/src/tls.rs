@@ -120,14 +120,14 @@ fn self_made(public_host: &str, data: &DataDir, now: Timestamp) -> Result<Certif
             return Ok(Certificate { chain, key });
         }
     }
-    let certificate = make(Head { names, until: now.plus(LASTS) }, now)?;
+    let certificate = make(&Head { names, until: now.plus(LASTS) }, now)?;
     // The key first: a certificate without its key would be served by nobody, and both are made anew then.
     certificate.key.expose(|key| data.write(KEY_FILE, key))?;
     data.write(CERT_FILE, &certificate.chain)?;
     Ok(certificate)
 }
 
-fn make(head: Head, now: Timestamp) -> Result<Certificate, Failure> {
+fn make(head: &Head, now: Timestamp) -> Result<Certificate, Failure> {
     let failed = |error: rcgen::Error| {
         Failure::No(format!(
             "no certificate can be made for {}: {error}: give one with http.cert_file and http.key_file",

@@ -53,8 +53,13 @@ impl Wired {
     /// The API and the web UI.
     pub(crate) fn router(&self, config: &Config, stop: CancellationToken) -> Router {
         let gateway = cardea_http::Gateway { host: config.http.public_host.clone(), port: config.ssh.listen.port() };
-        let settings =
-            HttpSettings { public_url: config.http.public_url.clone(), gateway, entropy: Arc::new(System), heartbeat: cardea_http::HEARTBEAT, stop };
+        let settings = HttpSettings {
+            public_url: config.http.public_url.clone(),
+            gateway,
+            entropy: Arc::new(System),
+            heartbeat: cardea_http::HEARTBEAT,
+            stop,
+        };
         cardea_http::router(self.app.clone(), settings)
     }
 

@@ -11,5 +11,5 @@ mod random;
 mod vault;
 
 pub use error::VaultError;
-pub use random::{System, random_token};
+pub use random::System;
 pub use vault::{Binding, Vault};

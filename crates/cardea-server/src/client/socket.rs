@@ -39,3 +39,39 @@ pub(super) async fn send(socket: &SocketPath, request: Outgoing) -> Result<Incom
     connection.abort();
     Ok((head.status, content?))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Extension, Router, body::Bytes, http::Request, routing::get};
+    use axum_server::Handle;
+    use cardea_http::Operator;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{control, data_dir::DataDir};
+
+    #[tokio::test]
+    async fn a_request_arrives_as_the_operators_however_long_the_directorys_name_is() {
+        let folder = TempDir::new().unwrap();
+        for name in ["data".to_owned(), "long/".repeat(60)] {
+            let data_dir = folder.path().join(name);
+            DataDir::create(&data_dir).unwrap();
+            assert!(find(&data_dir).await.is_none(), "nobody listens yet");
+            // A file that a killed process left behind is no obstacle.
+            drop(control::bind(&data_dir).unwrap());
+            let listener = control::bind(&data_dir).unwrap();
+            let who = |Extension(operator): Extension<Operator>| async move { operator.uid.to_string() };
+            let handle = Handle::new();
+            let server = tokio::spawn(control::serve(listener, Router::new().route("/", get(who)), handle.clone()));
+
+            let socket = find(&data_dir).await.expect("the server listens");
+            let (status, content) = send(&socket, Request::new(Bytes::new())).await.unwrap();
+            let own = rustix::process::getuid().as_raw().to_string();
+            assert_eq!((status.as_u16(), content), (200, Bytes::from(own)));
+
+            handle.graceful_shutdown(None);
+            server.await.unwrap().unwrap();
+            assert!(find(&data_dir).await.is_none(), "nobody listens any more");
+        }
+    }
+}

@@ -12,7 +12,7 @@ pub(crate) struct Ssh {
     pub(crate) listen: SocketAddr,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Layer {
     listen: Option<Listen>,

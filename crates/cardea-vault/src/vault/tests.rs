@@ -8,7 +8,7 @@ use cardea_domain::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{System, random_token};
+use crate::System;
 
 struct Place {
     folder: TempDir,
@@ -150,14 +150,4 @@ fn what_is_not_a_key_file_is_refused() {
     }
     fs::remove_file(place.path()).unwrap();
     assert!(matches!(place.refusal(), VaultError::KeyFileRead(..)));
-}
-
-#[test]
-fn tokens_are_long_safe_in_urls_and_never_the_same() {
-    let (one, two) = (random_token(), random_token());
-    one.expose(|one| {
-        assert_eq!(one.len(), 43);
-        assert!(one.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'));
-        two.expose(|two| assert_ne!(one, two));
-    });
 }
