@@ -8,13 +8,13 @@ mod dial;
 mod host;
 mod link;
 mod order;
+mod scan;
 mod shell;
 mod sudoers;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -24,9 +24,6 @@ use cardea_domain::{
 };
 
 use self::host::Host;
-
-/// How long a scan of a whole host may take.
-const SCAN_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// The connector for Linux hosts.
 pub struct Linux {
@@ -104,8 +101,7 @@ impl Connector for Linux {
     }
 
     async fn scan(&self, target: &Target, range: UidRange) -> Result<Vec<ScanFinding>, ConnectorError> {
-        let words = [range.first.to_string(), range.last.to_string()];
-        Ok(self.host(target).run_apart(SCAN_LIMIT, "scan", &words).await?.files())
+        self.host(target).scan(range).await
     }
 
     async fn host_key(&self, address: &str, port: u16) -> Result<String, ConnectorError> {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cardea_domain::{ConnectorError, Frame, Target};
+use cardea_domain::{ConnectorError, Frame, ScanFinding, Target, UidRange};
 use tokio::{
     sync::Mutex,
     time::{sleep, timeout_at},
@@ -15,6 +15,7 @@ use super::{
     Ground,
     answer::Answer,
     link::{Facts, Link},
+    scan::Scans,
 };
 
 /// How long an unused connection is kept warm.
@@ -25,6 +26,7 @@ pub(super) struct Host {
     target: Target,
     ground: Arc<Ground>,
     state: Arc<Mutex<State>>,
+    scans: Scans,
 }
 
 #[derive(Default)]
@@ -38,7 +40,7 @@ pub(super) type Words<'a> = &'a (dyn Fn(&Facts) -> Result<Vec<String>, Connector
 
 impl Host {
     pub(super) fn new(target: Target, ground: Arc<Ground>) -> Self {
-        Self { target, ground, state: Arc::default() }
+        Self { target, ground, state: Arc::default(), scans: Scans::default() }
     }
 
     /// Whether there is a connection, or one is being made.
@@ -53,6 +55,11 @@ impl Host {
             .await
             .map_err(|_| ConnectorError::Unreachable(format!("{}: no connection in time", self.target)))??;
         link.run(frame, deadline, verb, &words(link.facts())?).await
+    }
+
+    /// Files of these numbers, wherever they are on the host.
+    pub(super) async fn scan(&self, range: UidRange) -> Result<Vec<ScanFinding>, ConnectorError> {
+        self.scans.run(self, range).await
     }
 
     /// One frame on a shell of its own.

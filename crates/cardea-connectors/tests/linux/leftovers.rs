@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Connector, UidRange};
+use cardea_domain::{Connector, ConnectorError, ScanFinding, UidRange};
 use cardea_testkit::wait;
 
 use crate::bench::{Bench, said};
@@ -96,12 +96,23 @@ async fn a_scan_finds_files_wherever_they_are() {
         "install -d -o 70020 /opt/deep; touch /opt/deep/f \"$(printf '/srv/a\\n70021 b')\"; chown 70020 /opt/deep/f; \
          chown 70021 /srv/a*; touch /srv/outside; chown 80000 /srv/outside; touch /dev/shm/m; chown 79999 /dev/shm/m",
     );
-    let range = UidRange { first: 70_000, last: 79_999 };
+    let ranges = [(70_000, 79_999), (70_020, 70_020), (70_021, 70_021)].map(|(first, last)| UidRange { first, last });
 
-    let found = t.linux.scan(&t.target, range).await.expect("a scan");
+    let (first, second, third) = tokio::join!(
+        t.linux.scan(&t.target, ranges[0]),
+        t.linux.scan(&t.target, ranges[1]),
+        t.linux.scan(&t.target, ranges[2]),
+    );
 
-    let mut found: Vec<_> = found.into_iter().map(|file| format!("{} {}", file.uid, file.path)).collect();
-    found.sort();
-    found.dedup();
-    assert_eq!(found, ["70020 /opt/deep", "70020 /opt/deep/f", "70021 /srv/a 70021 b", "79999 /dev/shm/m"]);
+    assert_eq!(listed(first), ["70020 /opt/deep", "70020 /opt/deep/f", "70021 /srv/a 70021 b", "79999 /dev/shm/m"]);
+    assert_eq!(listed(second), ["70020 /opt/deep", "70020 /opt/deep/f"]);
+    assert_eq!(listed(third), ["70021 /srv/a 70021 b"]);
+}
+
+fn listed(found: Result<Vec<ScanFinding>, ConnectorError>) -> Vec<String> {
+    let found = found.expect("a scan").into_iter();
+    let mut lines: Vec<_> = found.map(|file| format!("{} {}", file.uid, file.path)).collect();
+    lines.sort();
+    lines.dedup();
+    lines
 }
