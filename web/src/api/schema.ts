@@ -147,8 +147,7 @@ export interface paths {
         put?: never;
         /**
          * Bring the configuration to what the documents say.
-         * @description All or nothing. Applied twice, it changes nothing the second time. Faults are named by `/DOCUMENT/spec/…`, where
-         *     `DOCUMENT` counts from 0.
+         * @description All or nothing. Applied twice, it changes nothing the second time.
          *
          *     **Who:** administrators, the operator; with `dry_run`, auditors too. **Audit:** `configuration.change` for each.
          */
@@ -3661,7 +3660,10 @@ export interface operations {
                 /** @description `1`: as server-sent events, from the first line on, until the session is over. */
                 follow?: string;
             };
-            header?: never;
+            header?: {
+                /** @description The last line that was heard, when following. */
+                "Last-Event-ID"?: string | null;
+            };
             path: {
                 id: string;
             };

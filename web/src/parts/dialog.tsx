@@ -2,7 +2,7 @@
 // library's would add a style tag that the content security policy forbids.
 import { X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
-import type { ReactNode, RefObject } from "react";
+import { type ReactNode, type RefObject, useState } from "react";
 import { IconButton } from "./button";
 
 type Properties = {
@@ -31,6 +31,7 @@ export function Dialog({
   children,
   footer,
 }: Properties) {
+  const [wayBack] = useState(focusPath);
   const width = size === "small" ? "max-w-md" : "max-w-5xl h-[min(46rem,100%)]";
   return (
     <Radix.Root open onOpenChange={(isOpen) => !isOpen && onClose()}>
@@ -39,6 +40,10 @@ export function Dialog({
           <Radix.Content
             {...(description ? {} : { "aria-describedby": undefined })}
             onPointerDownOutside={(event) => !isEasy && event.preventDefault()}
+            onCloseAutoFocus={(event) => {
+              event.preventDefault();
+              wayBack.find((element) => element.isConnected)?.focus();
+            }}
             onOpenAutoFocus={(event) => {
               if (!focusFirst?.current) return;
               event.preventDefault();
@@ -66,4 +71,13 @@ export function Dialog({
       </Radix.Portal>
     </Radix.Root>
   );
+}
+
+/** What has the focus, and what around it could: who closes the window may have removed the first of them. */
+function focusPath(): HTMLElement[] {
+  const path: HTMLElement[] = [];
+  for (let element = document.activeElement; element; element = element.parentElement) {
+    if (element.matches("a, button, input, select, textarea, [tabindex]")) path.push(element as HTMLElement);
+  }
+  return path;
 }

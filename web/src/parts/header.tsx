@@ -19,7 +19,7 @@ export function Header({ me, link }: { me: Me; link: LinkState }) {
       <header className="flex h-12 shrink-0 items-center gap-4 border-b border-line bg-surface px-4 narrow:gap-2">
         <Link to="/" className="flex items-center gap-2 text-base font-semibold tracking-tight">
           <Mark />
-          Cardea
+          <span className="max-[22rem]:sr-only">Cardea</span>
         </Link>
         <nav aria-label="Main" className="flex h-full">
           <Link

@@ -69,7 +69,10 @@ export function ActivePage({ me }: { me: Me }) {
 
   return (
     <PageProvider value={page}>
-      <main className="flex min-h-0 flex-1 flex-col [@media(height<28rem)]:overflow-auto">
+      <main
+        tabIndex={-1}
+        className="flex min-h-0 flex-1 flex-col outline-none [@media(height<28rem)]:overflow-auto"
+      >
         <div className="flex flex-col gap-2.5 px-4 py-3">
           <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
             <h1 className="text-lg font-semibold tracking-tight">Active sessions</h1>

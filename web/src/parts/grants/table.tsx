@@ -53,7 +53,7 @@ export function GrantTable({ grants, caption, of }: Properties) {
             <tr key={grant.id} className="border-line not-last:border-b *:px-3 *:py-1.5 *:align-top">
               {isLedger && <td>{grant.resource}</td>}
               {isLedger && <td className="font-mono text-xs">{grant.login_account}</td>}
-              <td>
+              <td className="min-w-40">
                 <span className="font-medium first-letter:uppercase inline-block">{grant.description}</span>
               </td>
               <td className={`font-medium whitespace-nowrap ${stateOf(grant).look}`}>

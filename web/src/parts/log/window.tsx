@@ -36,7 +36,7 @@ export function LogWindow({ session, onClose }: { session: Session; onClose: () 
       onClose={onClose}
     >
       <div className="flex flex-wrap items-center gap-2 pb-3">
-        <SearchField label="Search log" value={text} onValue={setText} className="w-56 narrow:flex-1" />
+        <SearchField label="Search log" value={text} onValue={setText} className="w-56 narrow:w-full" />
         <label className="flex items-center gap-1.5">
           <span className="text-quiet">Level</span>
           <select

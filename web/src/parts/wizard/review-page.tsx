@@ -24,8 +24,9 @@ export function ReviewPage({ activity, draft }: PageProperties) {
         <Entry name="Ticket number">{draft.ticket.trim() || "none"}</Entry>
       </dl>
       <p className="text-quiet">
-        Finish starts {draft.resources.length === 1 ? "the session" : `${draft.resources.length} sessions`}{" "}
-        now. Each ends by itself, and everything that it placed is taken away.
+        {draft.resources.length === 1
+          ? "Finish starts the session now. It ends by itself, and everything that it placed is taken away."
+          : `Finish starts ${draft.resources.length} sessions now. Each ends by itself, and everything that it placed is taken away.`}
       </p>
     </>
   );

@@ -25,13 +25,15 @@ export function findActivities(activities: MyActivity[], text: string): MyActivi
   return activities.filter((it) => fold([it.activity, ...it.actions].join("\n")).includes(wanted));
 }
 
+const words = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
 /** Each resource once, with every way to it. */
 export function resourcesOf(activity: MyActivity | undefined): { resource: string; ways: Way[] }[] {
   const found = new Map<string, Way[]>();
   for (const way of activity?.ways ?? []) found.set(way.resource, [...(found.get(way.resource) ?? []), way]);
   return [...found]
     .map(([resource, ways]) => ({ resource, ways }))
-    .sort((a, b) => a.resource.localeCompare(b.resource));
+    .sort((a, b) => words.compare(a.resource, b.resource));
 }
 
 /** How the selected resources can be reached. */

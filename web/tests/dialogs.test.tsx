@@ -1,0 +1,162 @@
+import { QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import type { ReactNode } from "react";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { activeSessions, myActivities, newQueryClient } from "../src/api/queries";
+import { EndDialog } from "../src/parts/sessions/end-dialog";
+import { Wizard } from "../src/parts/wizard/wizard";
+import { activity, session, way } from "./samples";
+
+/** What the server answers next, and what it was asked. */
+let answers: { status: number; body: unknown }[];
+let asked: unknown[];
+
+beforeEach(() => {
+  answers = [];
+  asked = [];
+  vi.stubGlobal("fetch", async (request: Request) => {
+    asked.push(await request.json());
+    const { status, body } = answers.shift() ?? { status: 500, body: null };
+    return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json" } });
+  });
+});
+
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+function show(part: ReactNode) {
+  const queries = newQueryClient();
+  queries.setQueryData(activeSessions("mine").queryKey, new Map());
+  queries.setQueryData(myActivities.queryKey, [
+    activity("Full root", [
+      way("web1", "Normal"),
+      way("web1", "Long", { max_duration: "PT4H", require_notes: true }),
+    ]),
+  ]);
+  render(<QueryClientProvider client={queries}>{part}</QueryClientProvider>);
+  return queries;
+}
+
+const press = (name: string | RegExp) => fireEvent.click(screen.getByRole("button", { name }));
+const problem = (status: number, slug: string, detail: string, fields: unknown[] = []) => ({
+  status,
+  body: { type: `/problems/${slug}`, title: slug, status, detail, request_id: "r", fields },
+});
+
+describe("the Create Session wizard", () => {
+  function goToReview() {
+    fireEvent.click(screen.getByRole("radio", { name: /Full root/ }));
+    press("Next");
+    fireEvent.click(screen.getByRole("checkbox", { name: "web1" }));
+    fireEvent.click(screen.getByRole("radio", { name: /Long/ }));
+    press("Next");
+    fireEvent.change(screen.getByLabelText(/^Notes/), { target: { value: "because" } });
+    fireEvent.change(screen.getByLabelText(/^Ticket/), { target: { value: "CHG-1" } });
+    press("Next");
+  }
+
+  it("tells beside each field what is missing, and stays on its page", () => {
+    show(<Wizard onClose={() => {}} />);
+    press("Next");
+    expect(screen.getByText("Choose an activity.")).toBeTruthy();
+    fireEvent.click(screen.getByRole("radio", { name: /Full root/ }));
+    press("Next");
+    press("Next");
+    expect(screen.getByText("Select at least one resource.")).toBeTruthy();
+    fireEvent.click(screen.getByRole("checkbox", { name: "web1" }));
+    press("Next");
+    expect(screen.getByText("Several access policies fit: choose one.")).toBeTruthy();
+    fireEvent.click(screen.getByRole("radio", { name: /Long/ }));
+    press("Next");
+    press("Next");
+    expect(screen.getByLabelText(/^Notes/).getAttribute("aria-invalid")).toBe("true");
+  });
+
+  it("keeps what was written on the way back", () => {
+    show(<Wizard onClose={() => {}} />);
+    goToReview();
+    press("Back");
+    expect((screen.getByLabelText(/^Notes/) as HTMLTextAreaElement).value).toBe("because");
+  });
+
+  it("sends the request once, shows the session at once, and closes", async () => {
+    const close = vi.fn();
+    const queries = show(<Wizard onClose={close} />);
+    goToReview();
+    const made = session({ status: "provisioning" });
+    answers = [{ status: 201, body: { request_id: "req_1", items: [made] } }];
+    press("Finish");
+    await waitFor(() => expect(close).toHaveBeenCalled());
+    expect(asked).toEqual([
+      { activity: "Full root", resources: ["web1"], policy: "Long", notes: "because", ticket: "CHG-1" },
+    ]);
+    expect(queries.getQueryData(activeSessions("mine").queryKey)?.get(made.id)?.status).toBe("provisioning");
+  });
+
+  it("goes back to the field that the server refused", async () => {
+    show(<Wizard onClose={() => {}} />);
+    goToReview();
+    answers = [
+      problem(422, "invalid-input", "Correct it.", [{ pointer: "/ticket", message: "no such ticket" }]),
+    ];
+    press("Finish");
+    expect(await screen.findByText("no such ticket")).toBeTruthy();
+    expect(screen.getByLabelText(/^Ticket/).getAttribute("aria-invalid")).toBe("true");
+  });
+
+  it("says what to do when nothing may be requested", () => {
+    const queries = show(null);
+    queries.setQueryData(myActivities.queryKey, []);
+    render(
+      <QueryClientProvider client={queries}>
+        <Wizard onClose={() => {}} />
+      </QueryClientProvider>,
+    );
+    expect(screen.getByText(/Ask an administrator/)).toBeTruthy();
+    expect(screen.getByRole("button", { name: "Next" }).hasAttribute("disabled")).toBe(true);
+  });
+});
+
+describe("ending sessions", () => {
+  it("asks only for those that can be ended, with the reason, and closes when all are ending", async () => {
+    const close = vi.fn();
+    const [one, over] = [session(), session({ actions: { end: false, dismiss: false } })];
+    show(<EndDialog sessions={[one, over]} onClose={close} />);
+    answers = [{ status: 200, body: { items: [{ id: one.id, session: { ...one, status: "canceling" } }] } }];
+    fireEvent.change(screen.getByLabelText("Reason"), { target: { value: " done " } });
+    press("End Session");
+    await waitFor(() => expect(close).toHaveBeenCalled());
+    expect(asked).toEqual([{ ids: [one.id], reason: "done" }]);
+  });
+
+  it("shows for each what became of it when one was refused", async () => {
+    const close = vi.fn();
+    const [one, two] = [session(), session({ resource: "db1" })];
+    show(<EndDialog sessions={[one, two]} onClose={close} />);
+    const refused = problem(409, "already-ending", "It is ending already.").body;
+    answers = [
+      {
+        status: 200,
+        body: {
+          items: [
+            { id: one.id, session: one },
+            { id: two.id, problem: refused },
+          ],
+        },
+      },
+    ];
+    press("End 2 Sessions");
+    expect(await screen.findByText("It is ending already.")).toBeTruthy();
+    expect(screen.getByText("Ending")).toBeTruthy();
+    expect(close).not.toHaveBeenCalled();
+  });
+
+  it("says why nothing was ended when the call itself failed", async () => {
+    show(<EndDialog sessions={[session()]} onClose={() => {}} />);
+    answers = [problem(503, "unavailable", "The store does not answer: try again soon.")];
+    press("End Session");
+    expect(await screen.findByText(/The store does not answer/)).toBeTruthy();
+  });
+});
