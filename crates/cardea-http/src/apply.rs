@@ -1,7 +1,7 @@
 //! Many configuration objects at once, as YAML files describe them.
 
 use axum::{Json, extract::State};
-use cardea_app::{ApplyOptions, Change, Document, FieldChange, What};
+use cardea_app::{AppError, ApplyOptions, Change, Document, FieldChange, What};
 use cardea_domain::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -77,8 +77,7 @@ impl From<FieldChange> for FieldChangeView {
 
 /// Bring the configuration to what the documents say.
 ///
-/// All or nothing. Applied twice, it changes nothing the second time. Faults are named by `/DOCUMENT/spec/…`, where
-/// `DOCUMENT` counts from 0.
+/// All or nothing. Applied twice, it changes nothing the second time.
 ///
 /// **Who:** administrators, the operator; with `dry_run`, auditors too. **Audit:** `configuration.change` for each.
 #[utoipa::path(post, path = "/api/v1/apply", tag = "configuration", request_body = Documents,
@@ -89,6 +88,16 @@ pub(crate) async fn apply_documents(
     Input(Documents { documents, dry_run, prune }): Input<Documents>,
 ) -> Result<Json<Changes>, Problem> {
     let documents = documents.into_iter().map(|d| Document { kind: d.kind, name: d.name, spec: d.spec }).collect();
-    let changes = api.app.apply(&caller.actor, documents, ApplyOptions { dry_run, prune }).await?;
+    let applied = api.app.apply(&caller.actor, documents, ApplyOptions { dry_run, prune }).await;
+    let changes = applied.map_err(within_body)?;
     Ok(Json(Changes { changes: changes.into_iter().map(ChangeView::from).collect() }))
+}
+
+/// The application counts documents; the caller's pointers start at the body.
+fn within_body(error: AppError) -> Problem {
+    let AppError::Invalid(mut fields) = error else { return Problem::from(error) };
+    for field in &mut fields {
+        field.pointer.insert_str(0, "/documents");
+    }
+    Problem::invalid(fields)
 }

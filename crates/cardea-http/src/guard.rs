@@ -22,21 +22,25 @@ use tracing::Instrument as _;
 
 use crate::{origin::authority, problem::Problem};
 
-/// Hands out the numbers by which requests are found in the log.
+/// Hands out the numbers by which requests are found in the log, and knows how long an answer may take.
 #[derive(Clone)]
-pub(crate) struct Numbers {
+pub(crate) struct Guard {
     start: Arc<str>,
     next: Arc<AtomicU64>,
+    answer_within: Duration,
 }
 
-impl Numbers {
-    pub(crate) fn new(entropy: &dyn Entropy) -> Self {
+/// Event streams are not held by it: their handlers answer at once and the body follows.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+impl Guard {
+    pub(crate) fn new(entropy: &dyn Entropy, answer_within: Duration) -> Self {
         let mut bytes = [0; 4];
         entropy.fill(&mut bytes);
-        Self { start: format!("{:08x}", u32::from_be_bytes(bytes)).into(), next: Arc::default() }
+        Self { start: format!("{:08x}", u32::from_be_bytes(bytes)).into(), next: Arc::default(), answer_within }
     }
 
-    fn take(&self) -> String {
+    fn number(&self) -> String {
         format!("{}-{}", self.start, self.next.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
@@ -50,17 +54,15 @@ pub(crate) fn request_number() -> String {
     NUMBER.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Event streams are not held by it: their handlers answer at once and the body follows.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-
 /// The outermost layer.
-pub(crate) async fn guard(State(numbers): State<Numbers>, request: Request, next: Next) -> Response {
-    let number = numbers.take();
+pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let number = guard.number();
     let span = tracing::info_span!("request", id = number, method = %request.method(), path = request.uri().path());
     // RFC 6797 binds a host name on all its ports: on this one it would break whatever else the person runs there.
     let is_localhost = authority(request.uri(), request.headers()).is_some_and(|host| host.host() == "localhost");
     let is_api = request.uri().path().starts_with("/api/");
-    let mut response = NUMBER.scope(number.clone(), answer(request, next)).instrument(span.clone()).await;
+    let mut response =
+        NUMBER.scope(number.clone(), answer(request, next, guard.answer_within)).instrument(span.clone()).await;
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "Answered {}", response.status()));
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
@@ -78,12 +80,12 @@ pub(crate) async fn guard(State(numbers): State<Numbers>, request: Request, next
     response
 }
 
-async fn answer(request: Request, next: Next) -> Response {
-    let answered = AssertUnwindSafe(tokio::time::timeout(ANSWER_WITHIN, next.run(request))).catch_unwind();
+async fn answer(request: Request, next: Next, within: Duration) -> Response {
+    let answered = AssertUnwindSafe(tokio::time::timeout(within, next.run(request))).catch_unwind();
     match answered.await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
-            tracing::warn!("Gave up on a request after {} s", ANSWER_WITHIN.as_secs());
+            tracing::warn!("Gave up on a request after {} s", within.as_secs());
             Problem::new("unavailable", "Cardea took too long to answer: try again soon.").into_response()
         }
         Err(panic) => {
@@ -113,3 +115,49 @@ const ALWAYS: [(&str, &str); 7] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::to_bytes, middleware, routing};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    struct Zero;
+
+    impl Entropy for Zero {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    async fn panics() {
+        panic!("a secret of the inside");
+    }
+
+    async fn ask(path: &str) -> (u16, String, String) {
+        let router = Router::new()
+            .route("/panics", routing::get(panics))
+            .route("/hangs", routing::get(std::future::pending::<()>))
+            .layer(middleware::from_fn_with_state(Guard::new(&Zero, Duration::from_millis(10)), guard));
+        let request = Request::get(path).body(axum::body::Body::empty()).expect("a request");
+        let response = router.oneshot(request).await.expect("an answer");
+        let number = response.headers()["x-request-id"].to_str().expect("text").to_owned();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1 << 16).await.expect("a body");
+        (status, number, String::from_utf8(body.to_vec()).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_says_nothing_of_the_inside() {
+        let (status, number, body) = ask("/panics").await;
+        assert_eq!((status, number.as_str()), (500, "00000000-1"));
+        assert!(body.contains("/problems/internal") && body.contains(&number) && !body.contains("secret"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_given_up() {
+        let (status, _, body) = ask("/hangs").await;
+        assert!(status == 503 && body.contains("/problems/unavailable"), "{body}");
+    }
+}

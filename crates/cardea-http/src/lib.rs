@@ -103,7 +103,10 @@ pub fn router(app: App, settings: HttpSettings) -> Router {
         .fallback(ui::serve)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(guard::Numbers::new(&*settings.entropy), guard::guard))
+        .layer(middleware::from_fn_with_state(
+            guard::Guard::new(&*settings.entropy, guard::ANSWER_WITHIN),
+            guard::guard,
+        ))
         .with_state(api)
 }
 

@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
+use cardea_http::Operator;
 use serde_json::json;
 
 use crate::world::{Answer, As, World};
@@ -137,4 +138,8 @@ async fn large_answers_are_compressed_when_wished() {
     let answer =
         tokio::time::timeout(crate::world::PATIENCE, world.raw(request.expect("a request"))).await.expect("in time");
     assert_eq!(answer.headers()["content-encoding"], "gzip");
+    // A compressor would hold events back until it has enough of them.
+    let request = Request::get("/api/v1/events").header("accept-encoding", "gzip").extension(Operator { uid: 0 });
+    let events = world.raw(request.body(Body::empty()).expect("a request")).await;
+    assert_eq!((events.status(), events.headers().get("content-encoding")), (StatusCode::OK, None));
 }

@@ -132,7 +132,7 @@ async fn apply_changes_all_or_nothing_and_nothing_twice() {
     );
     let broken =
         json!([group(json!(["bob"])), { "kind": "Group", "name": "other", "spec": { "members": ["nobody"] } }]);
-    assert_eq!(apply(broken, false).await.wrong_fields(), ["/1/spec/members/0"]);
+    assert_eq!(apply(broken, false).await.wrong_fields(), ["/documents/1/spec/members/0"]);
     let team = world.get(&As::Operator, "/api/v1/groups/team").await.ok(200);
     assert_eq!(team["spec"]["members"], json!(["alice"]));
     let secret = json!([{ "kind": "ServiceAccount", "name": "svc", "spec":
