@@ -46,14 +46,15 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
 }
 
 /// Builds the server with the web interface inside, for development.
-pub(crate) fn build(workspace: &Workspace) -> Result<()> {
+fn build(workspace: &Workspace) -> Result<()> {
     web::build(workspace)?;
     heading("Building the server");
-    process::run(&mut workspace.command("", "cargo", BUILD))
+    process::run(&mut workspace.command(
+        "",
+        "cargo",
+        &["build", "--locked", "--package", "cardea-server", "--features", "embed-ui"],
+    ))
 }
-
-/// The same selection of crates and features as the tests have, so that nothing is built twice.
-const BUILD: &[&str] = &["build", "--locked", "--workspace", "--features", "embed-ui", "--bin", "cardea"];
 
 fn announcement(world: &World) -> String {
     let hosts: Vec<String> =

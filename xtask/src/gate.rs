@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    demo, heading,
+    heading,
     junit::{self, Count},
     packages,
     postgres::Postgres,
@@ -144,7 +144,7 @@ fn rust_tests(workspace: &Workspace) -> Result<Count> {
 
 /// A browser, a real ssh client and real hosts, all the way from sign-in to proven clean-up.
 fn journey(workspace: &Workspace) -> Result<Count> {
-    demo::build(workspace)?;
+    // The server that the tests were built with: the browser needs no other.
     let folder = workspace.target.join("e2e");
     let world = World::with_hosts(workspace, &folder.join("world"))?;
     let description = folder.join("world.json");

@@ -459,10 +459,8 @@ impl Draft<'_> {
             _ => {}
         }
         let now = app.0.clock.now();
-        // Also when the name is new but stands twice in the input: one name is one object, and the second is refused.
-        let known = self.after.find(document.kind, name.as_str()).map(|known| known.id);
         let object = Object {
-            id: known.unwrap_or_else(|| ObjectId::mint(document.kind, now, &*app.0.entropy)),
+            id: old.map_or_else(|| ObjectId::mint(document.kind, now, &*app.0.entropy), |old| old.id),
             // A name that differs only in its folding is the same name: it stays as it was first written.
             name: old.map_or(name, |old| old.name.clone()),
             spec,

@@ -68,7 +68,11 @@ fn main() {
     row("bare commands on the host: remove", removed.clone());
     row("end to verified removal, warm", clean.clone());
     row("server start to ready", ready);
-    println!("warm place / bare place: {:.1}   warm removal / bare removal: {:.1}", ratio(&available, &placed), ratio(&clean, &removed));
+    println!(
+        "warm place / bare place: {:.1}   warm removal / bare removal: {:.1}",
+        ratio(&available, &placed),
+        ratio(&clean, &removed)
+    );
     let binary = fs::metadata(env!("CARGO_BIN_EXE_cardea")).map_or(0, |file| file.len());
     println!("resident memory after {WARM_ROUNDS} sessions: {resident} MiB   binary: {} MiB", binary / 1024 / 1024);
 }
@@ -88,7 +92,10 @@ fn life(alice: &harness::Api<'_>, live: &mut Stream) -> (Duration, Duration) {
 fn bare(host: &LinuxHost) -> (Vec<Duration>, Vec<Duration>) {
     let said = host.root(&BARE.replace("ROUNDS", &BARE_ROUNDS.to_string()));
     let micros = |text: &str| Duration::from_micros(text.parse().expect("a number"));
-    said.lines().filter_map(|line| line.split_once(' ')).map(|(placed, removed)| (micros(placed), micros(removed))).unzip()
+    said.lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(placed, removed)| (micros(placed), micros(removed)))
+        .unzip()
 }
 
 fn row(what: &str, mut samples: Vec<Duration>) {

@@ -28,7 +28,9 @@ fn main() {
     let began = Instant::now();
     let ids: Vec<String> = std::thread::scope(|scope| {
         let alice = &alice;
-        let share = |client: usize| (client..SESSIONS).step_by(CLIENTS).map(|n| alice.request(["web1", "web2"][n % 2])).collect::<Vec<_>>();
+        let share = |client: usize| {
+            (client..SESSIONS).step_by(CLIENTS).map(|n| alice.request(["web1", "web2"][n % 2])).collect::<Vec<_>>()
+        };
         let clients: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || share(client))).collect();
         clients.into_iter().flat_map(|client| client.join().expect("every request is taken")).collect()
     });
@@ -46,8 +48,17 @@ fn main() {
     assert_eq!(hosts.each_ref().map(LinuxHost::accounts_digest), before, "nothing is left on the hosts");
     assert_eq!(alice.out(), 0, "nothing is left in the ledger");
     let rate = |time: Duration| SESSIONS as f64 / time.as_secs_f64();
-    println!("{SESSIONS} requests taken after {:.1} s, all available after {:.1} s ({:.0} sessions/s)", taken.as_secs_f64(), available.as_secs_f64(), rate(available));
-    println!("all ended and verified clean after {:.1} s ({:.0} sessions/s); hosts and ledger are as before", clean.as_secs_f64(), rate(clean));
+    println!(
+        "{SESSIONS} requests taken after {:.1} s, all available after {:.1} s ({:.0} sessions/s)",
+        taken.as_secs_f64(),
+        available.as_secs_f64(),
+        rate(available)
+    );
+    println!(
+        "all ended and verified clean after {:.1} s ({:.0} sessions/s); hosts and ledger are as before",
+        clean.as_secs_f64(),
+        rate(clean)
+    );
 }
 
 /// Reads events until every session has had this status.

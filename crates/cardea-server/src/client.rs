@@ -20,8 +20,9 @@ use crate::{
     config::{Config, Environment},
     control::SocketPath,
     data_dir::DataDir,
-    documents::read_secret,
+    documents::{dotted, read_secret},
     failure::Failure,
+    output::printable,
 };
 
 /// The whole of one request. Learning a host key and large applies take the longest.
@@ -186,11 +187,11 @@ fn read_answer(status: StatusCode, content: &[u8]) -> Result<Result<Value, Probl
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        let mut sentence = if problem.detail.is_empty() { problem.title } else { problem.detail };
-        for field in problem.fields {
-            sentence.push_str(&format!("\n  {}: {}", field.pointer, field.message));
+        if !problem.fields.is_empty() {
+            let lines = problem.fields.iter().map(|field| format!("{}{}", dotted(&field.pointer), field.message));
+            return Self::No(printable(&lines.collect::<Vec<_>>().join("; ")));
         }
-        Self::No(sentence)
+        Self::No(printable(if problem.detail.is_empty() { &problem.title } else { &problem.detail }))
     }
 }
 
@@ -233,6 +234,9 @@ mod tests {
         let problem = br#"{"type":"/problems/x","title":"X","status":409,"detail":"Do y.","request_id":"1"}"#;
         let answer = read_answer(StatusCode::CONFLICT, problem).unwrap();
         assert_eq!(Failure::from(answer.unwrap_err()), Failure::No("Do y.".to_owned()));
+        let fields = br#"{"title":"X","detail":"/user: a","fields":[{"pointer":"/user","message":"a"},{"pointer":"","message":"b"}]}"#;
+        let answer = read_answer(StatusCode::UNPROCESSABLE_ENTITY, fields).unwrap();
+        assert_eq!(Failure::from(answer.unwrap_err()), Failure::No("user: a; b".to_owned()));
         let strange = read_answer(StatusCode::BAD_GATEWAY, b"<html>").unwrap().unwrap_err();
         assert!(Failure::from(strange).to_string().contains("not from Cardea"));
         assert!(read_answer(StatusCode::OK, b"<html>").is_err());

@@ -149,7 +149,7 @@ fn nearest(lines: &HashMap<String, usize>, pointer: &str) -> usize {
 }
 
 /// `/spec/labels/a~1b` as people write it: `spec.labels.a/b: `. Nothing for the whole object.
-fn dotted(pointer: &str) -> String {
+pub(crate) fn dotted(pointer: &str) -> String {
     let parts: Vec<_> = pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
     if parts.is_empty() { String::new() } else { format!("{}: ", parts.join(".")) }
 }

@@ -20,7 +20,8 @@ pub(crate) fn for_server(log: &Log) {
 /// Says only what went wrong, from now on: commands speak for themselves.
 pub(crate) fn for_commands() {
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new("warn"))
+        // What the verifier says is in the command's own sentence.
+        .with_env_filter(EnvFilter::new("warn,rustls_platform_verifier=off"))
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .without_time()

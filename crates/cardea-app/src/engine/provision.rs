@@ -54,6 +54,11 @@ impl App {
             let frame = Frame { session: id, fence: session.fence, limit: STEP_LIMIT };
             match self.place(&grants[index], frame).await {
                 Ok(read_back) => done = Some(placed(&mut grants[index], read_back, self.0.clock.now())),
+                Err(error @ ConnectorError::Collision(_)) => {
+                    // The host refused before it touched anything: what is there is not ours to remove.
+                    self.forget(&session, grants[index].clone(), &error).await?;
+                    return self.give_up(session, reason_of(&what, &error)).await;
+                }
                 Err(error) => return self.give_up(session, reason_of(&what, &error)).await,
             }
         }
@@ -191,6 +196,26 @@ impl App {
                     let took = app.0.clock.now().since(session.requested_at);
                     let message = format!("Available as {} after {} ms", session.account.name, took.as_millis());
                     app.save_session(tx, &drive()?, &mut session, Note::info(Stage::PreSession, message)).await?;
+                    Ok::<_, AppError>(())
+                })
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// The grant was never placed and never will be.
+    async fn forget(&self, session: &Session, mut grant: Grant, error: &ConnectorError) -> Result<(), Stop> {
+        let now = self.0.clock.now();
+        grant.state = GrantState::Removed;
+        grant.removed_at = Some(now);
+        grant.scanned_at = Some(now);
+        grant.last_error = Some(error.to_string());
+        let (app, session) = (self.clone(), session.clone());
+        self.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.save_grant(&grant).await?;
+                    app.announce_grants(tx, &session, std::slice::from_ref(&grant));
                     Ok::<_, AppError>(())
                 })
             })

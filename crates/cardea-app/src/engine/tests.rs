@@ -181,6 +181,16 @@ async fn a_failing_step_undoes_those_before_it_and_a_taken_name_is_left_alone() 
 }
 
 #[tokio::test]
+async fn what_is_not_ours_is_not_removed_when_placing_meets_it() {
+    let world = World::new().await;
+    world.target.fail_next(Operation::Place, ConnectorError::Collision("somebody has this number".to_owned()));
+    let id = world.request("web1").await;
+    let detail = world.ended(id).await;
+    assert_eq!(detail.session.reason.map(|reason| reason.code), Some("collision".to_owned()));
+    assert!(world.target.calls().iter().all(|call| call.operation != Operation::Remove), "nothing was there to remove");
+}
+
+#[tokio::test]
 async fn an_unanswered_step_is_done_again_not_assumed() {
     let world = World::new().await;
     world.target.fail_next(Operation::Place, ConnectorError::Unknown("the connection died".to_owned()));

@@ -1,6 +1,6 @@
 //! The API of a server elsewhere, over TLS.
 
-use std::{fs, path::Path, time::Duration};
+use std::{error::Error as _, fs, path::Path, time::Duration};
 
 use axum::body::Body;
 use reqwest::{Certificate, Url, redirect};
@@ -47,7 +47,8 @@ impl Remote {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let causes = with_causes(error);
+        // The error itself only repeats the address.
+        let causes = error.source().map_or_else(|| error.to_string(), with_causes);
         let advice = if causes.contains("ertificate") {
             ": if the server has a self-made certificate, fetch `http-cert.pem` from its data directory and name it with --ca-file or CARDEA_CA_FILE"
         } else {
