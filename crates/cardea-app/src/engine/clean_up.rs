@@ -45,7 +45,7 @@ impl App {
         let claimed = self.store().write(move |tx| {
             Box::pin(async move {
                 let session = tx.claim(id).await?;
-                let grants = tx.grants_of(id).await?.into_iter().filter(|grant| grant.state == GrantState::Removing);
+                let grants = tx.grants_of(id).await?.into_iter().filter(|grant| grant.state.is_out());
                 Ok::<_, AppError>((session, grants.collect()))
             })
         });
@@ -124,7 +124,9 @@ impl App {
                         tx.save_grant(&grant).await?;
                         grants.push(grant);
                     }
-                    let notes = app.judge(&mut session, &grants);
+                    // Not only this round's: an end meanwhile may have turned more of them towards removal.
+                    let all = tx.grants_of(id).await?;
+                    let notes = app.judge(&mut session, &grants, &all);
                     app.announce_grants(tx, &session, &grants);
                     let permit = drive()?;
                     let last = notes.len().saturating_sub(1);
@@ -153,6 +155,7 @@ impl App {
                 grant.last_error = None;
             }
             Err(error) => {
+                grant.state = GrantState::Removing;
                 grant.attempts += 1;
                 grant.last_error = Some(error.to_string());
             }
@@ -160,8 +163,8 @@ impl App {
         grant
     }
 
-    /// What this round means for the session, and what the log says.
-    fn judge(&self, session: &mut Session, grants: &[Grant]) -> Vec<Note> {
+    /// What this round means for the session, all of whose grants are `all`, and what the log says.
+    fn judge(&self, session: &mut Session, grants: &[Grant], all: &[Grant]) -> Vec<Note> {
         let now = self.0.clock.now();
         let stage = if session.status.is_open() { Stage::Session } else { Stage::PostSession };
         let mut notes: Vec<_> = grants
@@ -169,9 +172,14 @@ impl App {
             .filter(|grant| grant.state == GrantState::Removed)
             .flat_map(|grant| removal_notes(grant, stage))
             .collect();
-        let left: Vec<_> = grants.iter().filter(|grant| grant.state == GrantState::Removing).collect();
+        let failed: Vec<_> = grants.iter().filter(|grant| grant.state == GrantState::Removing).collect();
+        let is_owed = |grant: &Grant| match session.status.is_open() {
+            true => grant.state == GrantState::Removing,
+            false => grant.state.is_out(),
+        };
+        let is_done = !all.iter().any(is_owed);
         let evidence: Vec<_> = grants.iter().map(|grant| json!({ "grant": grant.id, "state": grant.state, "evidence": grant.evidence, "error": grant.last_error })).collect();
-        if left.is_empty() {
+        if is_done {
             if session.status.is_open() {
                 session.wake_at = session.end_at;
             } else {
@@ -181,6 +189,8 @@ impl App {
                         .with(json!({ "grants": evidence })),
                 );
             }
+        } else if failed.is_empty() {
+            session.wake_at = Some(now);
         } else {
             let mut jitter = [0];
             self.0.entropy.fill(&mut jitter);
@@ -188,7 +198,7 @@ impl App {
             if session.status.is_open() {
                 session.wake_at = session.wake_at.min(session.end_at);
             }
-            for grant in &left {
+            for grant in &failed {
                 let error = grant.last_error.as_deref().unwrap_or("not removed yet");
                 let message =
                     format!("Could not remove {} (attempt {}): {error}", grant.privilege.describe(), grant.attempts);

@@ -308,7 +308,7 @@ async fn whatever_happens_nothing_is_left() {
             let any = sessions.get(usize::from(roll[1]) % sessions.len().max(1)).copied();
             match (roll[0] % 8, any) {
                 (0 | 1, _) | (_, None) => {
-                    sessions.push(world.request(["web1", "web2"][usize::from(roll[1] & 1)]).await)
+                    sessions.push(world.request(["web1", "web2"][usize::from(roll[1] & 1)]).await);
                 }
                 (2, Some(id)) => drop(world.app.end_session(&world.alice(), id, None).await),
                 (3, Some(id)) => drop(world.app.join(&world.admission(id), KEY).await),
