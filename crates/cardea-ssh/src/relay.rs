@@ -60,8 +60,15 @@ async fn through(
     prelude.replay(&to_target).await.map_err(lost)?;
     let asked = [prelude.has_terminal().then_some(Asked::Terminal), Some(Asked::Command)];
     let ended = tokio::select! {
-        () = upward(from, client, &to_target) => Ok(()),
+        biased;
         ended = downward(&mut from_target, client, &to_target, asked.into_iter().flatten().collect()) => ended,
+        () = upward(from, client, &to_target) => {
+            // Without a terminal a command outlives the channel of its client, which waits for the status.
+            if !prelude.has_terminal() && to_target.eof().await.is_ok() {
+                last_status(&mut from_target, client).await;
+            }
+            Ok(())
+        }
     };
     let _gone = to_target.close().await;
     ended
@@ -124,12 +131,8 @@ async fn downward(
                 passed
             }
             ChannelMsg::Eof => client.write.eof().await,
-            ChannelMsg::ExitStatus { exit_status } => client.write.exit_status(exit_status).await,
-            ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, lang_tag } => {
-                let message = (error_message, lang_tag);
-                let told =
-                    client.handle.exit_signal_request(client.id, signal_name, core_dumped, message.0, message.1).await;
-                told.map_err(|()| Error::SendError)
+            status @ (ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. }) => {
+                client.pass_status(status).await
             }
             ChannelMsg::Success => {
                 asked.pop_front();
@@ -149,6 +152,22 @@ async fn downward(
         }
     }
     Err(LOST.into())
+}
+
+/// After the client closed the channel: a client that saw the end of the output does so before it has the status
+/// (OpenSSH's, with ControlMaster). Output that comes now has no reader, so the command gets a broken pipe, as it would
+/// without a gateway.
+async fn last_status(from: &mut ChannelReadHalf, client: &Client) {
+    while let Some(message) = from.wait().await {
+        match message {
+            status @ (ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. }) => {
+                let _gone = client.pass_status(status).await;
+                return;
+            }
+            ChannelMsg::Data { .. } | ChannelMsg::ExtendedData { .. } | ChannelMsg::Close => return,
+            _ => {}
+        }
+    }
 }
 
 /// Waits until the way to the target is open. None when it is shut.
@@ -195,6 +214,18 @@ struct Client {
 }
 
 impl Client {
+    /// How the command ended. Any other message is not for here.
+    async fn pass_status(&self, status: ChannelMsg) -> Result<(), Error> {
+        match status {
+            ChannelMsg::ExitStatus { exit_status } => self.write.exit_status(exit_status).await,
+            ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, lang_tag } => {
+                let told = self.handle.exit_signal_request(self.id, signal_name, core_dumped, error_message, lang_tag);
+                told.await.map_err(|()| Error::SendError)
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn last_words(&self, sentence: &str, has_terminal: bool) -> Result<(), Error> {
         let said = timeout(LAST_WORDS_MAX / 2, self.say(sentence, has_terminal)).await;
         // The status is worth sending even to a client that does not read.

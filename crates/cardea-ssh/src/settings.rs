@@ -69,6 +69,7 @@ pub(crate) fn towards_people(host_key: PrivateKey) -> Arc<russh::server::Config>
         preferred: preferred(accepted_keys()),
         window_size: WINDOW,
         manual_window: true,
+        manual_close: true,
         maximum_packet_size: PACKET_MAX,
         channel_buffer_size: CHANNEL_MESSAGES_MAX,
         inactivity_timeout: Some(STALL_MAX),

@@ -102,6 +102,20 @@ fn several_channels_share_one_connection() {
     master.wait().expect("it ends");
 }
 
+/// A client that shares a connection closes its channel when the output ends, before it knows the status.
+#[test]
+fn the_status_of_a_command_that_ends_its_output_first_is_not_lost() {
+    let world = World::new();
+    let socket = world.folder.path().join("control").display().to_string();
+    let path = format!("ControlPath={socket}");
+    let mut master = world.ssh(&["-N", "-o", "ControlMaster=yes", "-o", &path], "").spawn().expect("ssh runs");
+    wait(SOON, "the master listens", || std::path::Path::new(&socket).exists());
+    let mut ssh = world.ssh(&["-o", &path], "exec >&- 2>&-; sleep 0.3; exit 7");
+    assert_eq!(output(ssh.stdin(Stdio::null())).status.code(), Some(7));
+    master.kill().expect("it runs");
+    master.wait().expect("it ends");
+}
+
 #[test]
 fn connections_of_one_session_share_a_key_and_sessions_do_not() {
     let world = World::new();

@@ -1457,8 +1457,15 @@ impl Session {
                     return Ok(());
                 }
                 if let Some(ref mut enc) = self.common.encrypted {
-                    // Reply with CHANNEL_CLOSE per RFC 4254 Section 5.3.
-                    enc.close(channel_num)?;
+                    if self.common.config.manual_close {
+                        // Nobody takes what was not sent yet, so it must not hold up the answer.
+                        if let Some(channel) = enc.channels.get_mut(&channel_num) {
+                            channel.pending_data.clear();
+                        }
+                    } else {
+                        // Reply with CHANNEL_CLOSE per RFC 4254 Section 5.3.
+                        enc.close(channel_num)?;
+                    }
                 }
                 // Forward the close to the channel before removing it, so that
                 // consumers waiting on `Channel::wait()` receive an explicit

@@ -84,6 +84,9 @@ pub struct Config {
     /// Do not grow a channel's window when data arrives, only by
     /// [`ChannelWriteHalf::grant_window`]. A peer that sends more than its window is cut off.
     pub manual_window: bool,
+    /// Do not answer a client's `SSH_MSG_CHANNEL_CLOSE`: the application does, by closing the
+    /// channel, and until then may still send its exit status.
+    pub manual_close: bool,
     /// The maximal size of a single packet.
     pub maximum_packet_size: u32,
     /// Buffer size for each channel (a number of unprocessed messages to store before propagating backpressure to the TCP stream)
@@ -120,6 +123,7 @@ impl Default for Config {
             certificates: Vec::new(),
             window_size: 2097152,
             manual_window: false,
+            manual_close: false,
             maximum_packet_size: 32768,
             channel_buffer_size: 100,
             event_buffer_size: 10,
@@ -149,6 +153,7 @@ impl Debug for Config {
             .field("certificates", &"***")
             .field("window_size", &self.window_size)
             .field("manual_window", &self.manual_window)
+            .field("manual_close", &self.manual_close)
             .field("maximum_packet_size", &self.maximum_packet_size)
             .field("channel_buffer_size", &self.channel_buffer_size)
             .field("event_buffer_size", &self.event_buffer_size)
