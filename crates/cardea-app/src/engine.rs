@@ -8,11 +8,11 @@ mod clean_up;
 mod provision;
 mod scan;
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use cardea_domain::{Actor, EndCause, Permit, Session, SessionId, Status, Verb};
 use cardea_store::Store;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
@@ -28,6 +28,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How long workers may go on after a stop: about one step on a host. What is cut off goes on at the next start.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// The session that each running worker holds.
+type Busy = HashMap<task::Id, SessionId>;
 
 /// Why a worker put its session down.
 enum Stop {
@@ -56,7 +59,7 @@ impl App {
     /// Drives sessions until `stop`, then lets running steps finish.
     pub async fn run_engine(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
-        let mut busy = HashSet::new();
+        let mut busy = HashMap::new();
         loop {
             let pause = match self.start_due(&mut workers, &mut busy).await {
                 Ok(pause) => pause,
@@ -69,10 +72,10 @@ impl App {
                 () = stop.cancelled() => break,
                 () = self.0.nudge.notified() => {}
                 () = tokio::time::sleep(pause) => {}
-                Some(done) = workers.join_next() => {
-                    finished(&mut busy, done);
-                    while let Some(done) = workers.try_join_next() {
-                        finished(&mut busy, done);
+                Some(done) = workers.join_next_with_id() => {
+                    self.finished(&mut workers, &mut busy, done);
+                    while let Some(done) = workers.try_join_next_with_id() {
+                        self.finished(&mut workers, &mut busy, done);
                     }
                 }
             }
@@ -84,17 +87,13 @@ impl App {
     }
 
     /// Starts a worker for every session that is due; says how long to sleep.
-    async fn start_due(
-        &self,
-        workers: &mut JoinSet<SessionId>,
-        busy: &mut HashSet<SessionId>,
-    ) -> Result<Duration, AppError> {
+    async fn start_due(&self, workers: &mut JoinSet<()>, busy: &mut Busy) -> Result<Duration, AppError> {
         loop {
             let room = WORKERS_MAX.saturating_sub(busy.len());
             if room == 0 {
                 return Ok(SLEEP_MAX);
             }
-            let exclude: Vec<_> = busy.iter().copied().collect();
+            let exclude: Vec<_> = busy.values().copied().collect();
             let next = self.0.store.read(move |tx| Box::pin(async move { tx.next_wake(&exclude).await })).await?;
             let now = self.0.clock.now();
             match next {
@@ -102,27 +101,26 @@ impl App {
                 Some(at) if at > now => return Ok(at.since(now).min(SLEEP_MAX)),
                 Some(_) => {}
             }
-            let exclude: Vec<_> = busy.iter().copied().collect();
+            let exclude: Vec<_> = busy.values().copied().collect();
             let limit = CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX));
             let claimed =
                 self.0.store.write(move |tx| Box::pin(async move { tx.claim_due(now, &exclude, limit).await })).await?;
             for session in claimed {
-                busy.insert(session.id);
-                let app = self.clone();
-                workers.spawn(async move { app.work(session).await });
+                let (app, id) = (self.clone(), session.id);
+                let worker = workers.spawn(async move { app.work(session).await });
+                busy.insert(worker.id(), id);
             }
         }
     }
 
-    /// One claim of one session. A panic in here ends the task and leaves the session claimed by nobody.
-    async fn work(self, session: Session) -> SessionId {
+    /// One claim of one session.
+    async fn work(self, session: Session) {
         let id = session.id;
         let outcome = Box::pin(self.step(session)).await;
         if let Err(Stop::Failed(error)) = outcome {
             error!(session.id = %id, %error, "A step failed inside Cardea; trying again");
             self.wake_later(id).await;
         }
-        id
     }
 
     async fn step(&self, session: Session) -> Result<(), Stop> {
@@ -178,6 +176,23 @@ impl App {
         }
     }
 
+    /// A worker is done with its session. One that panicked is a fault of ours: its session is looked at again soon,
+    /// because no session may be forgotten while the process lives.
+    fn finished(&self, workers: &mut JoinSet<()>, busy: &mut Busy, done: Result<(task::Id, ()), JoinError>) {
+        match done {
+            Ok((worker, ())) => {
+                busy.remove(&worker);
+            }
+            Err(error) => {
+                let Some(id) = busy.remove(&error.id()) else { return };
+                error!(session.id = %id, %error, "A worker died; its session is taken up again");
+                let app = self.clone();
+                let worker = workers.spawn(async move { app.wake_later(id).await });
+                busy.insert(worker.id(), id);
+            }
+        }
+    }
+
     fn store(&self) -> &Store {
         &self.0.store
     }
@@ -186,15 +201,6 @@ impl App {
 /// The engine's own permit.
 fn drive() -> Result<Permit, AppError> {
     Ok(Permit::ask(&Actor::Engine, Verb::DriveSession)?)
-}
-
-fn finished(busy: &mut HashSet<SessionId>, done: Result<SessionId, tokio::task::JoinError>) {
-    match done {
-        Ok(id) => {
-            busy.remove(&id);
-        }
-        Err(error) => error!(%error, "A worker died; its session is taken up again at the next start"),
-    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use crate::{App, AppError, change::Note, gate::order};
 
 /// How long one command on the host may take.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
-/// A request that waited longer than this for the engine (it was down) is not begun: nobody waits for it any more.
-const BEGIN_WITHIN: Duration = Duration::from_secs(900);
+/// A request that waited longer than this for the engine (it was down) is not begun or gone on with: nobody waits for it
+/// any more. Shorter than the margin of the targets' own expiry, which runs from when a privilege was first placed.
+const BEGIN_WITHIN: Duration = Duration::from_secs(240);
 /// A step whose outcome is unknown is looked at and done again this often before the session fails.
 const TRIES: u32 = 3;
 
