@@ -1,5 +1,6 @@
 //! `cargo xtask bench provision`: how long from request to Available, and from end to verified removal, on a real host,
 //! beside the time that the same bare commands take there in the same run.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "../tests/it/harness.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]

@@ -1,4 +1,5 @@
 //! `cargo xtask bench storm`: 500 requests at once on two hosts. All become available, all end clean, nothing is left.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "../tests/it/harness.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]

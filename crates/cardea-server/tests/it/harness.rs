@@ -307,6 +307,7 @@ impl Api<'_> {
         self.call("GET", path, None)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "bodies are written where they are sent")]
     pub(crate) fn post(&self, path: &str, body: Value) -> Answer {
         self.call("POST", path, Some(&body))
     }
