@@ -91,7 +91,8 @@ impl App {
             .await
     }
 
-    /// Loads the configuration and closes the connections of a former process. Spawns nothing.
+    /// Loads the configuration, closes the connections of a former process and forgets retired secrets that nothing needs
+    /// any more. Spawns nothing.
     pub async fn open(parts: Parts) -> Result<Self, AppError> {
         let Parts { store, vault, clock, entropy, linux } = parts;
         let installation = Self::installation(&store, &*clock, &*entropy).await?;
@@ -113,6 +114,10 @@ impl App {
             doors: gate::Doors::default(),
         }));
         app.close_stale_connections().await?;
+        app.0
+            .store
+            .write(|tx| Box::pin(async move { tx.purge_retired_secrets().await.map_err(AppError::from) }))
+            .await?;
         Ok(app)
     }
 

@@ -111,17 +111,6 @@ impl Configuration {
         self.objects.values()
     }
 
-    /// Who mentions this object.
-    pub fn users_of<'a>(&'a self, object: &'a Object) -> impl Iterator<Item = &'a Object> {
-        self.objects.values().filter(move |other| {
-            other
-                .spec
-                .references()
-                .iter()
-                .any(|reference| self.find(reference.kind, &reference.name).is_some_and(|found| found.id == object.id))
-        })
-    }
-
     /// Everything that policies give this user, in the order of activity, resource, policy name.
     pub fn offers(&self, user: ObjectId) -> Vec<Offer<'_>> {
         let mut offers: Vec<_> = self.of(Kind::AccessPolicy).flat_map(|policy| self.offers_of(policy, user)).collect();

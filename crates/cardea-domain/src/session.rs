@@ -58,11 +58,6 @@ impl Status {
     pub fn is_open(self) -> bool {
         matches!(self, Self::Available | Self::LoggedIn)
     }
-
-    /// Whether nothing will change any more.
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Completed | Self::Canceled)
-    }
 }
 
 impl fmt::Display for Status {

@@ -6,7 +6,7 @@ use sqlx::QueryBuilder;
 use crate::{
     StoreError, Tx,
     row::{exactly_one, from_json, from_json_optional, id_list, micros, one_of, parse, time, to_json, uid},
-    tx::{execute, fetch_all, fetch_one, fetch_optional, on_conn},
+    tx::{execute, fetch_all, fetch_optional, on_conn},
 };
 
 /// Accounts that one scan answers for.
@@ -161,13 +161,6 @@ impl Tx {
         let rows = fetch_all!(OutRow, self, SQL, after, user, i64::from(limit))?;
         let read = |row: OutRow| Ok((row.grant.try_into()?, parse("session.status", &row.session_status)?));
         rows.into_iter().map(read).collect()
-    }
-
-    /// How many grants are, or could be, on a resource.
-    pub async fn grants_out_on(&mut self, resource: ObjectId) -> Result<i64, StoreError> {
-        const SQL: &str = "select count(*) from grant_entry \
-            where resource_id = $1 and state in ('placing', 'placed', 'removing')";
-        Ok(fetch_one!((i64,), self, SQL, resource.to_string())?.0)
     }
 
     /// At most 1,000 accounts that were on a resource, were removed by then, and whose files were not searched for yet.

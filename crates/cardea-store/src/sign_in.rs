@@ -87,12 +87,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Ends every sign-in of a user. Returns how many.
-    pub async fn end_sign_ins_of(&mut self, user: ObjectId, now: Timestamp) -> Result<u64, StoreError> {
-        const SQL: &str = "update sign_in set ended_at = $2 where user_id = $1 and ended_at is null";
-        execute!(self, SQL, user.to_string(), now.as_micros())
-    }
-
     /// Keeps the digest of a one-time token for the first set-up.
     pub async fn insert_set_up(&mut self, digest: &[u8], expires_at: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "insert into set_up (digest, expires_at) values ($1, $2)";

@@ -15,7 +15,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn session() -> Session {
     let entropy = Count(0.into());
-    let mut object = |kind| ObjectId::mint(kind, at(0), &entropy);
+    let object = |kind| ObjectId::mint(kind, at(0), &entropy);
     let (user, activity, resource) = (object(Kind::User), object(Kind::Activity), object(Kind::Resource));
     let (policy, profile) = (object(Kind::AccessPolicy), object(Kind::ConnectionProfile));
     let revision = |object| Revision { object, version: 1 };

@@ -63,8 +63,6 @@ on_both! {
         let own = reads!(t, tx => tx.grants_out(None, 100, Some(user)).await);
         assert_eq!(own.len(), 3);
         assert!(own.iter().all(|(grant, status)| grant.session == mine.id && *status == mine.status));
-        let resource = mine.resource;
-        assert_eq!(reads!(t, tx => tx.grants_out_on(resource).await), 3);
     }
 
     async fn accounts_wait_for_one_scan_after_their_removal(t: &Fixture) {
