@@ -55,6 +55,9 @@ async fn root_is_reached_by_each_elevation_or_refused_with_advice() {
     let t = Bench::start("elevation");
     let order = [t.account("nina-x1", 70_040)];
     let with_password = Target { sudo_password: Some(t.password), ..t.target.clone() };
+    // The smallest rule, as docs/operating.md publishes it.
+    t.host.root("echo 'svc ALL=(root) NOPASSWD: /usr/bin/setsid -w sh -c *' >/etc/sudoers.d/svc");
+    t.linux.observe(&t.target, t.frame(), &order).await.expect("sudo of what Cardea runs");
     // Where sudo does not ask, the password goes nowhere.
     t.linux.observe(&with_password, t.frame(), &order).await.expect("sudo without asking");
 
