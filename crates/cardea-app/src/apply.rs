@@ -310,6 +310,7 @@ impl App {
                     }
                     tx.after_commit(Box::new(move || {
                         app.set_configuration(after);
+                        app.recheck_keys();
                         app.0.hub.publish(None, Event::Configuration);
                     }));
                     Ok(())
@@ -333,6 +334,9 @@ impl App {
                     return Err(AppError::refused("in-use", sentence));
                 }
                 tx.delete_object(&permit, object.id, write.was).await?;
+                for secret in tx.secrets_of(object.id).await? {
+                    tx.retire_secret(secret.id, now).await?;
+                }
             }
         }
         for id in &write.retired {

@@ -24,23 +24,44 @@ const KEY_LIMIT: Duration = Duration::from_secs(20);
 /// Tells open connections that their session is over.
 #[derive(Default)]
 pub(crate) struct Doors {
-    open: Mutex<HashMap<SessionId, watch::Sender<Option<EndNotice>>>>,
+    open: Mutex<HashMap<SessionId, Door>>,
     joining: SessionLocks,
+}
+
+/// A session's open connections: how to tell them, and the keys that they were let in with.
+struct Door {
+    sender: watch::Sender<Option<EndNotice>>,
+    keys: Vec<String>,
 }
 
 impl Doors {
     /// A receiver that hears when the session's connections must be cut.
-    fn watch(&self, session: SessionId) -> watch::Receiver<Option<EndNotice>> {
+    fn watch(&self, admission: &Admission) -> watch::Receiver<Option<EndNotice>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, sender| sender.receiver_count() > 0);
-        open.entry(session).or_insert_with(|| watch::channel(None).0).subscribe()
+        open.retain(|_, door| door.sender.receiver_count() > 0);
+        let door =
+            open.entry(admission.session).or_insert_with(|| Door { sender: watch::channel(None).0, keys: Vec::new() });
+        if !door.keys.contains(&admission.public_key) {
+            door.keys.push(admission.public_key.clone());
+        }
+        door.sender.subscribe()
+    }
+
+    /// Cuts the connections of every session that was entered with a key that holds no more.
+    fn recheck(&self, holds: impl Fn(&str) -> bool) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let revoked = |door: &Door| !door.keys.iter().all(|key| holds(key));
+        for (_, door) in open.extract_if(|_, door| revoked(door)) {
+            let sentence = "The key that this session was entered with is not registered any more.".to_owned();
+            door.sender.send_replace(Some(EndNotice { sentence }));
+        }
     }
 
     /// Cuts every connection of the session.
     pub(crate) fn close(&self, session: SessionId, sentence: &str) {
-        let sender = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
-        if let Some(sender) = sender {
-            sender.send_replace(Some(EndNotice { sentence: sentence.to_owned() }));
+        let door = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        if let Some(door) = door {
+            door.sender.send_replace(Some(EndNotice { sentence: sentence.to_owned() }));
         }
     }
 }
@@ -58,14 +79,20 @@ impl Gate for App {
             .filter(|session| session.user == user.id)
             .ok_or_else(|| refusal("no-session", "you have no such session: copy the command from the dashboard"))?;
         self.check_open(&session)?;
-        Ok(Admission { session: id, user: user.id, user_name: user.name.to_string(), peer: login.peer })
+        Ok(Admission {
+            session: id,
+            user: user.id,
+            user_name: user.name.to_string(),
+            public_key: login.public_key.clone(),
+            peer: login.peer,
+        })
     }
 
     async fn join(&self, admission: &Admission, public_key: &str) -> Result<Lease, GateRefusal> {
         // Joins of one session go one by one: the first places the key, the others find it.
         let _turn = self.0.doors.joining.lock(admission.session).await;
         // Before the session is read, so that an end in between is heard.
-        let ended = self.0.doors.watch(admission.session);
+        let ended = self.0.doors.watch(admission);
         let placed = self.ensure_key(admission, key_body(public_key)).await;
         let grant = placed.map_err(|error| self.gate_failure(&error))?;
         let (connection, session) =
@@ -112,6 +139,11 @@ impl App {
         configuration.of(Kind::User).find(holds).cloned().ok_or_else(|| {
             refusal("unknown-key", "no user has registered this key: register it with your administrator, or log in with the one that you registered (`ssh -i FILE`)")
         })
+    }
+
+    /// After a change of the configuration: who lost a key loses the connections that it opened.
+    pub(crate) fn recheck_keys(&self) {
+        self.0.doors.recheck(|key| self.user_by_key(key).is_ok());
     }
 
     fn check_open(&self, session: &Session) -> Result<(), GateRefusal> {
@@ -178,6 +210,8 @@ impl App {
     }
 
     async fn session_for_join(&self, admission: &Admission) -> Result<(Session, Vec<Grant>), AppError> {
+        // The key may have been taken from the user since the client showed it.
+        self.user_by_key(&admission.public_key).map_err(|no| AppError::refused(no.code, no.sentence))?;
         let (id, user) = (admission.session, admission.user);
         let (session, grants) = self
             .0

@@ -60,6 +60,14 @@ impl App {
 
     /// Asks the host for its key and pins it. Only where none is pinned: a changed key is for a person to judge.
     pub async fn learn_host_key(&self, actor: &Actor, resource: &str) -> Result<Object, AppError> {
+        let learned = self.learn_guarded(actor, resource).await;
+        if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &learned {
+            self.refused(actor, Verb::LearnHostKey, resource.chars().take(64).collect(), error).await;
+        }
+        learned
+    }
+
+    async fn learn_guarded(&self, actor: &Actor, resource: &str) -> Result<Object, AppError> {
         Permit::ask(actor, Verb::LearnHostKey)?;
         let object = self.object(actor, Kind::Resource, resource)?;
         let spec = object.as_resource().ok_or(AppError::NotFound)?;

@@ -260,7 +260,7 @@ impl App {
 
     async fn insert_session(&self, tx: &mut Tx, permit: &Permit, draft: Draft) -> Result<SessionDetail, AppError> {
         let Draft { mut session, target, privileges, first_uid, last_uid } = draft;
-        let uid = tx.take_uid(session.resource, first_uid, last_uid).await?.ok_or_else(|| {
+        let uid = tx.take_uid(&host_of(&target), first_uid, last_uid).await?.ok_or_else(|| {
             let sentence = format!(
                 "all user ids of {} ({first_uid} to {last_uid}) were used: give the resource a new `uid_range`",
                 session.resource_name
@@ -449,7 +449,11 @@ impl App {
 
     /// Takes a failed session off the list.
     pub async fn dismiss_session(&self, actor: &Actor, id: SessionId) -> Result<SessionDetail, AppError> {
-        self.retried(|| self.dismiss_once(actor, id)).await
+        let dismissed = self.retried(|| self.dismiss_once(actor, id)).await;
+        if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &dismissed {
+            self.refused(actor, Verb::DismissSession, id.to_string(), error).await;
+        }
+        dismissed
     }
 
     async fn dismiss_once(&self, actor: &Actor, id: SessionId) -> Result<SessionDetail, AppError> {
@@ -556,6 +560,11 @@ impl NewRequest {
         }
         errors
     }
+}
+
+/// What tells one host from another: its key, or its address while it has none.
+fn host_of(target: &Target) -> String {
+    target.host_key.clone().unwrap_or_else(|| format!("{}:{}", target.address, target.port))
 }
 
 fn is_unprintable(c: char) -> bool {

@@ -131,7 +131,8 @@ impl App {
         let digest = token.expose(|text| self.0.keyring.digest("set-up", text.as_bytes())).to_vec();
         let hash = self.hash_password(password).await?;
         let (app, id) = (self.clone(), admin.id);
-        self.0
+        let used = self
+            .0
             .store
             .write(move |tx| {
                 Box::pin(async move {
@@ -152,7 +153,11 @@ impl App {
                     Ok(())
                 })
             })
-            .await?;
+            .await;
+        if let Err(error @ AppError::Unauthenticated(_)) = &used {
+            self.refused(&Actor::Gateway, Verb::SignIn, format!("set-up from {peer}"), error).await;
+        }
+        used?;
         self.0.throttle.succeeded("", peer);
         self.signed_in(&admin, peer).await
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -26,6 +26,27 @@ enum Key {
     Address(IpAddr),
 }
 
+impl Key {
+    /// Longer texts are no names; what is kept of them is bounded.
+    const NAME_LENGTH_MAX: usize = 64;
+
+    fn account(user: &str, peer: IpAddr) -> Self {
+        Self::Account(fold(&user.chars().take(Self::NAME_LENGTH_MAX).collect::<String>()), network(peer))
+    }
+
+    fn address(peer: IpAddr) -> Self {
+        Self::Address(network(peer))
+    }
+}
+
+/// One person has all addresses of an IPv6 /64.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Failures {
     count: u32,
@@ -42,7 +63,7 @@ impl Throttle {
     /// [`Throttle::succeeded`], so that attempts side by side cannot slip through together.
     pub(crate) fn attempt(&self, user: &str, peer: IpAddr, now: Timestamp) -> Result<(), Duration> {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = [(Key::Account(fold(user), peer), FREE_PER_ACCOUNT), (Key::Address(peer), FREE_PER_ADDRESS)];
+        let keys = [(Key::account(user, peer), FREE_PER_ACCOUNT), (Key::address(peer), FREE_PER_ADDRESS)];
         for (key, free) in &keys {
             let wait = failures.get(key).map_or(Duration::ZERO, |entry| entry.wait(*free, now));
             if !wait.is_zero() {
@@ -53,7 +74,11 @@ impl Throttle {
             failures.retain(|_, entry| now.since(entry.last) < MEMORY);
         }
         if failures.len() >= ENTRIES_MAX {
-            return Err(WAIT_MAX);
+            // Whoever fills the table must not keep everybody else out: the oldest go.
+            let mut times: Vec<_> = failures.values().map(|entry| entry.last).collect();
+            times.sort_unstable();
+            let kept_from = times[times.len() / 2];
+            failures.retain(|_, entry| entry.last > kept_from);
         }
         for (key, _) in keys {
             let entry = failures.entry(key).or_insert(Failures { count: 0, last: now });
@@ -66,8 +91,8 @@ impl Throttle {
     /// The attempt was right: the account's failures from this address are forgotten.
     pub(crate) fn succeeded(&self, user: &str, peer: IpAddr) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.remove(&Key::Account(fold(user), peer));
-        if let Some(entry) = failures.get_mut(&Key::Address(peer)) {
+        failures.remove(&Key::account(user, peer));
+        if let Some(entry) = failures.get_mut(&Key::address(peer)) {
             entry.count = entry.count.saturating_sub(1);
         }
     }
@@ -105,6 +130,21 @@ mod tests {
         assert_eq!(throttle.attempt("alice", guesser, at(3)), Err(Duration::from_secs(1)), "and the wait doubles");
         throttle.succeeded("alice", guesser);
         assert_eq!(throttle.attempt("alice", guesser, at(3)), Ok(()));
+    }
+
+    #[test]
+    fn a_full_table_and_a_whole_network_keep_nobody_else_out() {
+        let throttle = Throttle::default();
+        let one: IpAddr = "2001:db8::1".parse().expect("an address");
+        let neighbour: IpAddr = "2001:db8::ffff".parse().expect("an address");
+        for number in 0..ENTRIES_MAX {
+            let address = IpAddr::V4(std::net::Ipv4Addr::from_bits(u32::try_from(number).expect("it fits")));
+            assert_eq!(throttle.attempt(&"x".repeat(100), address, at(1)), Ok(()), "{number}");
+        }
+        for _ in 0..FREE_PER_ACCOUNT {
+            assert_eq!(throttle.attempt("alice", one, at(2)), Ok(()));
+        }
+        assert!(throttle.attempt("alice", neighbour, at(2)).is_err(), "the same /64 is the same person");
     }
 
     #[test]

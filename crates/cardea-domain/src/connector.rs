@@ -137,9 +137,12 @@ pub enum ConnectorError {
     /// The target said no. Asking again the same way would give the same answer.
     #[error("the host refused: {0}")]
     Refused(String),
-    /// A newer claim of this session has spoken to the target.
-    #[error("a newer command for this session overtook this one")]
-    Superseded,
+    /// A newer claim of this session has spoken to the target, or somebody there pretends so.
+    #[error("a newer command for this session overtook this one (the host has seen {seen})")]
+    Superseded {
+        /// The newest fence that the target has seen.
+        seen: i64,
+    },
     /// The number is the recorded one, but Cardea's mark is gone or another's.
     #[error("tampered with: {0}")]
     Tampered(String),
@@ -160,7 +163,7 @@ impl ConnectorError {
             Self::HostKeyMissing => "host_key_missing",
             Self::LoginRefused(_) => "login_refused",
             Self::Refused(_) => "target_refused",
-            Self::Superseded => "superseded",
+            Self::Superseded { .. } => "superseded",
             Self::Tampered(_) => "tampered",
             Self::Unknown(_) => "no_answer",
             Self::Unreachable(_) => "unreachable",

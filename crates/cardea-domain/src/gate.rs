@@ -23,6 +23,8 @@ pub struct Admission {
     pub session: SessionId,
     pub user: ObjectId,
     pub user_name: String,
+    /// The key that it was given for: it holds only while the user has it registered.
+    pub public_key: String,
     pub peer: SocketAddr,
 }
 

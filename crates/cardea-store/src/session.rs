@@ -152,7 +152,7 @@ impl Tx {
     pub async fn save_session(&mut self, permit: &Permit, session: &mut Session) -> Result<(), StoreError> {
         const SQL: &str = "update session set start_at = $3, end_at = $4, status = $5, reason = $6, progress = $7, \
             listed = $8, clean = $9, closes_as = $10, cleanup_since = $11, cleanup_attempts = $12, \
-            cleanup_stalled = $13, wake_at = $14, search_fold = $15, version = version + 1 \
+            cleanup_stalled = $13, wake_at = $14, search_fold = $15, fence = $16, version = version + 1 \
             where id = $1 and version = $2";
         must_cover(permit, &[Verb::Connect, Verb::DismissSession, Verb::DriveSession, Verb::EndSession], "session")?;
         let saved = execute!(
@@ -172,7 +172,8 @@ impl Tx {
             session.cleanup_attempts,
             session.cleanup_stalled,
             micros(session.wake_at),
-            search_text(session)
+            search_text(session),
+            session.fence
         )?;
         exactly_one(saved)?;
         session.version += 1;

@@ -172,7 +172,7 @@ impl FakeConnector {
         if let Some(session) = call.session {
             let newest = fences.entry(session).or_default();
             if call.fence < *newest {
-                return Err(ConnectorError::Superseded);
+                return Err(ConnectorError::Superseded { seen: *newest });
             }
             *newest = call.fence;
         }

@@ -103,7 +103,13 @@ impl Gate for FakeGate {
             return Err(no_session());
         }
         let user = ObjectId::mint(Kind::User, NOW, &*self.ids);
-        Ok(Admission { session: id, user, user_name: session.account, peer: login.peer })
+        Ok(Admission {
+            session: id,
+            user,
+            user_name: session.account,
+            public_key: login.public_key.clone(),
+            peer: login.peer,
+        })
     }
 
     async fn join(&self, admission: &Admission, public_key: &str) -> Result<Lease, GateRefusal> {

@@ -15,6 +15,9 @@ use crate::{App, AppError, change::Note, gate::order};
 const REMOVE_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_LIMIT: Duration = Duration::from_secs(20);
 
+/// The highest fence that is taken over from a host: far from where numbers end.
+const FENCE_MAX: i64 = 1 << 60;
+
 /// What a removal came to.
 struct Removal {
     grant: Grant,
@@ -118,6 +121,13 @@ impl App {
             .write(move |tx| {
                 Box::pin(async move {
                     let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    let fence = session.fence;
+                    let seen = removals.iter().filter_map(|removal| match removal.outcome {
+                        Err(ConnectorError::Superseded { seen }) if seen > fence => Some(seen),
+                        _ => None,
+                    });
+                    // No claim ever had that number: somebody on the host wrote it. Ours goes above it.
+                    session.fence = seen.max().map_or(fence, |seen| seen.min(FENCE_MAX));
                     let mut grants = Vec::with_capacity(removals.len());
                     for Removal { grant, outcome } in removals {
                         let grant = app.removed(grant, outcome);
@@ -184,10 +194,7 @@ impl App {
                 session.wake_at = session.end_at;
             } else {
                 session.cleaned(now);
-                notes.push(
-                    Note::info(stage, "Everything that this session placed is gone, read back on the host")
-                        .with(json!({ "grants": evidence })),
-                );
+                notes.push(Note::info(stage, gone_message(all)).with(json!({ "grants": evidence })));
             }
         } else if failed.is_empty() {
             session.wake_at = Some(now);
@@ -210,6 +217,15 @@ impl App {
             notes.push(Note::info(stage, "Nothing was left to remove"));
         }
         notes
+    }
+}
+
+fn gone_message(grants: &[Grant]) -> &'static str {
+    if grants.iter().any(|grant| grant.privilege.gives_root()) {
+        "Everything that this session placed is gone, read back on the host. The person was root there: what the host says \
+         of itself could be forged, and what they set up beside is not looked for yet"
+    } else {
+        "Everything that this session placed is gone, read back on the host"
     }
 }
 

@@ -130,7 +130,13 @@ impl World {
 
     fn admission(&self, id: SessionId) -> Admission {
         let user = self.alice().user_id().expect("she is a user");
-        Admission { session: id, user, user_name: "alice".to_owned(), peer: ([192, 0, 2, 9], 4000).into() }
+        Admission {
+            session: id,
+            user,
+            user_name: "alice".to_owned(),
+            public_key: KEY.to_owned(),
+            peer: ([192, 0, 2, 9], 4000).into(),
+        }
     }
 }
 
@@ -293,6 +299,31 @@ async fn a_restart_ends_log_ins_and_changes_the_gateways_key() {
         })
         .await;
     assert_eq!((detail.session.status, world.target.things().len()), (Status::LoggedIn, 4));
+}
+
+#[tokio::test]
+async fn a_key_that_is_taken_away_takes_its_connections_with_it() {
+    let world = World::new().await;
+    let id = world.available("web1").await.session.id;
+    let admission = world.admission(id);
+    let lease = world.app.join(&admission, KEY).await.expect("it is open");
+    let without = vec![Document { kind: Kind::User, name: "alice".to_owned(), spec: json!({}) }];
+    world.app.apply(&Actor::Operator { uid: 0 }, without, crate::ApplyOptions::default()).await.expect("a good user");
+    let notice = tokio::time::timeout(PATIENCE, lease.ended).await.expect("it is told");
+    assert!(notice.sentence.contains("not registered"), "{notice:?}");
+    assert!(world.app.join(&admission, KEY).await.is_err(), "an admission from before does not help");
+}
+
+#[tokio::test]
+async fn a_fence_that_somebody_wrote_on_the_host_is_climbed_over() {
+    let world = World::new().await;
+    let id = world.available("web1").await.session.id;
+    world.target.fail_next(Operation::Remove, ConnectorError::Superseded { seen: 99_999_999 });
+    world.app.end_session(&world.alice(), id, None).await.expect("it is open");
+    world.until(id, "tried", |detail| detail.session.cleanup_attempts > 0).await;
+    world.advance(Duration::from_secs(301));
+    let detail = world.ended(id).await;
+    assert!(detail.session.fence > 99_999_999, "{}", detail.session.fence);
 }
 
 /// Any interleaving of requests, ends, log-ins, crashes, target faults and time ends with an empty target and ledger.

@@ -80,9 +80,9 @@ create table token (
 
 -- Next free account number per resource; it only rises.
 create table uid_mark (
-    resource_id text collate "C" not null,
+    host text collate "C" not null,
     next_uid bigint not null,
-    constraint uid_mark_pk primary key (resource_id)
+    constraint uid_mark_pk primary key (host)
 );
 
 -- `*_fold` columns are what searching and sorting look at: folded by the product, the same on every database.
