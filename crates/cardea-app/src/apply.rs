@@ -125,7 +125,7 @@ impl App {
         Permit::ask(actor, Verb::SeeConfiguration)?;
         if !options.dry_run {
             // Whoever may change nothing hears that, not what is wrong with their input.
-            Permit::ask(actor, Verb::ChangeConfiguration(Kind::Resource))?;
+            Permit::ask(actor, Verb::ChangeConfiguration(Kind::ConnectionProfile))?;
         }
         let _changing = self.0.changing.lock().await;
         let now = self.configuration();

@@ -10,8 +10,8 @@ use crate::world::{As, World};
 /// need no sign-in are marked so in the document and have no line.
 const ANSWERS: &[(&str, u16, u16)] = &[
     ("apply_documents", 403, 403),
-    // Requests for nothing that a policy gives.
-    ("create_sessions", 422, 422),
+    // Requests for nothing that a policy gives; auditors only look.
+    ("create_sessions", 422, 403),
     // For oneself, and with a token that the operator issued: no.
     ("create_token", 403, 403),
     ("dismiss_session", 404, 403),
@@ -172,12 +172,14 @@ async fn a_token_of_the_operator_does_not_change_who_may_do_what() {
             "more",
             json!({ "users": ["admin"], "activities": ["Linux admin"], "resources": ["web1"], "connection_profile": "one-hour" }),
         ),
+        ("groups", "team", json!({ "members": ["alice"] })),
+        ("resource-groups", "all", json!({ "resources": ["web1"] })),
     ] {
         let answer = world.post(&admin, &format!("/api/v1/{kind}"), json!({ "name": name, "spec": spec })).await;
         answer.problem(403, "not-allowed");
     }
-    let group = json!({ "name": "team", "spec": { "members": ["alice"] } });
-    world.post(&admin, "/api/v1/groups", group).await.ok(201);
+    let profile = json!({ "name": "short", "spec": { "max_duration": "10m" } });
+    world.post(&admin, "/api/v1/connection-profiles", profile).await.ok(201);
 }
 
 #[tokio::test]

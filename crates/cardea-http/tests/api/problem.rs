@@ -140,7 +140,7 @@ async fn use_up_the_range(world: &World) -> Answer {
     world
         .apply(json!([
             { "kind": "Resource", "name": "tiny", "spec": { "platform": "linux", "address": "tiny.example.com",
-                "service_account": "svc", "host_key": cardea_testkit::FakeConnector::HOST_KEY, "uid_range": [70000, 70000] } },
+                "service_account": "svc", "host_key": cardea_testkit::FakeConnector::HOST_KEY, "uid_range": [90000, 90000] } },
             { "kind": "AccessPolicy", "name": "tiny", "spec": { "users": ["alice"], "activities": ["Linux admin"],
                 "resources": ["tiny"], "connection_profile": "one-hour" } },
         ]))
