@@ -29,7 +29,7 @@ const CHANNELS_MAX: usize = 16;
 const ADMIT_TIME_MAX: Duration = Duration::from_secs(10);
 /// Somebody who has shown no key that is known here learns this much.
 const NO_KNOWN_KEY: &str = "none of your keys opens a session here. Log in as SESSION_ID@gateway with a key that is registered \
-     for your user in Cardea: add it there, or choose it with `ssh -i`.";
+     for your user in Cardea: have your administrator register it, or choose it with `ssh -i`.";
 
 /// The server side of one connection.
 pub(crate) struct Door {
@@ -37,13 +37,15 @@ pub(crate) struct Door {
     visit: Arc<Visit>,
     /// What the next refusal says.
     banner: Option<String>,
+    /// A known key was told why it is refused: that the keys are unknown would be untrue.
+    was_told: bool,
     /// For each channel whether it has its command. The channel's task holds the other reference.
     channels: HashMap<ChannelId, Arc<AtomicBool>>,
 }
 
 impl Door {
     pub(crate) fn new(shared: Arc<Shared>, visit: Arc<Visit>) -> Self {
-        Self { shared, visit, banner: None, channels: HashMap::new() }
+        Self { shared, visit, banner: None, was_told: false, channels: HashMap::new() }
     }
 
     async fn ask(&self, user: &str, key: &PublicKey) -> Result<Admission, GateRefusal> {
@@ -90,6 +92,7 @@ impl Handler for Door {
                 info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);
                 if refusal.code != GateRefusal::UNKNOWN_KEY {
                     self.banner = Some(refusal.sentence);
+                    self.was_told = true;
                 }
                 Ok(Auth::reject())
             }
@@ -102,7 +105,9 @@ impl Handler for Door {
         _submethods: &str,
         _response: Option<russh::server::Response<'a>>,
     ) -> Result<Auth, Error> {
-        self.banner = Some(NO_KNOWN_KEY.to_owned());
+        if !self.was_told {
+            self.banner = Some(NO_KNOWN_KEY.to_owned());
+        }
         let only_keys = MethodSet::from([MethodKind::PublicKey].as_slice());
         Ok(Auth::Reject { proceed_with_methods: Some(only_keys), partial_success: false })
     }
