@@ -49,7 +49,10 @@ impl Answer {
             0 => Ok(self),
             11 => Err(ConnectorError::Collision(why)),
             12 => Err(ConnectorError::Tampered(why)),
-            13 => Err(ConnectorError::Superseded),
+            13 => Err(ConnectorError::Superseded {
+                // A newer connection is told without a fence.
+                seen: self.text("newest").and_then(|fence| fence.parse().ok()).unwrap_or(0),
+            }),
             // Nothing was begun (14) or something else still runs (15): look again later.
             14 | 15 => Err(ConnectorError::Unknown(why)),
             10 => Err(ConnectorError::Refused(why)),

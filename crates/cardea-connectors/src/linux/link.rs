@@ -170,7 +170,7 @@ impl Link {
         let deadline = Instant::now() + CLAIM_LIMIT;
         let words = format!("join {} - 0 {} {}", self.facts.uptime_at(deadline), self.slot, self.generation);
         match shell.frame(&words, deadline, &*ground.entropy).await? {
-            Err(ConnectorError::Superseded) => {
+            Err(ConnectorError::Superseded { .. }) => {
                 self.given_up.store(true, Ordering::Relaxed);
                 Err(ConnectorError::Unreachable(
                     "a newer connection of this node took over; it is tried again".to_owned(),

@@ -192,9 +192,6 @@ impl Shell {
             if let Some(line) = self.buffered_line() {
                 return Ok(line);
             }
-            if self.unread.len() > LINE_BYTES_MAX {
-                return Err("the host sent a line without end".to_owned());
-            }
             if !self.receive(deadline).await? {
                 return Err("the root shell on the host ended".to_owned());
             }
@@ -210,6 +207,10 @@ impl Shell {
 
     /// Takes in what comes next. False when nothing will come any more.
     async fn receive(&mut self, deadline: Instant) -> Result<bool, Silence> {
+        // Who asks for more has taken out all whole lines.
+        if self.unread.len() > LINE_BYTES_MAX {
+            return Err("the host sent a line without end".to_owned());
+        }
         let message = timeout_at(deadline.into(), self.channel.wait())
             .await
             .map_err(|_| "the time for the command ran out".to_owned())?;

@@ -31,12 +31,44 @@ async fn an_older_fence_is_refused() {
 
     let late = t.linux.place(&t.target, Frame { fence: 6, ..newer }, &order).await;
 
-    assert_eq!(late, Err(ConnectorError::Superseded));
+    assert_eq!(late, Err(ConnectorError::Superseded { seen: 7 }));
     assert_eq!(t.host.uid_of("pia-x1"), None);
     // Another session's fences are its own.
     let other = Frame { session: t.new_session(), ..t.frame() };
     t.linux.place(&t.target, other, &order).await.expect("another session");
     t.linux.place(&t.target, newer, &order).await.expect("the same fence again");
+
+    // What no fence looks like is none; what looks like one is told, so that the next claim can be above it.
+    let fences = format!("/run/cardea/*/sessions/{}", t.session);
+    t.host.root(&format!("for f in {fences}; do printf 'x\\n-1\\n\\n9999999999999999\\n' >>$f; done"));
+    t.linux.place(&t.target, newer, &order).await.expect("the same fence again");
+    t.host.root(&format!("for f in {fences}; do echo 99999999 >>$f; done"));
+    let poisoned = t.linux.remove(&t.target, newer, &order).await;
+    assert_eq!(poisoned, Err(ConnectorError::Superseded { seen: 99_999_999 }));
+    t.linux.remove(&t.target, Frame { fence: 100_000_000, ..newer }, &order).await.expect("above it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_our_locks_is_ended_and_keeps_nothing() {
+    let t = Bench::start("locks");
+    let (name, uid) = ("theo-x1", 70_055);
+    let orders = [t.account(name, uid), t.sudo(name, uid, &["ALL"]), t.login_key(name, uid)];
+    for order in &orders {
+        t.place(order).await;
+    }
+    t.as_account(
+        name,
+        "for lock in $(sudo -n sh -c 'echo /run/cardea/accounts.lock /run/cardea/*/sessions/*'); do \
+         sudo -n setsid flock $lock sleep 900 >/dev/null 2>&1 </dev/null & done; \
+         until pgrep -x sleep | wc -l | grep -qx 2; do :; done",
+    );
+
+    for order in orders.iter().rev() {
+        t.remove(order).await;
+    }
+
+    assert_eq!(t.host.root("pgrep -x sleep || true"), "");
+    assert_eq!(t.host.uid_of(name), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,6 +71,28 @@ async fn processes_are_found_when_the_account_was_deleted_by_hand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_mounted_in_a_home_is_taken_off_and_not_emptied() {
+    let t = Bench::start("mounts");
+    let (name, uid) = ("hans-x1", 70_013);
+    let order = t.account(name, uid);
+    t.place(&order).await;
+    t.host.root(
+        "mkdir -p /home/precious/in /run/user/70013; echo gold >/home/precious/f; cd /home/hans-x1; mkdir data 'a b'; \
+         mount --bind /home/precious data; mount --bind /home/precious 'a b'; mount -t tmpfs none 'a b/in'; \
+         mount --bind /home/precious data; mount --bind /home/precious /run/user/70013; \
+         touch fixed; chattr +i fixed || true",
+    );
+
+    let evidence = t.remove(&order).await;
+
+    assert_eq!(t.host.root("cat /home/precious/f; ls /home"), "gold\nprecious\nsvc\n");
+    assert!(t.host.try_root("test -e /run/user/70013").is_err());
+    assert_eq!(t.host.root("grep -c -e hans-x1 -e user/70013 /proc/self/mountinfo || true"), "0\n");
+    let findings = evidence.findings.join("\n");
+    assert!(findings.contains("mount /home/hans-x1/a b was taken off"), "{findings}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_forks_away_from_the_end() {
     let t = Bench::start("forks");
     let (name, uid) = ("gabi-x1", 70_012);

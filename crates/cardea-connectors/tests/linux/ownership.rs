@@ -16,11 +16,39 @@ async fn accounts_of_others_are_neither_taken_nor_touched() {
         assert!(matches!(error, ConnectorError::Collision(_)), "{name}: {error}");
     }
     assert_eq!(t.observe(&t.account("other-x1", 70_030)).await.presence, Presence::Foreign);
-    // The name is another's by now: what goes by it stays.
-    let evidence = t.remove(&t.account("gina-x1", 70_031)).await;
-    assert!(evidence.read_back.contains("left alone"), "{evidence:?}");
-
     assert_eq!(t.host.accounts_digest(), before);
+    // An account of that name that carries no mark is never taken for gone.
+    let error = t.try_remove(&t.account("gina-x1", 70_031)).await.expect_err("it is there");
+    assert!(matches!(&error, ConnectorError::Tampered(why) if why.contains("gina-x1")), "{error}");
+    assert_eq!(t.host.uid_of("gina-x1"), Some(3000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_moved_to_another_number_goes_all_the_same() {
+    let t = Bench::start("moved");
+    let before = t.host.accounts_digest();
+    for (name, uid, edit) in [
+        ("nils-x1", 70_060, "s/^nils-x1:x:[0-9]*:/nils-x1:x:0:/"),
+        ("nora-x1", 70_061, "s/^nora-x1:x:[0-9]*:/nora-x2:x:0:/"),
+    ] {
+        let order = t.account(name, uid);
+        t.place(&order).await;
+        t.host.root(&format!("sed -i '{edit}' /etc/passwd; sed -i 's/^nora-x1:/nora-x2:/' /etc/shadow"));
+        assert_eq!(t.observe(&order).await.presence, Presence::Ours);
+
+        let evidence = t.remove(&order).await;
+
+        assert!(evidence.findings.iter().any(|finding| finding.contains("to 0; it was moved back")), "{evidence:?}");
+        assert_eq!(t.observe(&order).await.presence, Presence::Absent);
+    }
+    assert_eq!(t.host.accounts_digest(), before);
+
+    let order = t.account("nick-x1", 70_062);
+    t.place(&order).await;
+    t.host.root("sed -i 's/^nick-x1:x:[0-9]*:\\([0-9]*\\):[^:]*:/nick-x1:x:0:\\1:me:/' /etc/passwd");
+    let error = t.try_remove(&order).await.expect_err("it carries no mark");
+    assert!(matches!(error, ConnectorError::Tampered(_)), "{error}");
+    assert!(t.host.root("getent shadow nick-x1").trim_end().ends_with(":1:"), "it expired");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,6 +88,11 @@ async fn a_rule_edited_by_hand_goes_while_it_carries_the_mark() {
     t.place(&order).await;
     t.host.root(&format!("echo '#70035 ALL=(ALL) NOPASSWD: ALL' >>{file}"));
     t.remove(&order).await;
+
+    t.host.root(&format!("echo half >{file}.new"));
+    assert_eq!(t.observe(&order).await.presence, Presence::Ours);
+    t.remove(&order).await;
+    assert!(t.host.try_root(&format!("test -e {file}.new")).is_err(), "half-written rules go too");
 
     t.place(&order).await;
     t.host.root(&format!("sed -i 1d {file}"));

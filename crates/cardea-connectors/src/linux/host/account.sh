@@ -1,32 +1,45 @@
 # Login accounts. Each verb works on the order in $grant $token $name $uid; $mark is the order's ownership mark.
 
-# look_up: finds the account by name and by number. $presence says which of the order's it is; $holder is the name
-# that has the number, $conflict tells a person what stands in the way.
+# look_up: finds the account by name, by number, and by the grant in its mark. $presence says which of the order's it is; $holder
+# is the name that has the number, $moved the name of ours under another number, $conflict tells a person what stands in the way.
 look_up() {
-  presence=absent holder= gid=$uid conflict= named=
-  entries=$(getent passwd "$name" "$uid")
+  presence=absent holder= gid=$uid conflict= named= moved= stray=
+  entries=$(getent passwd "$name" "$uid"; grep -sE "^$name:|:cardea $grant " /etc/passwd)
   while IFS=: read -r entry _ number group comment _; do
     [ "$entry" != "$name" ] || named=$number
+    marked=
+    # Account tools append commas when other fields of the comment are set.
+    case $comment in "$mark" | "$mark",*) marked=yes ;; esac
     if [ "$number" = "$uid" ]; then
       holder=$entry
-      # Account tools append commas when other fields of the comment are set.
-      case $comment in
-        "$mark" | "$mark",*) presence=ours gid=$group ;;
-        *) presence=foreign conflict="number $uid belongs to account $entry ($comment), which is not Cardea's" ;;
-      esac
-    elif [ "$entry" = "$name" ] && [ "$presence" = absent ]; then
-      presence=foreign conflict="account $name exists with number $number ($comment) and is not Cardea's"
+      if [ -n "$marked" ]; then
+        presence=ours gid=$group
+      else
+        presence=foreign conflict="number $uid belongs to account $entry ($comment), which is not Cardea's"
+      fi
+    elif [ -n "$marked" ]; then
+      moved=$entry from=$number
+    elif [ -n "$entry" ]; then
+      stray=$entry claim=$comment wrong="account $entry exists with number $number ($comment) and is not Cardea's"
     fi
   done <<END
 $entries
 END
+  [ -z "$holder" ] || return 0
+  if [ -n "$moved" ]; then
+    presence=ours conflict="account $moved carries Cardea's mark, but was moved from number $uid to $from"
+  elif [ -n "$stray" ]; then
+    presence=foreign conflict=$wrong
+    # Nobody else's account names our grant.
+    case $claim in "cardea $grant "*) presence=ours ;; esac
+  fi
 }
 
 observe_account() {
   look_up
   case $presence in
     absent) say seen absent "no account $name and no account with number $uid" ;;
-    ours) say seen ours "account $holder with number $uid carries Cardea's mark" ;;
+    ours) say seen ours "${conflict:-account $holder with number $uid carries Cardea's mark}" ;;
     foreign) say seen foreign "$conflict" ;;
   esac
 }
@@ -41,6 +54,7 @@ require_account() {
 place_account() {
   look_up
   [ "$presence" != foreign ] || quit "$COLLISION" "$conflict"
+  [ "$presence" = absent ] || [ -n "$holder" ] || quit "$TAMPERED" "$conflict"
   if [ "$presence" = ours ] && ! is_whole "$2"; then
     # A tool was killed half-way. Nobody was let in yet: start over.
     accounts userdel -f "$holder" || quit "$REFUSED" "userdel cannot remove the half-made account $holder"
@@ -82,7 +96,10 @@ explain_useradd() {
 # remove_account: the account and all that could outlive it, and what is read back when that is done.
 remove_account() {
   look_up
-  if [ "$presence" = foreign ] && [ -n "$holder" ]; then
+  # First of all: a process of theirs that is root could hold up all that follows.
+  end_processes
+  [ -n "$holder" ] || [ "$presence" = absent ] || bring_back
+  if [ "$presence" = foreign ]; then
     accounts usermod -L -e 1 "$holder"
     end_processes
     quit "$TAMPERED" "$conflict. It was locked and its processes were ended. If it is the session's account, delete it with \`userdel $holder\`; if it is not, give it another number and unlock it"
@@ -99,13 +116,26 @@ remove_account() {
   end_processes
   drop_run_folder
   hand_over_files
-  # The name may be another's by now: then what goes by the name is not ours.
-  if [ -z "$named" ] || [ "$presence" = ours ]; then
-    drop_state
-    drop_home
-    drop_group
-  fi
+  drop_state
+  drop_home
+  drop_group
   read_back_gone
+}
+
+# bring_back: an account of our name or grant has another number, which may be root's. Only its own line is changed: nothing is
+# done to processes or files of that number.
+bring_back() {
+  accounts usermod -L -e 1 "${moved:-$stray}"
+  case $moved in
+    '' | *[!A-Za-z0-9_-]*)
+      quit "$TAMPERED" "$conflict. It should have number $uid. It was locked. If it is the session's account, delete its lines in /etc/passwd, /etc/shadow and /etc/group; if it is not, give it another name and unlock it"
+      ;;
+  esac
+  # usermod -u refuses while the other number has processes, and root always has.
+  accounts sed -i -E "s/^($moved:[^:]*):[^:]*(:[^:]*:$mark[:,])/\\1:$uid\\2/" /etc/passwd
+  say found "$conflict; it was moved back"
+  look_up
+  [ -n "$holder" ] || quit "$REFUSED" "$conflict, and cannot be moved back: look at /etc/passwd"
 }
 
 # end_processes: ends every process of the number, whichever of its ids it is, and those that log-ins of the number
@@ -148,8 +178,31 @@ drop_state() {
 drop_run_folder() {
   path=/run/user/$uid
   [ -d "$path" ] || return 0
-  ! mountpoint -q "$path" || umount -l "$path"
+  take_off_mounts "$path"
   rm -rf --one-file-system "$path"
+}
+
+# take_off_mounts PATH: every mount at or below it, or refuses. rm --one-file-system follows a bind mount of the same file
+# system. Outermost first, with all below it, and made private before, or a mount that was bound in would be taken off elsewhere too.
+take_off_mounts() {
+  tries=0
+  while find_mount "$1"; do
+    tries=$((tries + 1))
+    [ "$tries" -le 200 ] && mount --make-rprivate "$mount" && umount -l "$mount" ||
+      quit "$REFUSED" "mount $mount cannot be taken off, so nothing below $1 was removed: take it off"
+    say found "mount $mount was taken off"
+  done
+}
+
+# find_mount PATH: $mount is the outermost mount at or below it. Fails if there is none. mountinfo writes spaces and the like as
+# \ooo; the x keeps a line end at the end of a name.
+find_mount() {
+  mount=
+  while read -r _ _ _ _ place _; do
+    case $place in *\\*) place=$(printf '%bx' "$place") && place=${place%x} ;; esac
+    case $place in "$1" | "$1"/*) [ -n "$mount" ] && [ "${#place}" -ge "${#mount}" ] || mount=$place ;; esac
+  done </proc/self/mountinfo || quit "$REFUSED" "/proc/self/mountinfo cannot be read, so nothing below $1 was removed"
+  [ -n "$mount" ]
 }
 
 # lines: names end with NUL and may hold line ends; one line each, without.
@@ -181,14 +234,12 @@ hand_over_files() {
 drop_home() {
   path=/home/$name
   [ -e "$path" ] || [ -L "$path" ] || return 0
+  take_off_mounts "$path"
   [ ! -L "$path" ] && [ "$(stat -c '%F %u' "$path")" = "directory $uid" ] ||
     quit "$REFUSED" "$path is not the account's folder any more: look at it, then move it away"
   rm -rf --one-file-system "$path" && return 0
-  # Something is mounted below it.
-  grep -F " $path/" /proc/self/mountinfo | while read -r _ _ _ _ place _; do
-    place=$(printf '%b' "$place")
-    umount -l "$place" && say found "mount $place was taken off"
-  done
+  # chattr -R follows no links.
+  chattr -R -f -i -a "$path" && say found "files in $path that could not be changed were made changeable"
   rm -rf --one-file-system "$path" || quit "$REFUSED" "$path cannot be removed"
 }
 
@@ -206,14 +257,8 @@ END
 
 # read_back_gone: looks again, and says what was seen.
 read_back_gone() {
-  was_presence=$presence was_named=$named
   look_up
-  [ -z "$holder" ] || quit "$REFUSED" "account $holder with number $uid is still there"
-  if [ -n "$was_named" ] && [ "$was_presence" != ours ]; then
-    say read "no account with number $uid, no process of it; $conflict and was left alone"
-    return 0
-  fi
-  [ -z "$named" ] || quit "$REFUSED" "account $name is still there with number $named"
+  [ "$presence" = absent ] || quit "$REFUSED" "an account is still there: ${conflict:-$holder with number $uid}"
   for path in "/home/$name" "/var/spool/cron/crontabs/$name" "/var/spool/cron/$name"; do
     [ ! -e "$path" ] && [ ! -L "$path" ] || quit "$REFUSED" "$path is still there"
   done

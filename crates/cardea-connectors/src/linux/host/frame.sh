@@ -21,8 +21,8 @@ unset CDPATH ENV
 
 # What a frame may end with beside 0. The connector's answer.rs holds the same numbers.
 REFUSED=10 COLLISION=11 TAMPERED=12 SUPERSEDED=13 LATE=14 BUSY=15
-# Seconds that a frame waits for a lock.
-LOCK_WAIT=10
+# Seconds that a frame waits for its session's lock, and for the lock of the account tools.
+LOCK_WAIT=8 TOOLS_WAIT=3
 
 # say WORD TEXT: one line of the answer.
 say() {
@@ -53,22 +53,33 @@ in_time() {
 hold() {
   fences=$state/sessions/$1
   exec 9>>"$fences"
-  flock -w "$LOCK_WAIT" 9 || quit "$BUSY" "an older command of this session still runs on the host"
+  if ! flock -w "$LOCK_WAIT" 9; then
+    # A person with root may hold it, to keep what is to be taken away: their processes end first then.
+    [ -z "$leaving" ] || (uid=$leaving gid=$leaving && end_processes) 9>&- || exit "$?"
+    [ -n "$leaving" ] && flock -w "$LOCK_WAIT" 9 || quit "$BUSY" "an older command of this session still runs on the host"
+  fi
   in_time
   newest=0
-  while read -r seen; do newest=$seen; done <"$fences"
-  [ "$2" -ge "$newest" ] || quit "$SUPERSEDED" "fence $2 is older than $newest"
+  while read -r seen; do
+    # Whoever is root may write here. What no fence looks like is none.
+    case $seen in '' | *[!0-9]* | ????????????????*) continue ;; esac
+    [ "$seen" -le "$newest" ] || newest=$seen
+  done <"$fences"
+  if [ "$2" -lt "$newest" ]; then
+    say newest "$newest"
+    quit "$SUPERSEDED" "fence $2 is older than $newest"
+  fi
   # Appended, never rewritten: a shell that is killed here must not leave an empty file.
   [ "$2" -eq "$newest" ] || printf '%s\n' "$2" >>"$fences"
 }
 
 # accounts COMMAND...: runs an account tool under one lock of this host. The tools' own lock makes a second one sleep
-# for a whole second.
+# for a whole second; that is all it saves, so nobody who holds it keeps the tool from running.
 accounts() {
-  flock -o -w "$LOCK_WAIT" -E 75 /run/cardea/accounts.lock "$@"
+  flock -o -w "$TOOLS_WAIT" -E 75 /run/cardea/accounts.lock "$@"
   result=$?
-  [ "$result" -ne 75 ] || quit "$BUSY" "other account changes on the host take too long"
-  return "$result"
+  [ "$result" -eq 75 ] || return "$result"
+  "$@"
 }
 
 # start_time PID: when a process began, in the kernel's ticks: $began. A pid may be used again; with this it is unique.

@@ -33,6 +33,9 @@ remove() {
 frame() {
   verb=$2 deadline=$3
   in_time
+  # The number whose processes may have to go first: the account's in `remove KIND GRANT TOKEN NAME UID`.
+  leaving=
+  [ "$verb" != remove ] || leaving=${10}
   [ "$4" = - ] || hold "$4" "$5"
   shift 5
   # Whatever the verb starts must not keep the lock.

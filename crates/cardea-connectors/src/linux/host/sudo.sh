@@ -3,7 +3,9 @@
 # look_at_rule: $presence of the order's file; $rule is its second line.
 look_at_rule() {
   file=/etc/sudoers.d/cardea-$grant
-  presence=absent rule=
+  presence=absent rule= fresh=$file.new
+  # Half-written, by a shell that was killed. Only root writes here, and the name is our grant's.
+  if [ -e "$fresh" ] || [ -L "$fresh" ]; then presence=ours rule="$fresh is half-written"; fi
   [ -e "$file" ] || [ -L "$file" ] || return 0
   presence=foreign
   [ -f "$file" ] && [ ! -L "$file" ] || return 0
@@ -31,7 +33,6 @@ place_sudo_rule() {
   grep -qsE '^[[:space:]]*[#@]includedir[[:space:]]+"?(/etc/)?sudoers\.d/?"?([[:space:]]|$)' /etc/sudoers ||
     quit "$REFUSED" "/etc/sudoers does not include /etc/sudoers.d: add the line \`@includedir /etc/sudoers.d\`"
   # sudo skips names with a dot, so a half-written file is never a rule.
-  fresh=$file.new
   [ ! -e "$fresh" ] && [ ! -L "$fresh" ] || rm -f "$fresh"
   # Mode 0440 from the first moment on. Frames run in a shell of their own, so this reaches no other.
   umask 0337
@@ -53,8 +54,8 @@ remove_sudo_rule() {
   look_at_rule
   [ "$presence" != foreign ] ||
     quit "$TAMPERED" "$file does not carry Cardea's mark any more, so it was left as it is: look at it and remove it"
-  [ "$presence" = absent ] || rm -f "$file" || quit "$REFUSED" "$file cannot be removed"
+  [ "$presence" = absent ] || rm -f "$file" "$fresh" || quit "$REFUSED" "$file cannot be removed"
   look_at_rule
   [ "$presence" = absent ] || quit "$REFUSED" "$file is still there"
-  say read "no file $file"
+  say read "no file $file, and no $fresh"
 }
