@@ -2,7 +2,7 @@
 
 use cardea_domain::{ConnectorError, Presence};
 
-use crate::bench::{Bench, said};
+use crate::bench::{Bench, TOKEN, said};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_of_others_are_neither_taken_nor_touched() {
@@ -78,6 +78,26 @@ async fn a_renamed_account_is_still_found_by_number_and_mark() {
 
     assert_eq!(t.host.uid_of("innocent"), None);
     assert_eq!(t.host.root("ls /home"), "svc\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_mark_on_root_or_on_our_own_way_in_does_no_harm() {
+    let t = Bench::start("trap");
+    let order = t.account("otto-x1", 70_063);
+    for trap in ["root", "svc"] {
+        t.host.root(&format!(
+            "sed -i 's/^\\({trap}:x:[0-9]*:[0-9]*\\):[^:]*:/\\1:cardea {} {TOKEN}:/' /etc/passwd",
+            order.grant
+        ));
+        let before = t.host.accounts_digest();
+
+        let error = t.try_remove(&order).await.expect_err("it is not gone");
+
+        assert!(matches!(&error, ConnectorError::Tampered(why) if why.contains(trap)), "{error}");
+        assert_eq!(t.host.accounts_digest(), before);
+        t.host.root(&format!("usermod -c '' {trap} || sed -i 's/:cardea [^:]*:/::/' /etc/passwd"));
+    }
+    t.remove(&order).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -125,6 +125,12 @@ remove_account() {
 # bring_back: an account of our name or grant has another number, which may be root's. Only its own line is changed: nothing is
 # done to processes or files of that number.
 bring_back() {
+  # A person with root may put our mark on these, so that we lock the host, or ourselves out of it.
+  case ${moved:-$stray} in
+    root | "${SUDO_USER:-root}" | "${DOAS_USER:-root}")
+      quit "$TAMPERED" "$conflict. It was left as it is: take the mark off its comment with usermod -c"
+      ;;
+  esac
   accounts usermod -L -e 1 "${moved:-$stray}"
   case $moved in
     '' | *[!A-Za-z0-9_-]*)
