@@ -61,7 +61,7 @@ export function Filters({ view, onView, counts, activities, search, layout, hidd
         value={view.resource}
         onValue={(resource) => onView({ ...view, resource })}
       />
-      <fieldset className="flex flex-wrap items-center gap-1 narrow:flex-nowrap narrow:overflow-x-auto narrow:py-1">
+      <fieldset className="flex min-w-0 flex-wrap items-center gap-1 narrow:flex-nowrap narrow:overflow-x-auto narrow:py-1">
         <legend className="sr-only">Status</legend>
         {STATUSES.map((status) => (
           <Chip
