@@ -5,6 +5,7 @@ import {
   nextSort,
   readSearch,
   select,
+  selectionIn,
   type View,
   viewOf,
   writeView,
@@ -127,5 +128,14 @@ describe("the view in the URL", () => {
       ...all,
       statuses: ["failed"],
     });
+  });
+});
+
+describe("the selection", () => {
+  it("holds only sessions that are in the list", () => {
+    const selection = { here: true, gone: true, unticked: false };
+    const list = [session({ id: "here" }), session({ id: "unticked" }), session({ id: "other" })];
+    expect(selectionIn(selection, list)).toEqual({ here: true });
+    expect(selectionIn(selection, [])).toEqual({});
   });
 });

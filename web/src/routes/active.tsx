@@ -18,7 +18,7 @@ import { useLayout } from "../parts/sessions/layout";
 import { Sheet } from "../parts/sessions/sheet";
 import { Actions, Filters } from "../parts/sessions/toolbar";
 import { useView } from "../parts/sessions/use-view";
-import { isNarrowed, STATUSES, select, type View, viewOf } from "../parts/sessions/view";
+import { isNarrowed, STATUSES, select, selectionIn, type View, viewOf } from "../parts/sessions/view";
 import { useShortcuts } from "../parts/shortcut";
 import { Wizard } from "../parts/wizard/wizard";
 
@@ -51,6 +51,7 @@ export function ActivePage({ me }: { me: Me }) {
     () => Object.keys(selection).flatMap((id) => known.get(id) ?? []),
     [selection, known],
   );
+  const shownSelection = useMemo(() => selectionIn(selection, shown), [selection, shown]);
   const toggle = useCallback(
     (id: string) => setOpen((before) => (before.has(id) ? without(before, id) : new Set([...before, id]))),
     [],
@@ -118,7 +119,7 @@ export function ActivePage({ me }: { me: Me }) {
               sort={view.sort}
               onSort={(sort) => setView({ ...view, sort })}
               layout={layout}
-              selection={selection}
+              selection={shownSelection}
               onSelection={setSelection}
               open={open}
               onToggle={toggle}

@@ -185,3 +185,13 @@ function comparator({ key, isDescending }: Sort): (a: Session, b: Session) => nu
 function rank(status: Status): number {
   return (STATUSES as readonly Status[]).indexOf(status);
 }
+
+/** The part of a selection whose sessions are in the list: ids of those that left it stay behind. */
+export function selectionIn(
+  selection: Record<string, boolean>,
+  sessions: Iterable<Session>,
+): Record<string, true> {
+  return Object.fromEntries(
+    [...sessions].filter(({ id }) => selection[id]).map(({ id }) => [id, true] as const),
+  );
+}
