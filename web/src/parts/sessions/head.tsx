@@ -49,10 +49,10 @@ export function Head({ table, sort, onSort, pins }: Properties) {
   );
 }
 
-/** Columns that stay in sight when the table is scrolled sideways. */
+/** Columns that stay in sight when the table is scrolled sideways. The last one scrolls: it would lie over the countdown. */
 export function pinClass(id: string): string {
   if (id === "select" || id === "expand" || id === "status") return "sheet-pinned-left";
-  return id === "actions" ? "sheet-pinned-right" : "relative";
+  return "relative";
 }
 
 /** How far from the left edge a pinned column stays. */
