@@ -1,6 +1,6 @@
 // Second page: where. A table to select from, the selection beside it, and the policy when several fit.
 import { X } from "lucide-react";
-import { useMemo, useState } from "react";
+import { useId, useMemo, useState } from "react";
 import type { Way } from "../../api/view";
 import { IconButton } from "../button";
 import { FieldError, SearchField } from "../field";
@@ -14,6 +14,7 @@ const ROWS_MAX = 200;
 
 export function ResourcesPage({ activity, draft, faults, onChange }: PageProperties) {
   const [text, setText] = useState("");
+  const idBase = useId();
   const all = useMemo(() => resourcesOf(activity), [activity]);
   const found = all.filter((it) => fold(it.resource).includes(fold(text)));
   const shown = found.slice(0, ROWS_MAX);
@@ -56,18 +57,29 @@ export function ResourcesPage({ activity, draft, faults, onChange }: PagePropert
             </tr>
           </thead>
           <tbody>
-            {shown.map(({ resource, ways }) => (
-              <tr key={resource} className="border-line not-last:border-b *:px-3 *:py-1.5">
+            {shown.map(({ resource, ways }, index) => (
+              <tr
+                key={resource}
+                className="relative border-line not-last:border-b hover:bg-hover *:px-3 *:py-1.5"
+              >
                 <td>
                   <input
                     type="checkbox"
+                    id={`${idBase}-${index}`}
                     className="size-4 align-middle"
-                    aria-label={resource}
                     checked={draft.resources.includes(resource)}
                     onChange={(event) => select([resource], event.target.checked)}
                   />
                 </td>
-                <td className="font-medium break-all">{resource}</td>
+                <td className="font-medium break-all">
+                  {/* The label lies over the whole row, so that a click anywhere in it selects. */}
+                  <label
+                    htmlFor={`${idBase}-${index}`}
+                    className="cursor-pointer after:absolute after:inset-0"
+                  >
+                    {resource}
+                  </label>
+                </td>
                 <td className="text-quiet">{ways.map((way) => way.policy).join(", ")}</td>
                 <td className="text-quiet whitespace-nowrap">
                   {[...new Set(ways.map((way) => period(way.max_duration)))].join(" or ")}
