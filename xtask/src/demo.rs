@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    heading, packages, prerequisites, process, web,
+    heading, leaving, packages, prerequisites, process, web,
     workspace::Workspace,
     world::{self, Access, Resource, World},
 };
@@ -16,6 +16,11 @@ use crate::{
 const OWN_HOST: &str = "\
 cargo xtask demo --host ADDRESS[:PORT] --user NAME --key FILE [--host-key 'ssh-ed25519 AAAA…'] [--elevation sudo|doas|none]
 NAME is an account on that host which logs in with the private key FILE and may run everything by sudo without a password.";
+
+const THROWN_AWAY: &str = "Ctrl-C stops everything that was started here.";
+const KEPT: &str = "\
+Ctrl-C ends every session, waits until the host is clean, and stops. The folder is kept: the next start with this host
+has the same passwords, and goes on removing what could not be removed. Do not delete it while something is out.";
 
 /// Builds, starts, says where it is, and runs until it is interrupted.
 pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
@@ -34,15 +39,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
     build(workspace)?;
     heading("Starting");
     let folder = workspace.target.join("demo");
-    let mut world = match own {
-        None => World::with_hosts(workspace, &folder)?,
-        Some(own) => {
-            let (resource, access) = own.check()?;
-            World::with_own_host(workspace, &folder, resource, &access)?
-        }
+    let Some(own) = own else {
+        let mut world = World::with_hosts(workspace, &folder)?;
+        println!("{}", announcement(&world, THROWN_AWAY));
+        return world.wait();
     };
-    println!("{}", announcement(&world));
-    world.wait()
+    let folder = workspace.target.join("demo-own").join(own.folder_name());
+    let (resource, access) = own.check()?;
+    let mut world = World::with_own_host(workspace, &folder, resource, &access)?;
+    println!("{}", announcement(&world, KEPT));
+    leaving::run_until_interrupted(&mut world)
 }
 
 /// Builds the server with the web interface inside, for development.
@@ -56,7 +62,7 @@ fn build(workspace: &Workspace) -> Result<()> {
     ))
 }
 
-fn announcement(world: &World) -> String {
+fn announcement(world: &World, end: &str) -> String {
     let hosts: Vec<String> =
         world.resources.iter().map(|each| format!("{} ({}:{})", each.name, each.address, each.port)).collect();
     format!(
@@ -65,7 +71,7 @@ Cardea is running. Its certificate is self-made: let the browser go on.
 
   URL            {url}
   User           {user}
-  Password       {password}   (one-time: the next start has another)
+  Password       {password}
   Administrator  admin, {admin_password}
   Hosts          {hosts}
 
@@ -74,7 +80,7 @@ Create a session, take its id from the dashboard, and log in:
   {ssh} SESSION_ID@127.0.0.1
 
 Then try `sudo id`, end the session, and see it gone. The configuration is {folder}/demo.yaml, the log {folder}/cardea.log.
-Ctrl-C stops everything that was started here.",
+{end}",
         url = world.url(),
         user = world::USER,
         password = world.password,
@@ -122,6 +128,12 @@ impl OwnHost {
         let key = std::path::absolute(key).context("the key's path cannot be made absolute")?;
         let (user, elevation) = (user.to_owned(), elevation.to_owned());
         Ok(Some(Self { address, port, user, key, host_key, elevation }))
+    }
+
+    /// The folder of this host alone: a store that knows what is out on one host must never be pointed at another.
+    fn folder_name(&self) -> String {
+        let address = self.address.to_lowercase().replace('.', "_").replace([':', '/'], "+");
+        format!("{address}+{}", self.port)
     }
 
     /// What Cardea needs to know, once the host's key is trusted.
@@ -200,6 +212,7 @@ mod tests {
         let words = ["--host", "db.example.com:2022", "--user", "svc", "--key", "/k", "--elevation", "doas"];
         let own = OwnHost::parse(&words).expect("complete").expect("one host");
         assert_eq!((own.address.as_str(), own.port, own.elevation.as_str()), ("db.example.com", 2022, "doas"));
+        assert_eq!(own.folder_name(), "db_example_com+2022");
         assert!(OwnHost::parse(&["--host", "h", "--user", "u", "--key", "/k", "--elevation", "su"]).is_err());
     }
 

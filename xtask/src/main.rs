@@ -9,6 +9,7 @@ mod demo;
 mod dist;
 mod gate;
 mod junit;
+mod leaving;
 mod packages;
 mod postgres;
 mod prerequisites;

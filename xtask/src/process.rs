@@ -6,6 +6,7 @@
 use std::{
     fs::File,
     net::TcpStream,
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -92,6 +93,10 @@ impl Running {
                 Some(value) => guarded.env(key, value),
                 None => guarded.env_remove(key),
             };
+        }
+        // Ctrl-C reaches the whole group of the terminal. Whoever is asked to stop in an orderly way hears it from us.
+        if matches!(stop, Stop::Terminate) {
+            guarded.process_group(0);
         }
         let child = guarded
             .stdin(Stdio::null())

@@ -1,7 +1,8 @@
 //! A running Cardea with hosts to work on: what the demo shows and the browser journey walks through.
 //!
-//! Everything in it is throw-away and starts afresh: store, keys, passwords, hosts. Dropping it stops the server first
-//! and then the hosts.
+//! With throw-away hosts everything starts afresh: store, keys, passwords, hosts. With a host of somebody's own the
+//! folder is kept from run to run, so that the ledger outlives whatever is still out on that host. Dropping a world stops
+//! the server first and then the hosts.
 
 use std::{
     fs::{self, File},
@@ -27,6 +28,8 @@ const HOST_PORT: u16 = 2222;
 const HOST_NAMES: [&str; 2] = ["web1", "db1"];
 /// Memory for what a host writes. Kept off the disk: not every file system can carry an overlay.
 const HOST_DISK: &str = "256m";
+/// The server's data directory, below a world's folder.
+const DATA: &str = "cardea-data";
 /// The ports that the server has by default.
 const HTTP_PORT: u16 = 8443;
 const SSH_PORT: u16 = 4422;
@@ -54,6 +57,7 @@ pub(crate) struct World {
     server: Running,
     _hosts: Vec<Running>,
     _lock: File,
+    program: PathBuf,
     pub(crate) folder: PathBuf,
     pub(crate) resources: Vec<Resource>,
     pub(crate) password: String,
@@ -66,6 +70,7 @@ impl World {
     /// Starts two throw-away hosts and a server that knows them, in a folder that is emptied first. Needs root.
     pub(crate) fn with_hosts(workspace: &Workspace, folder: &Path) -> Result<Self> {
         let lock = take(folder)?;
+        empty(folder)?;
         make_key(&folder.join("root"))?;
         let access =
             Access { user: "svc".to_owned(), key: make_key(&folder.join("service"))?, elevation: "sudo".to_owned() };
@@ -83,7 +88,8 @@ impl World {
         Self::start(workspace, (folder, lock), hosts, resources, &access)
     }
 
-    /// Starts a server that knows one host of somebody's own, in a folder that is emptied first.
+    /// Starts a server that knows one host of somebody's own, in a folder that is that host's alone. What a former run
+    /// left there is taken up: its store goes on removing what was still out.
     pub(crate) fn with_own_host(
         workspace: &Workspace,
         folder: &Path,
@@ -91,6 +97,7 @@ impl World {
         access: &Access,
     ) -> Result<Self> {
         let lock = take(folder)?;
+        private_folder(folder)?;
         Self::start(workspace, (folder, lock), Vec::new(), vec![resource], access)
     }
 
@@ -101,23 +108,20 @@ impl World {
         resources: Vec<Resource>,
         access: &Access,
     ) -> Result<Self> {
-        make_key(&folder.join(USER))?;
-        let (password, admin_password) = (one_time_password()?, one_time_password()?);
-        secret_file(&folder.join("password"), &password)?;
-        secret_file(&folder.join("admin-password"), &admin_password)?;
+        if !folder.join(USER).exists() {
+            make_key(&folder.join(USER))?;
+        }
+        let (password, admin_password) = (kept_password(folder, "password")?, kept_password(folder, "admin-password")?);
         write_configuration(workspace, folder, &resources, access)?;
         let (http_port, ssh_port) = (free_port_or(HTTP_PORT)?, free_port_or(SSH_PORT)?);
-        let cardea = |arguments: &[&str]| {
-            let mut command = Command::new(workspace.target.join("debug/cardea"));
-            command
-                .args(arguments)
-                .current_dir(folder)
-                .env("CARDEA__DATA_DIR", folder.join("cardea-data"))
-                .env("CARDEA__HTTP__LISTEN", format!("127.0.0.1:{http_port}"))
-                .env("CARDEA__SSH__LISTEN", format!("127.0.0.1:{ssh_port}"));
-            command
-        };
-        process::output(&mut cardea(&["init", "--admin-password-file", "admin-password"]))?;
+        let program = workspace.target.join("debug/cardea");
+        let cardea = |arguments: &[&str]| cardea(&program, folder, (http_port, ssh_port), arguments);
+        let known = folder.join(DATA).exists();
+        let made = process::output(&mut cardea(&["init", "--admin-password-file", "admin-password"]));
+        // `init` finishes one that was broken off and refuses one that is whole; `serve` tells what else is wrong with it.
+        if !known {
+            made?;
+        }
         let log = folder.join("cardea.log");
         let mut server = Running::start("Cardea", &cardea(&["serve"]), &log, Stop::Terminate)?;
         process::wait_until("Cardea takes connections", START_MAX, || {
@@ -129,6 +133,7 @@ impl World {
             server,
             _hosts: hosts,
             _lock: lock,
+            program,
             folder: folder.to_owned(),
             resources,
             password,
@@ -178,6 +183,16 @@ impl World {
         ]
     }
 
+    /// A command of the operator's, for the running server.
+    pub(crate) fn operator(&self, arguments: &[&str]) -> Command {
+        cardea(&self.program, &self.folder, (self.http_port, self.ssh_port), arguments)
+    }
+
+    /// Fails with the end of its log when the server has ended.
+    pub(crate) fn must_live(&mut self) -> Result<()> {
+        self.server.must_live(&self.folder.join("cardea.log"))
+    }
+
     /// Waits until the server ends by itself, which it never should.
     pub(crate) fn wait(&mut self) -> Result<()> {
         let log = self.folder.join("cardea.log");
@@ -185,7 +200,19 @@ impl World {
     }
 }
 
-/// Takes a folder for one world, and empties it. It is ours until the lock is dropped.
+/// The server's program with the settings of a world.
+fn cardea(program: &Path, folder: &Path, (http_port, ssh_port): (u16, u16), arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARDEA__DATA_DIR", folder.join(DATA))
+        .env("CARDEA__HTTP__LISTEN", format!("127.0.0.1:{http_port}"))
+        .env("CARDEA__SSH__LISTEN", format!("127.0.0.1:{ssh_port}"));
+    command
+}
+
+/// Takes a folder for one world. It is ours until the lock is dropped.
 fn take(folder: &Path) -> Result<File> {
     let parent = folder.parent().context("a world's folder is below target/")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
@@ -194,7 +221,6 @@ fn take(folder: &Path) -> Result<File> {
     if lock.try_lock().is_err() {
         bail!("{} is in use: another one is running there. Stop it first", folder.display());
     }
-    empty(folder)?;
     Ok(lock)
 }
 
@@ -202,6 +228,10 @@ fn empty(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
+    private_folder(folder)
+}
+
+fn private_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).context("cannot keep others out of the folder")
 }
@@ -226,6 +256,18 @@ fn one_time_password() -> Result<String> {
     source.read_exact(&mut bytes).context("cannot read /dev/urandom")?;
     let letters: Vec<char> = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
     Ok(letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-"))
+}
+
+/// The password that the folder holds; a new one where it holds none.
+fn kept_password(folder: &Path, name: &str) -> Result<String> {
+    let path = folder.join(name);
+    if path.exists() {
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        return Ok(text.trim().to_owned());
+    }
+    let password = one_time_password()?;
+    secret_file(&path, &password)?;
+    Ok(password)
 }
 
 fn secret_file(path: &Path, text: &str) -> Result<()> {
