@@ -40,7 +40,7 @@ export function ResourcesPage({ activity, draft, faults, onChange }: PagePropert
               <th scope="col" className="w-8">
                 <input
                   type="checkbox"
-                  className="size-4 align-middle"
+                  className="relative z-10 size-4 align-middle"
                   aria-label="Select all resources shown"
                   checked={isAll}
                   onChange={() =>
@@ -66,7 +66,7 @@ export function ResourcesPage({ activity, draft, faults, onChange }: PagePropert
                   <input
                     type="checkbox"
                     id={`${idBase}-${index}`}
-                    className="size-4 align-middle"
+                    className="relative z-10 size-4 align-middle"
                     checked={draft.resources.includes(resource)}
                     onChange={(event) => select([resource], event.target.checked)}
                   />
