@@ -35,7 +35,7 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 18] = [
     ("sign_in_pk", "sign_in.id", "sign_in", "id"),
     ("token_digest_unique", "token.digest", "token", "digest"),
     ("token_pk", "token.id", "token", "id"),
-    ("uid_mark_pk", "uid_mark.resource_id", "uid_mark", "resource_id"),
+    ("uid_mark_pk", "uid_mark.host", "uid_mark", "host"),
 ];
 
 /// Reads a database's error. PostgreSQL's codes have five characters, SQLite's are numbers of up to four digits.
