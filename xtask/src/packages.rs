@@ -23,6 +23,8 @@ pub(crate) const HOSTS: &[Need] = &[
     Need { probe: "at", package: "at" },
     Need { probe: "unshare", package: "util-linux" },
     Need { probe: "mount", package: "mount" },
+    Need { probe: "ip", package: "iproute2" },
+    Need { probe: "/usr/lib/*/faketime/libfaketimeMT.so.1", package: "libfaketime" },
 ];
 
 /// What the gate needs beside them.
@@ -30,6 +32,12 @@ pub(crate) const TESTS: &[Need] = &[
     Need { probe: "/usr/lib/postgresql/*/bin/initdb", package: "postgresql" },
     Need { probe: "chromium", package: "chromium" },
     Need { probe: "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", package: "fonts-dejavu-core" },
+];
+
+/// What benchmarks need beside them: a database server, and a client that fills a SQLite file.
+pub(crate) const MEASUREMENTS: &[Need] = &[
+    Need { probe: "/usr/lib/postgresql/*/bin/initdb", package: "postgresql" },
+    Need { probe: "sqlite3", package: "sqlite3" },
 ];
 
 /// Units that these packages would start at the next boot.

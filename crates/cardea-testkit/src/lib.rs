@@ -2,6 +2,7 @@
 
 mod fake_connector;
 mod fake_gate;
+mod history;
 mod linux_host;
 mod manual_clock;
 mod postgres;
@@ -9,7 +10,8 @@ mod seeded_entropy;
 
 pub use fake_connector::{Call, FakeConnector, Hold, Operation, Thing};
 pub use fake_gate::{FakeGate, FakeSession, Join};
-pub use linux_host::{LinuxHost, wait};
+pub use history::{Database, repeat_session};
+pub use linux_host::{HostPlan, LinuxHost, wait};
 pub use manual_clock::ManualClock;
 pub use postgres::{POSTGRES_VARIABLE, Postgres};
 pub use seeded_entropy::SeededEntropy;

@@ -1,16 +1,23 @@
 //! Throw-away Linux hosts: real OpenSSH servers with accounts of their own, run by `hosts/linux-host`.
 //!
-//! A host lives as long as its value. It needs root and listens on a loopback address that no other host has.
+//! A host lives as long as its value, and ends also when the process that holds it is killed. It needs root and listens on
+//! an address that no other host has.
+
+mod address;
+mod folder;
+mod network;
+mod plan;
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
+
+pub use plan::HostPlan;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../hosts/linux-host");
 const PORT: u16 = 2222;
@@ -20,12 +27,11 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// A running host. Dropping it kills all its processes and removes what it wrote.
 pub struct LinuxHost {
-    name: String,
+    plan: HostPlan,
     address: Ipv4Addr,
     folder: tempfile::TempDir,
     process: Option<Child>,
     host_key: String,
-    disk: Option<String>,
 }
 
 impl LinuxHost {
@@ -34,27 +40,27 @@ impl LinuxHost {
 
     /// Starts a host and waits until it answers. Panics with the reason when it cannot.
     pub fn start(name: &str) -> Self {
-        Self::start_on(name, None)
+        Self::plan(name).start()
     }
 
     /// Like [`LinuxHost::start`], on a disk of this size (`64m`) in memory. It is lost when the host stops.
     pub fn start_small(name: &str, size: &str) -> Self {
-        Self::start_on(name, Some(size.to_owned()))
+        Self::plan(name).disk(size).start()
     }
 
-    fn start_on(name: &str, disk: Option<String>) -> Self {
-        let folder = tempfile::Builder::new().prefix("cardea-host-").tempdir().expect("a temporary folder");
+    /// A host that is unlike the others: say how, then start it.
+    pub fn plan(name: &str) -> HostPlan {
+        HostPlan::new(name)
+    }
+
+    fn start_as(plan: HostPlan) -> Self {
+        folder::sweep(&std::env::temp_dir());
+        let folder = folder::make();
         for key in ["root", "service"] {
             make_key(&folder.path().join(key));
         }
-        let mut host = Self {
-            name: name.to_owned(),
-            address: free_address(),
-            folder,
-            process: None,
-            host_key: String::new(),
-            disk,
-        };
+        let address = if plan.own_network { network::free_address() } else { address::free() };
+        let mut host = Self { plan, address, folder, process: None, host_key: String::new() };
         host.resume();
         let public_key = read(&host.folder.path().join("service.pub"));
         let public_key = public_key.trim();
@@ -70,26 +76,30 @@ impl LinuxHost {
 
     /// Kills the host as a power cut would. What it wrote to disk stays.
     pub fn stop(&mut self) {
+        let first = self.first_process();
         let Some(mut process) = self.process.take() else { return };
-        let pid = process.id();
-        let first = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let gone = Path::new("/proc").join(first.trim());
         let _already_dead = process.kill();
         process.wait().expect("the host's process is our child");
-        wait(START_MAX, "the host's processes are gone", || first.is_empty() || !gone.exists());
+        wait(START_MAX, "the host's processes are gone", || first.as_ref().is_none_or(|first| !first.exists()));
     }
 
-    /// Starts a stopped host again, with the files it had and the same key.
+    /// Starts a stopped host again, with the files it had and the same key. Its link is up.
     pub fn resume(&mut self) {
         let log = fs::File::create(self.folder.path().join("log")).expect("the host's folder is writable");
-        let child = Command::new(SCRIPT)
-            .envs(self.disk.as_ref().map(|size| ("DISK", size)))
+        let mut command = Command::new(SCRIPT);
+        self.plan.describe(&mut command);
+        if self.plan.own_network {
+            command.env("LINK", network::link(self.address));
+        }
+        let child = command
+            // What is to tell the host that we are gone, however we went: the pipe closes with us.
+            .env("TETHER", "1")
             .arg(self.folder.path().join("state"))
-            .arg(&self.name)
+            .arg(self.name())
             .arg(self.address.to_string())
             .arg(PORT.to_string())
             .arg(self.folder.path().join("root.pub"))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .spawn()
@@ -100,17 +110,45 @@ impl LinuxHost {
             let ended = self.process.as_mut().is_some_and(|process| process.try_wait().is_ok_and(|end| end.is_some()));
             assert!(
                 !ended && Instant::now() < deadline,
-                "host {} did not start (hosts need root, openssh-server and sudo): {}",
-                self.name,
+                "host {} did not start (hosts need root and what `cargo xtask test` installs): {}",
+                self.name(),
                 read(&self.folder.path().join("log"))
             );
             thread::sleep(POLL);
         }
     }
 
+    /// The folder in `/proc` of the host's process 1: the child of its script that has a number of its own in there.
+    fn first_process(&self) -> Option<PathBuf> {
+        let pid = self.process.as_ref()?.id();
+        let space = |process: &Path| fs::read_link(process.join("ns/pid")).ok();
+        let ours = space(Path::new("/proc/self"));
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        children
+            .split_whitespace()
+            .map(|child| Path::new("/proc").join(child))
+            .find(|child| space(child).is_some_and(|theirs| Some(theirs) != ours))
+    }
+
+    /// Takes the link of a host with a network of its own down: what is sent to it and by it vanishes. Nothing is refused.
+    pub fn link_down(&self) {
+        self.set_link("down");
+    }
+
+    /// Brings the link back. Connections that were open go on.
+    pub fn link_up(&self) {
+        self.set_link("up");
+    }
+
+    fn set_link(&self, state: &str) {
+        assert!(self.plan.own_network, "{} has no network of its own: plan it with own_network()", self.name());
+        let first = self.first_process().expect("the host runs");
+        network::set_link(&first, state);
+    }
+
     /// Runs a shell command as the host's root over ssh and gives its output. Panics when it fails.
     pub fn root(&self, command: &str) -> String {
-        self.try_root(command).unwrap_or_else(|error| panic!("{}: {command}: {error}", self.name))
+        self.try_root(command).unwrap_or_else(|error| panic!("{}: {command}: {error}", self.name()))
     }
 
     /// Like [`LinuxHost::root`]; what the command wrote to stderr when it fails.
@@ -141,7 +179,7 @@ impl LinuxHost {
 
     /// The host's name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.plan.name()
     }
 
     /// Where its sshd listens.
@@ -185,6 +223,14 @@ impl LinuxHost {
         )
     }
 
+    /// All that a privilege could be on this host as one text, readable where two differ: accounts, groups, sub-ids, sudo,
+    /// cron, at, units and what is preloaded; everything in homes and mail (owner, mode, digest); processes of people with
+    /// their numbers. Passwords stand there as digests. Left out are times, the service account's processes, which come and
+    /// go with Cardea's connections, and at's counter, which only grows.
+    pub fn fingerprint(&self) -> String {
+        self.root(include_str!("linux_host/fingerprint.sh"))
+    }
+
     /// Living processes of a numeric user id, also when its account is gone: one `pid command` line each.
     pub fn processes_of(&self, uid: u32) -> Vec<String> {
         let all = self.root("ps -eo uid=,stat=,pid=,args=");
@@ -201,7 +247,7 @@ impl LinuxHost {
     pub fn files_of(&self, uid: u32) -> Vec<String> {
         // What the host wrote lies in three folders of its state and in its file systems in memory: no need to walk
         // through the machine's own files, of which there may be millions.
-        let written = match self.disk {
+        let written = match self.plan.disk {
             None => self.written_files_of(uid),
             Some(_) => self.root(&format!("find / -xdev -uid {uid} 2>/dev/null; find /home /root -uid {uid}; true")),
         };
@@ -233,22 +279,6 @@ pub fn wait(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         thread::sleep(POLL);
     }
-}
-
-/// An address of 127.64.0.0/10 that nobody listens on. Tests run as processes side by side, so it starts from ours.
-fn free_address() -> Ipv4Addr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    const TRIES_MAX: u32 = 1000;
-    for _ in 0..TRIES_MAX {
-        let ours = std::process::id().wrapping_mul(61).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        // Neither .0 nor .255, which some tools take for networks.
-        let [_, high, middle, low] = (ours & 0x003f_ffff).to_be_bytes();
-        let address = Ipv4Addr::new(127, 64 + high, middle, low.clamp(1, 254));
-        if TcpListener::bind((address, PORT)).is_ok() {
-            return address;
-        }
-    }
-    panic!("no free loopback address in 127.64.0.0/10 after {TRIES_MAX} tries");
 }
 
 fn make_key(path: &Path) {

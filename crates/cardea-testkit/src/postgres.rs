@@ -3,7 +3,7 @@
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher as _, Hasher as _},
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -18,14 +18,14 @@ pub const POSTGRES_VARIABLE: &str = "CARDEA_TEST_POSTGRES";
 const UNPRIVILEGED: u32 = 65_534;
 
 /// Runs the server beside a pipe from this process: when the pipe closes, however this process ended, the server is
-/// stopped and its folder removed. `$1`: folder of the programs; `$2`: folder of the data; the rest: how to drop
-/// privileges. Says `ready` once it answers.
+/// stopped and its folder removed. `$1`: folder of the programs; `$2`: folder of the data; `$3`: settings; the rest: how to
+/// drop privileges. Says `ready` once it answers.
 const SUPERVISOR: &str = r#"
 trap '' HUP INT TERM
-bin=$1 dir=$2; shift 2
+bin=$1 dir=$2 settings=$3; shift 3
 exec 2>>"$dir/log"
-"$@" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
-    -c full_page_writes=off -c max_connections=200 -c shared_buffers=32MB </dev/null >>"$dir/log" &
+"$@" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 \
+    $settings </dev/null >>"$dir/log" &
 server=$!
 tries=0
 until "$bin/pg_isready" -q -h "$dir" -U cardea || [ $tries -ge 600 ]; do
@@ -38,6 +38,9 @@ kill -QUIT $server 2>/dev/null
 wait $server
 rm -rf "$dir"
 "#;
+
+/// For tests: what a server that goes away with them need not do.
+const HASTY: &str = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=32MB";
 
 /// A server with a superuser `cardea`.
 pub struct Postgres {
@@ -64,11 +67,25 @@ impl Postgres {
         })
     }
 
-    /// Starts a server. It stops when the value is dropped, or with this process.
+    /// Starts a server that would forget what it committed if the machine stopped. It stops when the value is dropped, or
+    /// with this process.
     ///
     /// # Panics
     /// As [`Postgres::shared`].
     pub fn start() -> Self {
+        Self::start_with(HASTY)
+    }
+
+    /// As [`Postgres::start`], with PostgreSQL's own settings: a commit is on the disk before it is answered. For
+    /// measurements.
+    ///
+    /// # Panics
+    /// As [`Postgres::shared`].
+    pub fn start_durable() -> Self {
+        Self::start_with("")
+    }
+
+    fn start_with(settings: &str) -> Self {
         let programs = programs();
         // The supervisor removes it: a process that is killed cannot.
         let dir = tempfile::Builder::new().prefix("cardea-pg-").tempdir().expect("a temporary folder").keep();
@@ -77,6 +94,7 @@ impl Postgres {
         let mut supervisor = Command::new("sh")
             .args(["-c", SUPERVISOR, "cardea-pg"])
             .args([&programs, &dir])
+            .arg(settings)
             .args(&drop_privileges)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -89,6 +107,11 @@ impl Postgres {
         assert_eq!(said, "ready\n", "PostgreSQL did not start: see {}", dir.join("log").display());
         let address = format!("postgres://cardea@localhost/postgres?host={}", dir.display());
         Self { address, programs, _supervisor: Some(supervisor) }
+    }
+
+    /// Runs a script of SQL in a database of this server, by its address; what it answers, a row a line.
+    pub(crate) fn run(&self, database: &str, script: &str) -> String {
+        fed(Command::new(self.programs.join("psql")).args(["-qAtX", "-v", "ON_ERROR_STOP=1", database]), script)
     }
 
     /// The address of the server's database `postgres`.
@@ -121,6 +144,18 @@ impl Drop for Postgres {
             drop(supervisor.wait());
         }
     }
+}
+
+/// Runs a program that reads a script; what it answered.
+///
+/// # Panics
+/// If the program is not there or fails.
+pub(crate) fn fed(program: &mut Command, script: &str) -> String {
+    let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program is installed");
+    child.stdin.take().expect("it is piped").write_all(script.as_bytes()).expect("it reads its script");
+    let done = child.wait_with_output().expect("it is our child");
+    assert!(done.status.success(), "{:?}: {}", program.get_program(), done.status);
+    String::from_utf8(done.stdout).expect("it answers in text")
 }
 
 /// The newest installed server programs; Debian keeps them out of the path.
