@@ -1,6 +1,6 @@
 //! Who may do what with Cardea itself. Pure: the same actor and verb give the same answer.
 
-use crate::{Actor, Kind, ObjectId, Role, Session, Via};
+use crate::{Actor, Configuration, Kind, ObjectId, Role, Session, Via};
 
 /// Something an actor may or may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,17 +13,26 @@ pub enum Verb {
     EndSession,
     /// Make an API token for oneself.
     CreateToken,
+    /// Say yes or no to somebody else's request.
+    DecideSession,
     /// Move a session on: provision, clean up, count connections. Cardea's own parts only.
     DriveSession,
+    ExtendSession,
     /// Make an API token for any user. The operator only.
     IssueToken,
     LearnHostKey,
+    /// Freeze and thaw a session, a user or a resource.
+    Lock,
+    /// Begin a failed session again.
+    RetrySession,
     SeeAllSessions,
     SeeAudit,
     SeeConfiguration,
     SeeSession,
     /// Sign in, sign out, set the first password.
     SignIn,
+    /// Have a removal tried now.
+    TryRemoval,
 }
 
 impl Verb {
@@ -34,16 +43,21 @@ impl Verb {
             Self::Connect => "session.connect",
             Self::CreateSession => "session.create",
             Self::CreateToken => "token.create",
+            Self::DecideSession => "session.decide",
             Self::DismissSession => "session.dismiss",
             Self::DriveSession => "session.drive",
             Self::EndSession => "session.end",
+            Self::ExtendSession => "session.extend",
             Self::IssueToken => "token.issue",
             Self::LearnHostKey => "host_key.learn",
+            Self::Lock => "lock",
+            Self::RetrySession => "session.retry",
             Self::SeeAllSessions => "session.list_all",
             Self::SeeAudit => "audit.see",
             Self::SeeConfiguration => "configuration.see",
             Self::SeeSession => "session.see",
             Self::SignIn => "sign_in",
+            Self::TryRemoval => "removal.try",
         }
     }
 }
@@ -82,8 +96,15 @@ impl Permit {
             Verb::SeeAudit | Verb::SeeConfiguration => {
                 is_operator_or(actor, Role::Administrator) || actor.has(Role::Auditor)
             }
+            Verb::Lock | Verb::TryRemoval => is_operator_or(actor, Role::Administrator),
             Verb::SignIn => true,
-            Verb::Connect | Verb::DismissSession | Verb::EndSession | Verb::SeeSession => false,
+            Verb::Connect
+            | Verb::DecideSession
+            | Verb::DismissSession
+            | Verb::EndSession
+            | Verb::ExtendSession
+            | Verb::RetrySession
+            | Verb::SeeSession => false,
         };
         if !allowed {
             return Err(visible(&format!("{actor} may not do this ({}): ask an administrator", verb.as_str())));
@@ -105,7 +126,7 @@ impl Permit {
         let allowed = match verb {
             Verb::SeeSession => true,
             Verb::Connect => own,
-            Verb::EndSession | Verb::DismissSession => {
+            Verb::EndSession | Verb::DismissSession | Verb::ExtendSession | Verb::RetrySession => {
                 own || is_operator_or(actor, Role::Administrator) || matches!(actor, Actor::Engine)
             }
             _ => false,
@@ -114,6 +135,32 @@ impl Permit {
             return Err(visible("only the session's user and administrators may do this"));
         }
         Ok(Self { actor: actor.clone(), verb })
+    }
+
+    /// Asks to see a session, which those who may decide about it may as well.
+    pub fn to_see(actor: &Actor, session: &Session, configuration: &Configuration) -> Result<Self, Denial> {
+        if actor.user_id().is_some_and(|user| configuration.is_approver(user, session.profile)) {
+            return Ok(Self { actor: actor.clone(), verb: Verb::SeeSession });
+        }
+        Self::for_session(actor, Verb::SeeSession, session)
+    }
+
+    /// Asks to decide about a request. Nobody decides about their own, whoever they are.
+    pub fn to_decide(actor: &Actor, session: &Session, configuration: &Configuration) -> Result<Self, Denial> {
+        Self::to_see(actor, session, configuration)?;
+        let Some(user) = actor.user_id() else {
+            return Err(visible("requests are decided by their approvers, not by whoever runs Cardea"));
+        };
+        if user == session.user {
+            return Err(visible("nobody decides about their own request: ask another approver"));
+        }
+        if is_operator_issued(actor) {
+            return Err(visible("a token that the operator issued cannot decide about requests: sign in"));
+        }
+        if !configuration.is_approver(user, session.profile) {
+            return Err(visible("only the approvers that the connection profile names may decide about this request"));
+        }
+        Ok(Self { actor: actor.clone(), verb: Verb::DecideSession })
     }
 
     /// Who acts.

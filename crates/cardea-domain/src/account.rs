@@ -86,6 +86,13 @@ impl AccountTemplate {
     }
 }
 
+/// Whether Linux's account tools take the text as a name, and nothing takes it for anything else.
+pub(crate) fn is_account_name(text: &str) -> bool {
+    text.len() <= AccountTemplate::LENGTH_MAX
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+}
+
 /// Only the characters that every account tool takes.
 fn folded(text: &str) -> String {
     fold(text).chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' { c } else { '_' }).collect()

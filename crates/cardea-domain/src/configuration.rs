@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, Kind, Name, ObjectId, ResourceSpec, ServiceAccountSpec,
-    Spec, Timestamp, UserSpec, fold,
+    AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, Kind, Name, ObjectId, OnChange, ResourceSpec, Schedule,
+    ServiceAccountSpec, Session, Spec, Timestamp, UserSpec, fold,
 };
 
 /// One object.
@@ -22,6 +22,11 @@ pub struct Object {
 }
 
 impl Object {
+    /// Whether this is its name, or its id.
+    pub fn is_called(&self, name_or_id: &str) -> bool {
+        name_or_id.parse::<ObjectId>().map_or_else(|_| self.name.folded() == fold(name_or_id), |id| self.id == id)
+    }
+
     /// The object at this moment: what requests pin.
     pub fn revision(&self) -> Revision {
         Revision { object: self.id, version: self.version }
@@ -41,7 +46,8 @@ pub struct Revision {
 pub struct Reference {
     /// JSON pointer into the input, `/spec/resources/0`.
     pub pointer: String,
-    pub kind: Kind,
+    /// The kinds that it may be of; users and groups share some lists.
+    pub kinds: &'static [Kind],
     pub name: String,
 }
 
@@ -127,7 +133,7 @@ impl Configuration {
     }
 
     fn offers_of<'a>(&'a self, policy: &'a Object, user: ObjectId) -> Vec<Offer<'a>> {
-        let Spec::AccessPolicy(spec) = &policy.spec else { return Vec::new() };
+        let Some(spec) = policy.as_policy() else { return Vec::new() };
         let Some(profile) = self.find(Kind::ConnectionProfile, &spec.connection_profile) else { return Vec::new() };
         if !self.policy_names_user(spec, user) {
             return Vec::new();
@@ -142,14 +148,62 @@ impl Configuration {
     }
 
     fn policy_names_user(&self, policy: &AccessPolicySpec, user: ObjectId) -> bool {
-        let is_user = |name: &String| self.find(Kind::User, name).is_some_and(|found| found.id == user);
-        let in_group = |name: &String| {
-            self.find(Kind::Group, name).is_some_and(|group| match &group.spec {
-                Spec::Group(spec) => spec.members.iter().any(is_user),
-                _ => false,
-            })
+        policy.users.iter().any(|name| self.is_user(name, user))
+            || policy.groups.iter().any(|name| self.group_has(name, user))
+    }
+
+    fn is_user(&self, name: &str, user: ObjectId) -> bool {
+        self.find(Kind::User, name).is_some_and(|found| found.id == user)
+    }
+
+    fn group_has(&self, group: &str, user: ObjectId) -> bool {
+        self.find(Kind::Group, group).is_some_and(|group| match &group.spec {
+            Spec::Group(spec) => spec.members.iter().any(|name| self.is_user(name, user)),
+            _ => false,
+        })
+    }
+
+    /// Whether this user is an approver of sessions under this profile. Nobody is of their own: that is asked elsewhere.
+    pub fn is_approver(&self, user: ObjectId, profile: ObjectId) -> bool {
+        let profile = self.get(profile).and_then(Object::as_profile);
+        let tiers = profile.and_then(|profile| profile.approval.as_ref()).map(|approval| &approval.tiers);
+        let names = tiers.into_iter().flatten().flat_map(|tier| &tier.approvers);
+        self.may_act(user) && names.into_iter().any(|name| self.is_user(name, user) || self.group_has(name, user))
+    }
+
+    /// Everybody who may approve sessions under this profile.
+    pub fn approvers(&self, profile: ObjectId) -> Vec<ObjectId> {
+        self.of(Kind::User).map(|user| user.id).filter(|user| self.is_approver(*user, profile)).collect()
+    }
+
+    /// The profiles whose sessions this user may approve.
+    pub fn approves(&self, user: ObjectId) -> Vec<ObjectId> {
+        self.of(Kind::ConnectionProfile).map(|profile| profile.id).filter(|id| self.is_approver(user, *id)).collect()
+    }
+
+    /// Whether the user is there and not disabled.
+    pub fn may_act(&self, user: ObjectId) -> bool {
+        self.get(user).and_then(Object::as_user).is_some_and(|spec| !spec.disabled)
+    }
+
+    /// What a running session has lost that it stands on, in a sentence; `None` if nothing. Its hours are asked for at `now`.
+    pub fn ground_lost(&self, session: &Session, now: Timestamp) -> Option<String> {
+        if self.get(session.user).is_none() {
+            return Some(format!("The user {} was removed.", session.user_name));
+        }
+        if !self.may_act(session.user) {
+            return Some(format!("The user {} was disabled.", session.user_name));
+        }
+        let offers = self.fitting(session.user, session.activity, session.resource);
+        let Some(offer) = offers.into_iter().find(|offer| offer.policy.id == session.policy) else {
+            return Some(format!(
+                "The policy {} does not give {} on {} to {} any more.",
+                session.policy_name, session.activity_name, session.resource_name, session.user_name
+            ));
         };
-        policy.users.iter().any(is_user) || policy.groups.iter().any(in_group)
+        let is_shut = offer.schedule().is_some_and(|schedule| schedule.open_until(now).is_none());
+        (is_shut && session.rules.on_hours_close == OnChange::End && session.status.is_standing())
+            .then(|| format!("The hours of the policy {} are over.", session.policy_name))
     }
 
     fn policy_names_resource(&self, policy: &AccessPolicySpec, resource: &Object) -> bool {
@@ -175,6 +229,8 @@ macro_rules! typed_specs { ($($(#[$doc:meta])* $method:ident: $variant:ident($ty
 )* } } }
 
 typed_specs! {
+    /// The spec of an access policy.
+    as_policy: AccessPolicy(AccessPolicySpec);
     /// The spec of an activity.
     as_activity: Activity(ActivitySpec);
     /// The spec of a connection profile.
@@ -198,6 +254,11 @@ impl<'a> Offer<'a> {
         self.resource.as_resource().expect("offers are built from resources")
     }
 
+    /// On which days and hours; always if `None`.
+    pub fn schedule(&self) -> Option<&'a Schedule> {
+        self.policy.as_policy().and_then(|policy| policy.schedule.as_ref())
+    }
+
     /// By which rules.
     pub fn profile_spec(&self) -> &'a ConnectionProfileSpec {
         self.profile.as_profile().expect("offers are built from connection profiles")
@@ -208,35 +269,43 @@ impl Spec {
     /// Every mention of another object.
     pub fn references(&self) -> Vec<Reference> {
         let mut found = Vec::new();
-        let mut list = |key: &str, kind: Kind, names: &[String]| {
+        let mut list = |key: &str, kinds: &'static [Kind], names: &[String]| {
             for (index, name) in names.iter().enumerate() {
-                found.push(Reference { pointer: format!("/spec/{key}/{index}"), kind, name: name.clone() });
+                found.push(Reference { pointer: format!("/spec/{key}/{index}"), kinds, name: name.clone() });
             }
         };
         match self {
             Self::AccessPolicy(spec) => {
-                list("users", Kind::User, &spec.users);
-                list("groups", Kind::Group, &spec.groups);
-                list("activities", Kind::Activity, &spec.activities);
-                list("resources", Kind::Resource, &spec.resources);
-                list("resource_groups", Kind::ResourceGroup, &spec.resource_groups);
-                found.push(Reference {
-                    pointer: "/spec/connection_profile".to_owned(),
-                    kind: Kind::ConnectionProfile,
-                    name: spec.connection_profile.clone(),
-                });
+                list("users", &[Kind::User], &spec.users);
+                list("groups", &[Kind::Group], &spec.groups);
+                list("activities", &[Kind::Activity], &spec.activities);
+                list("resources", &[Kind::Resource], &spec.resources);
+                list("resource_groups", &[Kind::ResourceGroup], &spec.resource_groups);
+                found.push(one("connection_profile", &[Kind::ConnectionProfile], &spec.connection_profile));
             }
-            Self::Group(spec) => list("members", Kind::User, &spec.members),
-            Self::ResourceGroup(spec) => list("resources", Kind::Resource, &spec.resources),
-            Self::Resource(spec) => found.push(Reference {
-                pointer: "/spec/service_account".to_owned(),
-                kind: Kind::ServiceAccount,
-                name: spec.service_account.clone(),
-            }),
-            Self::Activity(_) | Self::ConnectionProfile(_) | Self::ServiceAccount(_) | Self::User(_) => {}
+            Self::ConnectionProfile(spec) => {
+                for (index, tier) in spec.approval.iter().flat_map(|approval| &approval.tiers).enumerate() {
+                    let key = format!("approval/tiers/{index}/approvers");
+                    list(&key, &[Kind::User, Kind::Group], &tier.approvers);
+                }
+            }
+            Self::Group(spec) => list("members", &[Kind::User], &spec.members),
+            Self::ResourceGroup(spec) => list("resources", &[Kind::Resource], &spec.resources),
+            Self::Resource(spec) => found.push(one("service_account", &[Kind::ServiceAccount], &spec.service_account)),
+            Self::User(spec) => {
+                for resource in spec.accounts.keys() {
+                    let key = resource.replace('~', "~0").replace('/', "~1");
+                    found.push(one(&format!("accounts/{key}"), &[Kind::Resource], resource));
+                }
+            }
+            Self::Activity(_) | Self::ServiceAccount(_) => {}
         }
         found
     }
+}
+
+fn one(key: &str, kinds: &'static [Kind], name: &str) -> Reference {
+    Reference { pointer: format!("/spec/{key}"), kinds, name: name.to_owned() }
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! Every call is idempotent: "already there" and "already gone" are success. A connector knows targets, not sessions;
 //! it never decides whether something may be placed, only how.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{GrantId, LoginAccount, ObjectId, Privilege, Secret, SecretId, SessionId, Timestamp, UidRange};
+use crate::{
+    Depth, GrantId, LoginAccount, Mark, ObjectId, Privilege, Secret, SecretId, SessionId, Snapshot, Timestamp, UidRange,
+};
 
 /// How a service account becomes root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -94,6 +96,72 @@ pub struct Observation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
     pub read_back: String,
+    /// What a person should know all the same: a bound that this target cannot keep, something that was in the way.
+    pub warning: Option<String>,
+}
+
+/// Proof that the privileges of a session are suspended, or given again: what was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    pub read_back: String,
+}
+
+/// An account as a target knows it, whosever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownAccount {
+    pub uid: u32,
+    pub comment: String,
+    /// Whether its password is locked. Keys may open it all the same.
+    pub locked: bool,
+    /// The day from which on it is closed, in days since 1970.
+    pub expires_day: Option<i64>,
+}
+
+/// A way in to an account that is open now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogIn {
+    pub uid: u32,
+    /// The process on the target that serves it.
+    pub pid: u32,
+    /// Where it comes from, as the target sees it. The gateway knows its own by this.
+    pub source: Option<SocketAddr>,
+    /// `pts/0`; `None` for commands, file transfers and forwards.
+    pub terminal: Option<String>,
+    /// How long it has been open. A length, because clocks differ.
+    pub age: Duration,
+    /// What the target calls it.
+    pub what: String,
+}
+
+/// An administrator's script. It runs as the target's root, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// What it is run for. The target runs a grant's script once and refuses it from then on.
+    pub grant: GrantId,
+    /// Text for the target's `sh`; at most [`Script::TEXT_BYTES_MAX`].
+    pub text: String,
+    /// Names `[A-Z0-9_]`, beginning with a letter, and their values.
+    pub environment: Vec<(String, String)>,
+    /// Then its process group is killed. `Frame::limit` is for the way there.
+    pub limit: Duration,
+}
+
+impl Script {
+    /// The longest text, in bytes.
+    pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+    /// What of the output is kept, in bytes: the beginning.
+    pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+}
+
+/// How a script ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptOutcome {
+    /// Its exit status; 0 is success.
+    pub status: i32,
+    /// Its time ran out and it was killed.
+    pub timed_out: bool,
+    /// The beginning of what it wrote, without control characters but line ends.
+    pub output: String,
 }
 
 /// Proof that a privilege is gone: what was read back after removing it.
@@ -191,6 +259,33 @@ pub trait Connector: Send + Sync {
 
     /// Looks through the whole target for files of any number in the range. Slow, and gentle to the target.
     async fn scan(&self, target: &Target, range: UidRange) -> Result<Vec<ScanFinding>, ConnectorError>;
+
+    /// The account of this name, if there is one.
+    async fn account(&self, target: &Target, frame: Frame, name: &str) -> Result<Option<KnownAccount>, ConnectorError>;
+
+    /// Runs a script on a channel of its own. [`ConnectorError::Unknown`] says that it may have run, in whole or in part;
+    /// a newer frame of the session ends it.
+    async fn run_script(&self, target: &Target, frame: Frame, script: &Script)
+    -> Result<ScriptOutcome, ConnectorError>;
+
+    /// Moves every expiry on the target to `expires_at` of its order: one answer per order, in the same order. What is not
+    /// there is not made, and told by the answer's warning.
+    async fn extend(&self, target: &Target, frame: Frame, orders: &[Order]) -> Result<Vec<Placed>, ConnectorError>;
+
+    /// Suspends what was placed and freezes the processes of accounts that are Cardea's. What is suspended can be removed.
+    async fn lock(&self, target: &Target, frame: Frame, orders: &[Order]) -> Result<Locked, ConnectorError>;
+
+    /// Gives back what [`Connector::lock`] suspended, with the orders' `expires_at`, and lets go on what it froze.
+    async fn unlock(&self, target: &Target, frame: Frame, orders: &[Order]) -> Result<Locked, ConnectorError>;
+
+    /// Who is logged in to accounts of these numbers now, over SSH.
+    async fn log_ins(&self, target: &Target, uids: &[u32]) -> Result<Vec<LogIn>, ConnectorError>;
+
+    /// Everything on the target that carries a mark of Cardea. Whoever has root there can forge one: the token tells.
+    async fn marks(&self, target: &Target) -> Result<Vec<Mark>, ConnectorError>;
+
+    /// What could keep somebody's root beyond a session, to be compared by [`crate::drift`].
+    async fn snapshot(&self, target: &Target, depth: Depth) -> Result<Snapshot, ConnectorError>;
 
     /// The key that the host shows now, as one OpenSSH line. Trusts nothing and logs in to nothing.
     async fn host_key(&self, address: &str, port: u16) -> Result<String, ConnectorError>;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use futures_core::future::BoxFuture;
+use futures_core::{future::BoxFuture, stream::BoxStream};
 
 use crate::{ConnectionId, ObjectId, SessionId, Timestamp};
 
@@ -55,6 +55,20 @@ pub struct Lease {
     pub end_at: Timestamp,
     /// Resolves when the connection must be cut, with what to tell the person.
     pub ended: BoxFuture<'static, EndNotice>,
+    /// What else the connection must hear while it lasts. Begins with [`Word::Frozen`] if it is so already.
+    pub words: BoxStream<'static, Word>,
+}
+
+/// Something that an open connection hears, with a sentence for the person. Sentences are shown on terminals only: in
+/// the stream of a command they would be read as its output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// From now on nothing passes in either direction.
+    Frozen(String),
+    /// Something that the person should know.
+    Notice(String),
+    /// Everything passes again.
+    Thawed(String),
 }
 
 /// Why a lease ended.
@@ -82,6 +96,13 @@ pub trait Gate: Send + Sync {
     /// Opens a connection: places `public_key` (the gateway's own, its private half only in its memory) on the login
     /// account and counts the person as logged in until [`Gate::closed`].
     async fn join(&self, admission: &Admission, public_key: &str) -> Result<Lease, GateRefusal>;
+
+    /// Waits until the session of an admission that did not join is over.
+    async fn over(&self, admission: &Admission) -> EndNotice;
+
+    /// Reports the gateway's own end of its connection to the target: how the target sees where it comes from, unless
+    /// somebody in between translates addresses.
+    async fn reached(&self, connection: ConnectionId, source: SocketAddr);
 
     /// Reports that a connection opened by [`Gate::join`] is over.
     async fn closed(&self, connection: ClosedConnection);

@@ -2,54 +2,173 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Evidence, GrantId, LoginAccount, Observation, SessionId, Target, Timestamp};
+use crate::{
+    AddSudoRule, AddToGroup, Argument, Evidence, FreshPassword, GrantId, LogOffUser, LoginAccount, Observation,
+    PersonalKey, RunScript, SecretId, SessionId, Stage, Target, Timestamp,
+    action::{Effect, bare_key, each_action},
+};
 
-/// What is placed on a target. Its inverse and its evidence belong to it: see `Connector`.
+macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:ident);)*) => {
+    /// What is placed on a target. Its inverse and its evidence belong to it: see `Connector`. First those that Cardea places
+    /// of itself, then the effects of actions, by the table in `action.rs`.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+    pub enum Privilege {
+        /// The login account itself, made for the session and destroyed after it.
+        Account,
+        /// A public key that opens the login account until the grant's expiry: how the gateway logs in for the person.
+        AuthorizedKey { public_key: String },
+        /// A one-shot on the target that removes what the session placed, by mark only, when its end has passed and
+        /// nobody did. Placed before what it is to undo, and removed after it.
+        DeadMan {
+            /// In the order of removing.
+            undo: Vec<Undo>,
+        },
+        /// The check-out of an account that stays: unlocked with this sealed password, and locked again at the end.
+        ManagedAccount {
+            /// Whether an account that Cardea did not make is taken over.
+            adopt: bool,
+            /// Whether its home is emptied and made anew for each session.
+            clean_home: bool,
+            password: SecretId,
+        },
+        $(
+            #[doc = concat!("What `", stringify!($name), "` places.")]
+            $effect($type),
+        )*
+    }
+
+    impl Privilege {
+        /// The Linux ends of all effects: POSIX sh functions for the host's script.
+        pub const LINUX_EFFECTS: &'static [&'static str] = &[$(<$type as Effect>::LINUX),*];
+
+        /// The kind's name on the wire.
+        pub fn kind(&self) -> &'static str {
+            match self {
+                Self::Account => "account",
+                Self::AuthorizedKey { .. } => "authorized_key",
+                Self::DeadMan { .. } => "dead_man",
+                Self::ManagedAccount { .. } => "managed_account",
+                $(Self::$effect(_) => <$type as Effect>::KIND,)*
+            }
+        }
+
+        /// What a person reads while it is being placed: "adding …".
+        pub fn describe(&self) -> String {
+            match self {
+                Self::Account => "login account".to_owned(),
+                Self::AuthorizedKey { .. } => "gateway key".to_owned(),
+                Self::DeadMan { .. } => "dead man's switch".to_owned(),
+                Self::ManagedAccount { .. } => "check-out of the managed account".to_owned(),
+                $(Self::$effect(effect) => Effect::describe(effect),)*
+            }
+        }
+
+        /// Whether it lets the person act as root, who could forge what is read back. A managed account may have been given
+        /// that by others.
+        pub fn gives_root(&self) -> bool {
+            match self {
+                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } => false,
+                Self::ManagedAccount { .. } => true,
+                $(Self::$effect(effect) => effect.gives_root(),)*
+            }
+        }
+
+        /// Whether nobody can say that it is gone: it runs once, and what it did cannot be undone or read back.
+        pub fn is_unproven(&self) -> bool {
+            match self {
+                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } | Self::ManagedAccount { .. } => false,
+                $(Self::$effect(_) => <$type as Effect>::UNPROVEN,)*
+            }
+        }
+
+        /// Whether something is out there after it that is to be removed again.
+        pub fn stays(&self) -> bool {
+            match self {
+                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } | Self::ManagedAccount { .. } => true,
+                $(Self::$effect(_) => <$type as Effect>::STAYS,)*
+            }
+        }
+
+        /// Whether it is to be left alone where the target had it before ([`Presence::Foreign`](crate::Presence::Foreign)):
+        /// nothing is placed and nothing removed then. Otherwise somebody's thing of the same name is in the way.
+        pub fn may_preexist(&self) -> bool {
+            match self {
+                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } | Self::ManagedAccount { .. } => false,
+                $(Self::$effect(_) => <$type as Effect>::MAY_PREEXIST,)*
+            }
+        }
+
+        /// Whether it exists only on a login account.
+        pub fn needs_account(&self) -> bool {
+            match self {
+                Self::Account | Self::DeadMan { .. } | Self::ManagedAccount { .. } => false,
+                Self::AuthorizedKey { .. } => true,
+                $(Self::$effect(_) => <$type as Effect>::NEEDS_ACCOUNT,)*
+            }
+        }
+
+        /// The one thing that looking and removing must know beside the account.
+        pub fn subject(&self) -> Option<Argument> {
+            match self {
+                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } => None,
+                Self::ManagedAccount { adopt, .. } => Some(adopt_word(*adopt)),
+                $(Self::$effect(effect) => effect.subject(),)*
+            }
+        }
+
+        /// What placing must know beside the account, or why it cannot be placed. `end` is when the target is to end it by itself.
+        pub fn arguments(&self, end: Timestamp) -> Result<Vec<Argument>, String> {
+            Ok(match self {
+                Self::Account => vec![Argument::Day(end)],
+                // The connector knows how its own end is written.
+                Self::DeadMan { .. } => Vec::new(),
+                Self::AuthorizedKey { public_key } => {
+                    vec![Argument::SshdTime(end), Argument::Text(bare_key(public_key))]
+                }
+                Self::ManagedAccount { adopt, clean_home, password } => vec![
+                    Argument::Day(end),
+                    adopt_word(*adopt),
+                    Argument::Name(if *clean_home { "clean" } else { "keep" }.to_owned()),
+                    Argument::Secret(*password),
+                ],
+                $(Self::$effect(effect) => return effect.arguments(end),)*
+            })
+        }
+    }
+} }
+
+each_action!(privileges);
+
+/// One thing that a dead man's switch removes: enough of its order to find it by its mark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Privilege {
-    /// The login account itself.
-    Account,
-    /// A public key that opens the login account until the grant's expiry: how the gateway logs in for the person.
-    AuthorizedKey { public_key: String },
-    /// Membership of the login account in a group that exists.
-    GroupMembership { group: String },
-    /// A sudoers file of its own.
-    SudoRule { commands: Vec<String>, run_as: String },
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    pub grant: GrantId,
+    /// Ownership token, hex.
+    pub token: String,
+    pub account: LoginAccount,
+    pub privilege: Privilege,
 }
 
 impl Privilege {
-    /// The kind's name on the wire.
-    pub fn kind(&self) -> &'static str {
+    /// The sealed password that was made for it.
+    pub fn secret(&self) -> Option<SecretId> {
         match self {
-            Self::Account => "account",
-            Self::AuthorizedKey { .. } => "authorized_key",
-            Self::GroupMembership { .. } => "group_membership",
-            Self::SudoRule { .. } => "sudo_rule",
+            Self::ManagedAccount { password, .. } => Some(*password),
+            Self::Password(fresh) => Some(fresh.password),
+            _ => None,
         }
     }
 
-    /// What a person reads while it is being placed: "adding …".
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Account => "login account".to_owned(),
-            Self::AuthorizedKey { .. } => "gateway key".to_owned(),
-            Self::GroupMembership { group } => format!("membership of group {group}"),
-            Self::SudoRule { run_as, .. } => format!("sudo rule as {run_as}"),
-        }
+    /// Whether it is the login account of the session, on which all others hang: placed before them and removed after them.
+    pub fn is_account(&self) -> bool {
+        matches!(self, Self::Account | Self::ManagedAccount { .. })
     }
+}
 
-    /// Whether it lets the person act as root, who could forge what is read back.
-    pub fn gives_root(&self) -> bool {
-        match self {
-            Self::SudoRule { .. } => true,
-            // Groups that are as good as root on a common host.
-            Self::GroupMembership { group } => {
-                matches!(group.as_str(), "root" | "sudo" | "wheel" | "admin" | "docker" | "lxd" | "disk" | "shadow")
-            }
-            Self::Account | Self::AuthorizedKey { .. } => false,
-        }
-    }
+fn adopt_word(adopt: bool) -> Argument {
+    Argument::Name(if adopt { "adopt" } else { "own" }.to_owned())
 }
 
 /// Where a grant is in its life. Order: planned, placing, placed, removing, removed.
@@ -104,7 +223,15 @@ pub struct Grant {
     pub target: Target,
     pub account: LoginAccount,
     pub privilege: Privilege,
-    /// HMAC of the grant's id under the installation's key, hex: what Cardea's marks on the host carry.
+    /// The grant whose mark the host carries: this one, or the first of those that share the privilege.
+    pub mark: GrantId,
+    /// Names the privilege where several sessions may hold it at once: host, account, kind and parameters.
+    pub share_key: Option<String>,
+    /// When its turn comes.
+    pub stage: Stage,
+    /// Whether the stage goes on if this one fails.
+    pub continue_on_error: bool,
+    /// HMAC of `mark` under the installation's key, hex: what Cardea's marks on the host carry.
     pub token: String,
     pub state: GrantState,
     /// When the target ends it by itself: end of the session plus a margin. Set when placing begins.

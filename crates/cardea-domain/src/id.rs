@@ -103,6 +103,8 @@ fn id_schema(pattern: &str) -> schemars::Schema {
 }
 
 ids! {
+    /// One approver's decision.
+    ApprovalId = "apr";
     /// One protocol connection through the gateway.
     ConnectionId = "con";
     /// One privilege in the grant ledger.
@@ -179,7 +181,7 @@ impl schemars::JsonSchema for ObjectId {
 
 /// Whether the text starts like an id (`ses_…`): such a name is refused, so that names and ids never mix.
 pub(crate) fn starts_like_id(text: &str) -> bool {
-    const OTHERS: [&str; 7] = ["con", "grt", "req", "sec", "ses", "sgn", "tok"];
+    const OTHERS: [&str; 8] = ["apr", "con", "grt", "req", "sec", "ses", "sgn", "tok"];
     let folded = text.to_lowercase();
     let prefixes = Kind::ALL.into_iter().map(Kind::id_prefix).chain(OTHERS);
     prefixes.into_iter().any(|prefix| folded.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['_', ' '])))

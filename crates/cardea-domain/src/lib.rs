@@ -7,13 +7,17 @@ mod access;
 mod account;
 mod action;
 mod actor;
+mod approval;
 mod configuration;
 mod connector;
+mod drift;
 mod entropy;
 mod gate;
 mod grant;
 mod id;
+mod mark;
 mod name;
+mod schedule;
 mod secret;
 mod session;
 mod spec;
@@ -21,23 +25,32 @@ mod time;
 
 pub use access::{Denial, Permit, Verb};
 pub use account::{AccountTemplate, LoginAccount, UidRange};
-pub use action::{Action, AddSudoRule, AddToGroup};
+pub use action::{
+    Action, AddSudoRule, AddToGroup, Argument, AuthorizeKey, FreshPassword, Given, LogOffUser, PersonalKey, RunScript,
+    SetPassword, StageEntry,
+};
 pub use actor::{Actor, Role, Via};
+pub use approval::{Approval, ApprovalSpec, Decision, Tier};
 pub use configuration::{Configuration, Object, Offer, Reference, Revision};
 pub use connector::{
-    Connector, ConnectorError, Credentials, Elevation, Evidence, Frame, Observation, Order, Placed, Presence,
-    ScanFinding, Target,
+    Connector, ConnectorError, Credentials, Elevation, Evidence, Frame, KnownAccount, Locked, LogIn, Observation,
+    Order, Placed, Presence, ScanFinding, Script, ScriptOutcome, Target,
 };
+pub use drift::{Depth, Drift, Snapshot, drift};
 pub use entropy::Entropy;
-pub use gate::{Admission, ClosedConnection, EndNotice, Gate, GateRefusal, Lease, Login};
-pub use grant::{Grant, GrantState, Privilege};
-pub use id::{ConnectionId, GrantId, IdError, ObjectId, RequestId, SecretId, SessionId, SignInId, TokenId};
+pub use gate::{Admission, ClosedConnection, EndNotice, Gate, GateRefusal, Lease, Login, Word};
+pub use grant::{Grant, GrantState, Privilege, Undo};
+pub use id::{ApprovalId, ConnectionId, GrantId, IdError, ObjectId, RequestId, SecretId, SessionId, SignInId, TokenId};
+pub use mark::Mark;
 pub use name::{Name, NameError, fold};
+pub use schedule::{Day, Schedule, Window};
 pub use secret::Secret;
-pub use session::{EndCause, LogLevel, LogLine, Pins, Progress, Reason, Refusal, Session, Stage, Status};
+pub use session::{
+    Claim, CustomField, CustomValues, DirectLogin, EndCause, Extension, FieldType, GroupProcesses, Leftovers, Lock,
+    LockScope, LockStage, LogLevel, LogLine, OnChange, Pins, Progress, Reason, Refusal, Rules, Session, Stage, Status,
+};
 pub use spec::{
-    AccessPolicySpec, ActivitySpec, ConnectAuth, ConnectionProfileSpec, FieldError, GroupSpec, Kind, LoginAccountKind,
-    LoginAccountSpec, Platform, Protocol, ResourceGroupSpec, ResourceSpec, SecretField, SecretInput,
-    ServiceAccountSpec, Spec, UserSpec,
+    AccessPolicySpec, ActivitySpec, ConnectAuth, ConnectionProfileSpec, FieldError, GroupSpec, Kind, LoginAccountSpec,
+    Platform, Protocol, ResourceGroupSpec, ResourceSpec, SecretField, SecretInput, ServiceAccountSpec, Spec, UserSpec,
 };
 pub use time::{Clock, Period, Timestamp};

@@ -3,79 +3,21 @@
 //! Transitions are methods that check the state they leave; the engine and the use cases call them inside the unit of
 //! work that also writes the log line and the audit entry. `wake_at` is the one timer: every wait is a row, not a sleep.
 
-use std::{fmt, str::FromStr, time::Duration};
+mod life;
+mod lock;
+mod log;
+mod rules;
+mod status;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    lock::{Lock, LockScope, LockStage},
+    log::{LogLevel, LogLine, Stage},
+    rules::{CustomField, CustomValues, DirectLogin, Extension, FieldType, GroupProcesses, Leftovers, OnChange, Rules},
+    status::Status,
+};
 use crate::{Actor, LoginAccount, ObjectId, Period, RequestId, Revision, SessionId, Timestamp};
-
-/// Where a session is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// The pre-session stage is running.
-    Provisioning,
-    /// Ready.
-    Available,
-    /// Its user is on the resource.
-    LoggedIn,
-    /// Ended; clean-up is running, however long it takes.
-    Canceling,
-    /// A step of the pre-session stage failed; what was placed is being taken away under it.
-    Failed,
-    /// Over: reached its end, or its user ended it.
-    Completed,
-    /// Over: somebody else ended it, or it never started.
-    Canceled,
-}
-
-impl Status {
-    /// Every status.
-    pub const ALL: [Self; 7] = [
-        Self::Provisioning,
-        Self::Available,
-        Self::LoggedIn,
-        Self::Canceling,
-        Self::Failed,
-        Self::Completed,
-        Self::Canceled,
-    ];
-
-    /// The status on the wire and in the store.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Provisioning => "provisioning",
-            Self::Available => "available",
-            Self::LoggedIn => "logged_in",
-            Self::Canceling => "canceling",
-            Self::Failed => "failed",
-            Self::Completed => "completed",
-            Self::Canceled => "canceled",
-        }
-    }
-
-    /// Whether the person may connect.
-    pub fn is_open(self) -> bool {
-        matches!(self, Self::Available | Self::LoggedIn)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Status {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is not a status: write one of {}", Self::ALL.map(Self::as_str).join(", ")))
-    }
-}
 
 /// Why a session is where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -116,72 +58,19 @@ pub struct Pins {
     pub max_duration: Period,
 }
 
-/// The stage that a log line belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    Request,
-    PreSession,
-    Session,
-    PostSession,
-}
-
-impl Stage {
-    /// Every stage.
-    pub const ALL: [Self; 4] = [Self::Request, Self::PreSession, Self::Session, Self::PostSession];
-
-    /// The stage on the wire and in the store.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::PreSession => "pre_session",
-            Self::Session => "session",
-            Self::PostSession => "post_session",
-        }
-    }
-}
-
-/// How much a log line matters. Order: debug < info < warn < error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
-
-impl LogLevel {
-    /// Every level.
-    pub const ALL: [Self; 4] = [Self::Debug, Self::Info, Self::Warn, Self::Error];
-
-    /// The level on the wire and in the store.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-        }
-    }
-}
-
-/// One line of a session's action log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// From 1, without gaps within a session.
-    pub line: i64,
-    pub at: Timestamp,
-    pub level: LogLevel,
-    pub stage: Stage,
-    pub message: String,
-}
-
 /// Who or what ends a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndCause {
-    /// Its maximum duration is over.
+    /// Its maximum duration is over, or its policy's hours are.
     ReachedEnd,
+    /// Nobody was on it for as long as its profile allows.
+    Idle,
+    /// What gave it gives it no more: says what.
+    GroundLost(String),
+    /// Somebody logged in past the gateway, which its profile forbids: says who, from where.
+    DirectLogin(String),
+    /// It has no log-in, and its actions ran.
+    Done,
     /// Somebody ended it, perhaps with a reason.
     By { actor: Actor, reason: Option<String> },
 }
@@ -191,9 +80,31 @@ pub enum EndCause {
 pub enum Refusal {
     #[error("the session is {0} already: there is nothing left to end")]
     AlreadyEnding(Status),
+    #[error("the session is {0}, so there is nothing to extend")]
+    NotExtendable(Status),
+    #[error("the profile does not allow to extend this session")]
+    ExtensionNotAllowed,
+    #[error("the session was extended {0} times, which is as often as its profile allows: request a new one")]
+    ExtensionUsedUp(u32),
+    #[error("the profile allows to extend by at most {0} at a time")]
+    ExtensionTooLong(Period),
+    #[error("the policy's hours end before that: the session can run until {0}")]
+    BeyondHours(Timestamp),
+    #[error("the session is {0}, so it cannot be locked")]
+    NotLockable(Status),
+    #[error("the session is locked already")]
+    AlreadyLocked,
+    #[error("the session is not locked")]
+    NotLocked,
+    #[error("{0} is locked as a whole: unlock that first")]
+    LockedAsAWhole(String),
+    #[error("the session is {0}, not waiting for approval")]
+    NotWaiting(Status),
+    #[error("the session is {0}: only a failed one that is clean can be tried again")]
+    NotRetryable(Status),
     #[error("only a failed session whose clean-up is complete can be dismissed; this one is {0}")]
     NotDismissable(Status),
-    #[error("privileges of this session are still out there: it can be dismissed when they are gone")]
+    #[error("privileges of this session are still out there: wait until they are gone")]
     NotClean,
     #[error("the session is {0}, so nobody can connect to it")]
     NotOpen(Status),
@@ -206,12 +117,30 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyEnding(_) => "already-ending",
+            Self::NotExtendable(_) => "not-extendable",
+            Self::ExtensionNotAllowed => "extension-not-allowed",
+            Self::ExtensionUsedUp(_) => "extension-used-up",
+            Self::ExtensionTooLong(_) => "extension-too-long",
+            Self::BeyondHours(_) => "beyond-hours",
+            Self::NotLockable(_) => "not-lockable",
+            Self::AlreadyLocked => "already-locked",
+            Self::NotLocked => "not-locked",
+            Self::LockedAsAWhole(_) => "locked-as-a-whole",
+            Self::NotWaiting(_) => "not-waiting",
+            Self::NotRetryable(_) => "not-retryable",
             Self::NotDismissable(_) => "not-dismissable",
             Self::NotClean => "not-clean",
             Self::NotOpen(_) => "not-open",
             Self::NotProvisioning(_) => "not-provisioning",
         }
     }
+}
+
+/// Which node works on a session, and until when nobody else does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub node: String,
+    pub until: Timestamp,
 }
 
 /// One activity session: one user, one activity, one resource, from request to proven clean-up.
@@ -230,14 +159,31 @@ pub struct Session {
     pub profile: ObjectId,
     pub profile_name: String,
     pub pins: Pins,
+    pub rules: Rules,
     pub account: LoginAccount,
     pub notes: String,
     pub ticket: String,
+    pub custom: CustomValues,
     pub requested_at: Timestamp,
+    /// When its user wants it to begin, if not at once.
+    pub wanted_start_at: Option<Timestamp>,
+    /// Until when somebody must have approved it; set while it waits.
+    pub approve_by: Option<Timestamp>,
+    /// How long it lasts from its start: the profile's maximum, or less if an approver said so.
+    pub duration: Period,
     /// When the pre-session stage was done.
     pub start_at: Option<Timestamp>,
-    /// Start plus the maximum duration; when it is over, the time that it ended.
+    /// Start plus duration plus extensions, or the end of the policy's hours; when it is over, the time that it ended.
     pub end_at: Option<Timestamp>,
+    /// When the policy's hours end, if that ends the session.
+    pub closes_at: Option<Timestamp>,
+    /// How often it was extended.
+    pub extensions: u32,
+    /// How many of the warnings before its end were given.
+    pub warned: u32,
+    /// Since when nobody is on it; only while it is open and nobody is.
+    pub idle_since: Option<Timestamp>,
+    pub lock: Option<Lock>,
     pub status: Status,
     pub reason: Option<Reason>,
     pub progress: Option<Progress>,
@@ -249,156 +195,18 @@ pub struct Session {
     pub closes_as: Option<Status>,
     /// When the running clean-up began.
     pub cleanup_since: Option<Timestamp>,
-    /// Failed rounds of clean-up so far.
+    /// Failed rounds of clean-up, or of locking, so far.
     pub cleanup_attempts: i64,
     /// Clean-up has been failing for more than a minute.
     pub cleanup_stalled: bool,
     /// When the engine looks at it next; the one deadline index.
     pub wake_at: Option<Timestamp>,
+    /// Who works on it now.
+    pub claim: Option<Claim>,
     /// Rises with every claim; goes to the target with every command.
     pub fence: i64,
     /// Rises with every write; a write with an old one is refused by the store.
     pub version: i64,
-}
-
-impl Session {
-    /// A failed session whose clean-up is complete stays on the list this long.
-    pub const FAILED_LISTED: Duration = Duration::from_secs(3600);
-    /// Clean-up that fails for longer than this is called stalled.
-    pub const STALLED_AFTER: Duration = Duration::from_secs(60);
-    /// How far beyond a session's end the target's own expiry lies: clocks differ, and clean-up comes first.
-    pub const EXPIRY_MARGIN: Duration = Duration::from_secs(300);
-    /// Retries of clean-up never end; they come at most this far apart.
-    const RETRY_MAX: Duration = Duration::from_secs(300);
-    /// The scan for forgotten files comes this long after clean-up, so that one scan serves many sessions.
-    const SCAN_AFTER: Duration = Duration::from_secs(20);
-
-    /// The pre-session stage is done: the session starts now.
-    pub fn provisioned(&mut self, now: Timestamp) -> Result<(), Refusal> {
-        if self.status != Status::Provisioning {
-            return Err(Refusal::NotProvisioning(self.status));
-        }
-        self.status = Status::Available;
-        self.progress = None;
-        self.start_at = Some(now);
-        self.end_at = Some(now.plus(self.pins.max_duration.get()));
-        self.wake_at = self.end_at;
-        Ok(())
-    }
-
-    /// A step failed: what was placed is taken away at once, under the status Failed.
-    pub fn failed(&mut self, reason: Reason, now: Timestamp) -> Result<(), Refusal> {
-        if self.status != Status::Provisioning {
-            return Err(Refusal::NotProvisioning(self.status));
-        }
-        self.status = Status::Failed;
-        self.reason = Some(reason);
-        self.progress = None;
-        self.end_at = Some(now);
-        self.cleanup_since = Some(now);
-        self.wake_at = Some(now);
-        Ok(())
-    }
-
-    /// The first connection is open.
-    pub fn logged_in(&mut self) -> Result<(), Refusal> {
-        if !self.status.is_open() {
-            return Err(Refusal::NotOpen(self.status));
-        }
-        self.status = Status::LoggedIn;
-        Ok(())
-    }
-
-    /// The last connection is closed. Nothing to do if the session is ending.
-    pub fn logged_out(&mut self) {
-        if self.status == Status::LoggedIn {
-            self.status = Status::Available;
-        }
-    }
-
-    /// Ends the session: from now on nobody connects, and everything is taken away.
-    pub fn end(&mut self, cause: &EndCause, now: Timestamp) -> Result<(), Refusal> {
-        if !matches!(self.status, Status::Provisioning | Status::Available | Status::LoggedIn) {
-            return Err(Refusal::AlreadyEnding(self.status));
-        }
-        let own = matches!(cause, EndCause::By { actor, .. } if actor.user_id() == Some(self.user));
-        let started = self.start_at.is_some();
-        self.closes_as = Some(match cause {
-            EndCause::ReachedEnd => Status::Completed,
-            EndCause::By { .. } if own && started => Status::Completed,
-            EndCause::By { .. } => Status::Canceled,
-        });
-        self.reason = Some(match cause {
-            EndCause::ReachedEnd => Reason::new("reached_end", "The session reached its end."),
-            EndCause::By { reason, .. } if own => {
-                Reason::new("ended_by_user", said("Ended by its user", reason.as_deref()))
-            }
-            EndCause::By { actor: Actor::User { name, .. }, reason } => {
-                Reason::new("ended_by_administrator", said(&format!("Ended by {name}"), reason.as_deref()))
-            }
-            EndCause::By { actor, reason } => {
-                Reason::new("ended_by_operator", said(&format!("Ended by {actor}"), reason.as_deref()))
-            }
-        });
-        self.status = Status::Canceling;
-        self.progress = None;
-        self.end_at = Some(now);
-        self.cleanup_since = Some(now);
-        self.wake_at = Some(now);
-        Ok(())
-    }
-
-    /// Nothing of it is out there any more, read back and stored.
-    pub fn cleaned(&mut self, now: Timestamp) {
-        self.clean = true;
-        self.cleanup_stalled = false;
-        self.progress = None;
-        match self.closes_as {
-            Some(status) => {
-                self.status = status;
-                self.listed = false;
-                self.wake_at = Some(now.plus(Self::SCAN_AFTER));
-            }
-            // Failed: stays to be read, then leaves the list by itself.
-            None => self.wake_at = Some(now.plus(Self::SCAN_AFTER)),
-        }
-    }
-
-    /// A round of clean-up failed: when to try again. Doubles from half a second to five minutes; `jitter` (0 to 255)
-    /// spreads it by up to a quarter.
-    pub fn cleanup_failed(&mut self, now: Timestamp, jitter: u8) {
-        let doubled = Duration::from_millis(500).saturating_mul(1 << self.cleanup_attempts.clamp(0, 12));
-        let pause = doubled.min(Self::RETRY_MAX);
-        self.cleanup_attempts += 1;
-        self.wake_at = Some(now.plus(pause - pause / 4 * u32::from(jitter) / 256));
-        self.cleanup_stalled = self.cleanup_since.is_some_and(|since| now.since(since) > Self::STALLED_AFTER);
-    }
-
-    /// The scan for forgotten files is done; a failed session still has to leave the list later.
-    pub fn scanned(&mut self) {
-        self.wake_at = (self.listed && self.status == Status::Failed)
-            .then(|| self.end_at.map(|at| at.plus(Self::FAILED_LISTED)))
-            .flatten();
-    }
-
-    /// Takes a failed session off the list.
-    pub fn dismiss(&mut self) -> Result<(), Refusal> {
-        if self.status != Status::Failed || !self.listed {
-            return Err(Refusal::NotDismissable(self.status));
-        }
-        if !self.clean {
-            return Err(Refusal::NotClean);
-        }
-        self.listed = false;
-        Ok(())
-    }
-}
-
-fn said(what: &str, reason: Option<&str>) -> String {
-    match reason {
-        Some(reason) if !reason.trim().is_empty() => format!("{what}: {}", reason.trim()),
-        _ => format!("{what}."),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{AccountTemplate, Action, Elevation, Period, Role, Secret, UidRange};
+use crate::{
+    AccountTemplate, Action, ApprovalSpec, CustomField, DirectLogin, Elevation, Extension, GroupProcesses, Leftovers,
+    OnChange, Period, Role, Rules, Schedule, Secret, StageEntry, UidRange, account::is_account_name,
+};
 
 /// A kind of configuration object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -80,23 +83,12 @@ impl Kind {
     /// Keys of the product's format that this version does not serve yet.
     fn keys_to_come(self) -> &'static [&'static str] {
         match self {
-            Self::AccessPolicy => &["schedule"],
-            Self::Activity => &["session", "post_session"],
-            Self::ConnectionProfile => &[
-                "extension",
-                "approval",
-                "allow",
-                "direct_login",
-                "password_access",
-                "custom_fields",
-                "monitor_interval",
-                "idle_limit",
-                "on_policy_change",
-                "leftovers",
-            ],
-            Self::Group | Self::ResourceGroup | Self::ServiceAccount => &[],
+            Self::ConnectionProfile => {
+                &["allow", "password_access", "direct_login", "monitor_interval", "leftovers", "group_processes"]
+            }
+            Self::AccessPolicy | Self::Activity | Self::Group | Self::ResourceGroup | Self::ServiceAccount => &[],
             Self::Resource => &["via"],
-            Self::User => &["accounts", "expires_at", "disabled"],
+            Self::User => &["expires_at"],
         }
     }
 }
@@ -188,6 +180,8 @@ pub enum Platform {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
+    /// Nothing: the activity runs its actions and ends.
+    None,
     Ssh,
 }
 
@@ -216,6 +210,12 @@ pub struct UserSpec {
     /// Public keys in OpenSSH form, one line each; the user connects through the gateway with any of them.
     #[serde(default)]
     pub ssh_keys: Vec<String>,
+    /// The user's own accounts on resources, by the resource's name: what activities with a requester account use.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, String>,
+    /// A disabled user does nothing any more, and their sessions end.
+    #[serde(default)]
+    pub disabled: bool,
 }
 
 fn only_user() -> Vec<Role> {
@@ -282,28 +282,143 @@ pub struct ResourceGroupSpec {
 pub struct ActivitySpec {
     pub platform: Platform,
     pub protocol: Protocol,
-    pub login_account: LoginAccountSpec,
+    /// Which account the person uses. With `protocol: none` it may be left out, if no action needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_account: Option<LoginAccountSpec>,
     /// What is placed before the session is available, in this order; removed in the reverse order at its end.
     #[serde(default)]
-    pub pre_session: Vec<Action>,
+    pub pre_session: Vec<StageEntry>,
+    /// What is placed when the session is available. A failure is told, and the session goes on.
+    #[serde(default)]
+    pub session: Vec<StageEntry>,
+    /// What runs when everything that the session placed was removed and read back. Only actions that leave nothing.
+    #[serde(default)]
+    pub post_session: Vec<StageEntry>,
+}
+
+impl ActivitySpec {
+    const ACTIONS_MAX: usize = 32;
+
+    /// The stages by their keys.
+    pub fn stages(&self) -> [(&'static str, &[StageEntry]); 3] {
+        [("pre_session", &self.pre_session), ("session", &self.session), ("post_session", &self.post_session)]
+    }
+
+    fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = self.login_faults();
+        for (stage, entries) in self.stages() {
+            if entries.len() > Self::ACTIONS_MAX {
+                faults.push((stage.to_owned(), format!("at most {} actions", Self::ACTIONS_MAX)));
+            }
+            for (index, StageEntry { action, .. }) in entries.iter().enumerate() {
+                let place = format!("{stage}/{index}");
+                if let Some(message) = self.misfit(stage, action) {
+                    faults.push((format!("{place}/{}", action.name()), message.to_owned()));
+                }
+                for (field, message) in action.faults() {
+                    faults.push((format!("{place}/{}/{field}", action.name()), message));
+                }
+            }
+        }
+        faults.extend(self.password_faults());
+        faults
+    }
+
+    /// Why an action has no place in this stage of this activity.
+    fn misfit(&self, stage: &str, action: &Action) -> Option<&'static str> {
+        if !action.serves(self.platform) {
+            return Some("this action does not exist on this platform");
+        }
+        if stage == "post_session" && action.leaves_something() {
+            return Some("nothing would take this away again: after the session only actions run that leave nothing");
+        }
+        if action.needs_account() && self.login_account.is_none() {
+            return Some("this action works on a login account: name one in login_account");
+        }
+        if action.takes_password() {
+            return self.login_account.as_ref().and_then(LoginAccountSpec::refuses_password);
+        }
+        None
+    }
+
+    fn login_faults(&self) -> Vec<(String, String)> {
+        let fault = |field: &str, message: &str| vec![(format!("login_account{field}"), message.to_owned())];
+        match &self.login_account {
+            None if self.protocol != Protocol::None => {
+                fault("", "say which account people log in to, or set protocol to none")
+            }
+            Some(LoginAccountSpec::Managed { account, .. }) if !is_account_name(account) => {
+                fault("/account", "write the name of an account: at most 32 of `a-z0-9_-`")
+            }
+            Some(LoginAccountSpec::Managed { account, .. }) if account == "root" => {
+                fault("/account", "root is never managed: name an account of its own")
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Sudo can only ask for a password that there is.
+    fn password_faults(&self) -> Vec<(String, String)> {
+        let has_one =
+            matches!(self.login_account, Some(LoginAccountSpec::Managed { .. } | LoginAccountSpec::Requester {}))
+                || self.pre_session.iter().any(|entry| entry.action.takes_password());
+        let mut faults = Vec::new();
+        for (stage, entries) in self.stages() {
+            for (index, entry) in entries.iter().enumerate() {
+                if matches!(&entry.action, Action::AddSudoRule(rule) if rule.password && !has_one) {
+                    faults.push((
+                        format!("{stage}/{index}/add_sudo_rule/password"),
+                        "the login account has no password that sudo could ask for: add set_password before, or write false"
+                            .to_owned(),
+                    ));
+                }
+            }
+        }
+        faults
+    }
 }
 
 /// Which account the person uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LoginAccountSpec {
-    #[serde(rename = "type")]
-    pub kind: LoginAccountKind,
-    #[serde(default)]
-    pub template: AccountTemplate,
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LoginAccountSpec {
+    /// Made for this session, destroyed after.
+    ActivityToken {
+        #[serde(default)]
+        template: AccountTemplate,
+    },
+    /// Kept: locked at rest, unlocked with a fresh password for one session at a time.
+    Managed {
+        /// Its name on the resources. Made where it does not exist.
+        account: String,
+        /// Whether an account that exists and is not Cardea's is taken over.
+        #[serde(default)]
+        adopt: bool,
+        /// Whether its home is emptied and made anew for each session.
+        #[serde(default)]
+        clean_home: bool,
+    },
+    /// The user's own account, by the user's `accounts`. Only grants are placed on it; it is never expired, locked or deleted.
+    Requester {},
 }
 
-/// Where the login account comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LoginAccountKind {
-    /// Made for this session, destroyed after.
-    ActivityToken,
+impl LoginAccountSpec {
+    /// Whether its account may be root's equal by what others gave it, so that it could forge what is read back.
+    pub fn may_have_root(&self) -> bool {
+        !matches!(self, Self::ActivityToken { .. })
+    }
+
+    fn refuses_password(&self) -> Option<&'static str> {
+        match self {
+            Self::ActivityToken { .. } => None,
+            Self::Managed { .. } => {
+                Some("a managed account has a fresh password in each session already: leave this out")
+            }
+            Self::Requester {} => {
+                Some("a user's own account keeps its password, which could not be given back: leave this out")
+            }
+        }
+    }
 }
 
 /// The rules of a session.
@@ -323,6 +438,113 @@ pub struct ConnectionProfileSpec {
     pub record: bool,
     #[serde(default)]
     pub connect_auth: ConnectAuth,
+    /// Whether somebody has to say yes before a session begins, and who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalSpec>,
+    /// Whether and how far a session may be made longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Extension>,
+    /// How long before the end its user is warned.
+    #[serde(default = "end_warnings")]
+    pub end_warnings: Vec<Period>,
+    /// Ends a session on which nobody was for so long. Without it nothing does before its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_limit: Option<Period>,
+    /// What a log-in past the gateway means.
+    #[serde(default)]
+    pub direct_login: DirectLogin,
+    /// How often the resource is asked who is logged in.
+    #[serde(default = "monitor_interval")]
+    pub monitor_interval: Period,
+    /// What happens to a session when its user, policy, activity or resource give it no more.
+    #[serde(default)]
+    pub on_policy_change: OnChange,
+    /// What happens to a session when the hours of its policy are over.
+    #[serde(default)]
+    pub on_hours_close: OnChange,
+    /// What becomes of files that a login account leaves outside its home.
+    #[serde(default)]
+    pub leftovers: Leftovers,
+    /// What becomes of processes that still hold a group when its membership ends.
+    #[serde(default)]
+    pub group_processes: GroupProcesses,
+    /// Whether to refuse a host that cannot end a privilege by itself when Cardea is gone.
+    #[serde(default)]
+    pub require_host_expiry: bool,
+    /// What else the request asks for.
+    #[serde(default)]
+    pub custom_fields: Vec<CustomField>,
+}
+
+fn end_warnings() -> Vec<Period> {
+    Rules::END_WARNINGS.to_vec()
+}
+
+fn monitor_interval() -> Period {
+    Rules::MONITOR_INTERVAL
+}
+
+impl ConnectionProfileSpec {
+    /// What a session requested now runs by.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            direct_login: self.direct_login,
+            end_warnings: self.end_warnings.clone(),
+            extension: self.extension,
+            group_processes: self.group_processes,
+            has_login: true,
+            idle_limit: self.idle_limit,
+            leftovers: self.leftovers,
+            monitor_interval: self.monitor_interval,
+            on_hours_close: self.on_hours_close,
+            on_policy_change: self.on_policy_change,
+            require_host_expiry: self.require_host_expiry,
+        }
+    }
+
+    /// What the types alone cannot refuse: the key, and what to write instead.
+    fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut check = |bad: bool, key: &str, message: &str| {
+            if bad {
+                faults.push((key.to_owned(), message.to_owned()));
+            }
+        };
+        check(
+            self.record,
+            "record",
+            "recording does not exist yet in this version of Cardea: nothing would be recorded, so `true` is refused",
+        );
+        let is_descending = self.end_warnings.windows(2).all(|pair| pair[0] > pair[1]);
+        check(self.end_warnings.len() > 8 || !is_descending, "end_warnings", "list at most 8, longest first");
+        check(
+            self.monitor_interval < Period::from_seconds(5) || self.monitor_interval > Period::from_seconds(3600),
+            "monitor_interval",
+            "write 5s to 1h",
+        );
+        check(
+            self.idle_limit.is_some_and(|limit| limit < Period::from_seconds(60)),
+            "idle_limit",
+            "write at least 1m: who connects needs a moment",
+        );
+        check(
+            self.extension.is_some_and(|extension| extension.limit == 0 || extension.limit > 100),
+            "extension/limit",
+            "write 1 to 100 times, or leave `extension` out",
+        );
+        check(self.custom_fields.len() > CustomField::COUNT_MAX, "custom_fields", "at most 16 fields");
+        for (index, field) in self.custom_fields.iter().enumerate() {
+            if let Some((key, message)) = field.fault() {
+                check(true, &format!("custom_fields/{index}/{key}"), message);
+            }
+            let is_twice = self.custom_fields[..index].iter().any(|other| other.name == field.name);
+            check(is_twice, &format!("custom_fields/{index}/name"), "this field stands in the profile twice");
+        }
+        if let Some(approval) = &self.approval {
+            faults.extend(approval.faults());
+        }
+        faults
+    }
 }
 
 /// Who may do which activities on which resources, and by which rules.
@@ -339,6 +561,9 @@ pub struct AccessPolicySpec {
     #[serde(default)]
     pub resource_groups: Vec<String>,
     pub connection_profile: String,
+    /// When the policy holds; always if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 }
 
 /// The spec of an object of any kind.
@@ -450,6 +675,13 @@ impl Spec {
                 );
                 check(spec.roles.is_empty(), "roles", "list at least one of administrator, auditor, user");
                 check(spec.ssh_keys.len() > 50, "ssh_keys", "at most 50 keys");
+                for (resource, account) in &spec.accounts {
+                    check(
+                        !is_account_name(account),
+                        &format!("accounts/{}", resource.replace('~', "~0").replace('/', "~1")),
+                        "write the name of the account: at most 32 of `a-z0-9_-`",
+                    );
+                }
                 for (index, key) in spec.ssh_keys.iter().enumerate() {
                     check(
                         !is_public_key(key),
@@ -477,11 +709,9 @@ impl Spec {
                 );
             }
             Self::ConnectionProfile(spec) => {
-                check(
-                    spec.record,
-                    "record",
-                    "recording does not exist yet in this version of Cardea: nothing would be recorded, so `true` is refused",
-                );
+                for (key, message) in spec.faults() {
+                    check(true, &key, &message);
+                }
             }
             Self::AccessPolicy(spec) => {
                 check(spec.users.is_empty() && spec.groups.is_empty(), "users", "name at least one user or group");
@@ -491,6 +721,9 @@ impl Spec {
                     "resources",
                     "name at least one resource or resource group",
                 );
+                for (key, message) in spec.schedule.iter().flat_map(Schedule::faults) {
+                    check(true, &format!("schedule/{key}"), &message);
+                }
             }
             Self::ResourceGroup(spec) => {
                 check(
@@ -500,20 +733,8 @@ impl Spec {
                 );
             }
             Self::Activity(spec) => {
-                check(spec.pre_session.len() > 32, "pre_session", "at most 32 actions");
-                for (index, action) in spec.pre_session.iter().enumerate() {
-                    check(
-                        !action.serves(spec.platform),
-                        &format!("pre_session/{index}"),
-                        "this action does not exist on this platform",
-                    );
-                    for (field, message) in action.faults() {
-                        let name = match action {
-                            Action::AddSudoRule(_) => "add_sudo_rule",
-                            Action::AddToGroup(_) => "add_to_group",
-                        };
-                        check(true, &format!("pre_session/{index}/{name}/{field}"), &message);
-                    }
+                for (field, message) in spec.faults() {
+                    check(true, &field, &message);
                 }
             }
             Self::Group(_) => {}
@@ -540,7 +761,7 @@ fn read<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
 }
 
 /// Type, base64 and at most a comment. Whether the key itself is sound is checked where keys are used.
-fn is_public_key(line: &str) -> bool {
+pub(crate) fn is_public_key(line: &str) -> bool {
     const TYPES: [&str; 7] = [
         "ssh-ed25519",
         "ssh-rsa",

@@ -107,6 +107,23 @@ impl Period {
         self.0
     }
 
+    /// Microseconds.
+    pub fn as_micros(self) -> i64 {
+        i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// A period of so many microseconds, within the same bounds as a written one.
+    pub fn from_micros(micros: i64) -> Result<Self, String> {
+        Self::bounded(Duration::from_micros(u64::try_from(micros).unwrap_or(0)), &format!("{micros} µs"))
+    }
+
+    fn bounded(length: Duration, text: &str) -> Result<Self, String> {
+        if length.is_zero() || length > Self::MAX {
+            return Err(format!("`{text}` is out of range: it must be more than nothing and at most 366 days"));
+        }
+        Ok(Self(length))
+    }
+
     /// A period of whole seconds.
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
@@ -119,11 +136,7 @@ impl FromStr for Period {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not a length of time: write it as 1h30m or PT1H30M");
         let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-        let length = Duration::try_from(signed).map_err(|_| wrong())?;
-        if length.is_zero() || length > Self::MAX {
-            return Err(format!("`{text}` is out of range: it must be more than nothing and at most 366 days"));
-        }
-        Ok(Self(length))
+        Self::bounded(Duration::try_from(signed).map_err(|_| wrong())?, text)
     }
 }
 

@@ -16,11 +16,12 @@ use std::collections::BTreeMap;
 
 use cardea_domain::{Actor, Permit, Timestamp, Verb, Via};
 use serde_json::{Value, json};
+use sqlx::QueryBuilder;
 
 use crate::{
     StoreError, Tx,
     row::{to_json, without_nul},
-    tx::execute,
+    tx::on_conn,
 };
 
 /// How something that was asked for ended.
@@ -53,32 +54,67 @@ pub struct AuditEntry {
     pub detail: Value,
 }
 
+/// An entry that is written at the end of its unit.
+pub(crate) struct PendingEntry {
+    id: String,
+    at: i64,
+    actor: String,
+    verb: &'static str,
+    subject: String,
+    outcome: &'static str,
+    canonical: Vec<u8>,
+}
+
+/// Entries of one insert: 7 parameters each, and PostgreSQL takes 65,535 of them.
+const INSERT_MAX: usize = 1000;
+
 impl Tx {
-    /// Records what a permit was used for.
+    /// Records what a permit was used for, at the end of the unit.
     pub async fn record(&mut self, permit: &Permit, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.insert_entry(permit.actor(), permit.verb(), entry).await
+        self.entries.push(PendingEntry::of(permit.actor(), permit.verb(), entry));
+        Ok(())
     }
 
     /// Records that somebody asked for something and got no permit.
     pub async fn record_refusal(&mut self, actor: &Actor, verb: Verb, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.insert_entry(actor, verb, entry).await
+        self.entries.push(PendingEntry::of(actor, verb, entry));
+        Ok(())
     }
 
-    async fn insert_entry(&mut self, actor: &Actor, verb: Verb, entry: &AuditEntry) -> Result<(), StoreError> {
-        const SQL: &str = "insert into audit (id, at, actor, verb, subject, outcome, canonical) \
-            values ($1, $2, $3, $4, $5, $6, $7)";
-        execute!(
-            self,
-            SQL,
-            &entry.id,
-            entry.at.as_micros(),
-            actor_id(actor),
-            verb.as_str(),
-            without_nul(&entry.subject),
-            entry.outcome.as_str(),
-            canonical(actor, verb, entry)
-        )?;
+    pub(crate) async fn write_entries(&mut self) -> Result<(), StoreError> {
+        const SQL: &str = "insert into audit (id, at, actor, verb, subject, outcome, canonical) ";
+        let entries = std::mem::take(&mut self.entries);
+        for entries in entries.chunks(INSERT_MAX) {
+            let answer = on_conn!(self, conn => {
+                let mut query = QueryBuilder::new(SQL);
+                query.push_values(entries, |mut row, entry| {
+                    row.push_bind(entry.id.as_str())
+                        .push_bind(entry.at)
+                        .push_bind(entry.actor.as_str())
+                        .push_bind(entry.verb)
+                        .push_bind(entry.subject.as_str())
+                        .push_bind(entry.outcome)
+                        .push_bind(entry.canonical.as_slice());
+                });
+                query.build().execute(conn).await.map(drop)
+            });
+            self.heard(answer)?;
+        }
         Ok(())
+    }
+}
+
+impl PendingEntry {
+    fn of(actor: &Actor, verb: Verb, entry: &AuditEntry) -> Self {
+        Self {
+            id: entry.id.clone(),
+            at: entry.at.as_micros(),
+            actor: actor_id(actor),
+            verb: verb.as_str(),
+            subject: without_nul(&entry.subject),
+            outcome: entry.outcome.as_str(),
+            canonical: canonical(actor, verb, entry),
+        }
     }
 }
 

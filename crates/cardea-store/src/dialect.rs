@@ -17,13 +17,17 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 18] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 24] = [
+    ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
     ("grant_entry_ordinal_unique", "grant_entry.session_id, grant_entry.ordinal", "grant_entry", "ordinal"),
     ("grant_entry_pk", "grant_entry.id", "grant_entry", "id"),
+    ("host_pk", "host.key", "host", "key"),
+    ("idempotency_pk", "idempotency.user_id, idempotency.key", "idempotency", "key"),
     ("installation_pk", "installation.id", "installation", "id"),
     ("installation_single_unique", "installation.single", "installation", "single"),
+    ("managed_account_pk", "managed_account.host, managed_account.name", "managed_account", "name"),
     ("object_name_unique", "object.kind, object.name_fold", "object", "name"),
     ("object_pk", "object.id", "object", "id"),
     ("password_pk", "password.user_id", "password", "user_id"),
@@ -33,6 +37,8 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 18] = [
     ("set_up_pk", "set_up.digest", "set_up", "digest"),
     ("sign_in_digest_unique", "sign_in.digest", "sign_in", "digest"),
     ("sign_in_pk", "sign_in.id", "sign_in", "id"),
+    ("snapshot_pk", "snapshot.session_id", "snapshot", "session_id"),
+    ("standing_lock_pk", "standing_lock.object_id", "standing_lock", "object_id"),
     ("token_digest_unique", "token.digest", "token", "digest"),
     ("token_pk", "token.id", "token", "id"),
     ("uid_mark_pk", "uid_mark.host", "uid_mark", "host"),
@@ -86,14 +92,44 @@ impl Tx {
                 concat!(
                     "with due as materialized (select id from session \
                      where wake_at <= $1 and id not in (select value from json_each($2)) \
+                     and (claim_node is null or claim_node = $4 or claim_until <= $1) \
                      order by wake_at, id limit $3",
                     $lock,
-                    ") update session set fence = fence + 1, version = version + 1 \
+                    ") update session set fence = fence + 1, version = version + 1, claim_node = $4, claim_until = $5 \
                      where id in (select id from due) returning *"
                 )
             };
         }
         self.spelling(claim!(""), claim!(" for update skip locked"))
+    }
+
+    /// Claims hosts that are due, as [`Self::claim_due_sql`] does sessions.
+    pub(crate) fn claim_hosts_sql(&self) -> &'static str {
+        macro_rules! claim {
+            ($lock:literal) => {
+                concat!(
+                    "with due as materialized (select key from host \
+                     where wake_at <= $1 and key not in (select value from json_each($2)) \
+                     and (claim_node is null or claim_node = $4 or claim_until <= $1) \
+                     order by wake_at, key limit $3",
+                    $lock,
+                    ") update host set version = version + 1, claim_node = $4, claim_until = $5 \
+                     where key in (select key from due) returning *"
+                )
+            };
+        }
+        self.spelling(claim!(""), claim!(" for update skip locked"))
+    }
+
+    /// Holds a shared privilege by its name, until the unit ends; SQLite has one writer anyway.
+    pub(crate) fn hold_share_sql(&self) -> Option<&'static str> {
+        match self.conn {
+            Conn::Sqlite(_) => None,
+            // A function of type void has no value that could be read.
+            Conn::Postgres(_) => {
+                Some("select 1::bigint from (select pg_advisory_xact_lock(hashtextextended($1, 0))) held")
+            }
+        }
     }
 
     /// Holds a session's row, so that log lines are numbered one after the other; SQLite has one writer anyway.

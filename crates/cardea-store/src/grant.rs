@@ -1,18 +1,21 @@
 //! The grant ledger.
 
-use cardea_domain::{Grant, GrantId, GrantState, LoginAccount, ObjectId, SessionId, Status, Timestamp};
+use cardea_domain::{Grant, GrantId, GrantState, LoginAccount, ObjectId, SessionId, Stage, Status, Timestamp};
 use sqlx::QueryBuilder;
 
 use crate::{
     StoreError, Tx,
-    row::{exactly_one, from_json, from_json_optional, id_list, micros, one_of, parse, time, to_json, uid},
-    tx::{execute, fetch_all, fetch_optional, on_conn},
+    row::{count, exactly_one, from_json, from_json_optional, id_list, micros, one_of, parse, time, to_json},
+    tx::{execute, fetch_all, fetch_one, fetch_optional, on_conn},
 };
 
 /// Accounts that one scan answers for.
 const UNSCANNED_MAX: i64 = 1000;
-/// Rows of one insert: 18 parameters each, and PostgreSQL takes 65,535 of them.
+/// Rows of one insert: 23 parameters each, and PostgreSQL takes 65,535 of them.
 const INSERT_MAX: usize = 500;
+
+/// Rows of one update: 12 parameters each.
+const SAVE_MAX: usize = 1000;
 
 #[derive(sqlx::FromRow)]
 struct GrantRow {
@@ -33,6 +36,10 @@ struct GrantRow {
     last_error: Option<String>,
     evidence: Option<String>,
     scanned_at: Option<i64>,
+    mark_id: Option<String>,
+    share_key: Option<String>,
+    stage: String,
+    continue_on_error: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -51,7 +58,7 @@ impl TryFrom<GrantRow> for Grant {
             session: parse("grant_entry.session_id", &row.session_id)?,
             ordinal: row.ordinal,
             target: from_json("grant_entry.target", &row.target)?,
-            account: LoginAccount { name: row.account_name, uid: uid("grant_entry.account_uid", row.account_uid)? },
+            account: LoginAccount { name: row.account_name, uid: count("grant_entry.account_uid", row.account_uid)? },
             privilege: from_json("grant_entry.privilege", &row.privilege)?,
             token: row.token,
             state: one_of("grant_entry.state", GrantState::ALL, GrantState::as_str, &row.state)?,
@@ -63,6 +70,10 @@ impl TryFrom<GrantRow> for Grant {
             last_error: row.last_error,
             evidence: from_json_optional("grant_entry.evidence", row.evidence.as_deref())?,
             scanned_at: time(row.scanned_at),
+            mark: parse("grant_entry.mark_id", row.mark_id.as_ref().unwrap_or(&row.id))?,
+            share_key: row.share_key,
+            stage: one_of("grant_entry.stage", Stage::ALL, Stage::as_str, &row.stage)?,
+            continue_on_error: row.continue_on_error,
         })
     }
 }
@@ -72,7 +83,7 @@ impl Tx {
     pub async fn insert_grants(&mut self, grants: &[Grant]) -> Result<(), StoreError> {
         const SQL: &str = "insert into grant_entry (id, session_id, ordinal, resource_id, target, account_name, \
             account_uid, kind, privilege, token, state, expires_at, observed_before, placed_at, removed_at, attempts, \
-            last_error, evidence, scanned_at) ";
+            last_error, evidence, scanned_at, mark_id, share_key, stage, continue_on_error) ";
         for grants in grants.chunks(INSERT_MAX) {
             let answer = on_conn!(self, conn => {
                 let mut query = QueryBuilder::new(SQL);
@@ -95,7 +106,11 @@ impl Tx {
                         .push_bind(grant.attempts)
                         .push_bind(grant.last_error.as_deref())
                         .push_bind(grant.evidence.as_ref().map(to_json))
-                        .push_bind(micros(grant.scanned_at));
+                        .push_bind(micros(grant.scanned_at))
+                        .push_bind(grant.mark.to_string())
+                        .push_bind(grant.share_key.as_deref())
+                        .push_bind(grant.stage.as_str())
+                        .push_bind(grant.continue_on_error);
                 });
                 query.build().execute(conn).await.map(drop)
             });
@@ -108,6 +123,38 @@ impl Tx {
     pub async fn grant(&mut self, id: GrantId) -> Result<Option<Grant>, StoreError> {
         let row = fetch_optional!(GrantRow, self, "select * from grant_entry where id = $1", id.to_string())?;
         row.map(Grant::try_from).transpose()
+    }
+
+    /// The grants that hold one shared privilege, of whichever session. On PostgreSQL nobody else changes them until the
+    /// unit ends.
+    pub async fn holders(&mut self, share_key: &str) -> Result<Vec<Grant>, StoreError> {
+        if let Some(sql) = self.hold_share_sql() {
+            fetch_all!((i64,), self, sql, share_key)?;
+        }
+        const SQL: &str = "select * from grant_entry where share_key = $1 \
+            and state in ('placing', 'placed', 'removing') order by id";
+        fetch_all!(GrantRow, self, SQL, share_key)?.into_iter().map(Grant::try_from).collect()
+    }
+
+    /// Writes what a grant that was not begun is for and what it is, which [`Tx::save_grant`] leaves alone.
+    pub async fn replan_grant(&mut self, grant: &Grant) -> Result<(), StoreError> {
+        const SQL: &str = "update grant_entry set account_name = $2, account_uid = $3, privilege = $4 \
+            where id = $1 and state = 'planned'";
+        let (account, privilege) = (&grant.account, to_json(&grant.privilege));
+        let saved = execute!(self, SQL, grant.id.to_string(), &account.name, i64::from(account.uid), privilege)?;
+        exactly_one(saved)
+    }
+
+    /// Whether a session has grants of this stage that were not begun.
+    pub async fn has_planned(&mut self, session: SessionId, stage: Stage) -> Result<bool, StoreError> {
+        const SQL: &str = "select count(*) from grant_entry where session_id = $1 and stage = $2 and state = 'planned'";
+        Ok(fetch_one!((i64,), self, SQL, session.to_string(), stage.as_str())?.0 > 0)
+    }
+
+    /// Which of these grants the ledger knows, whatever their state.
+    pub async fn known_grants(&mut self, ids: &[GrantId]) -> Result<Vec<Grant>, StoreError> {
+        const SQL: &str = "select * from grant_entry where id in (select value from json_each($1)) order by id";
+        fetch_all!(GrantRow, self, SQL, id_list(ids))?.into_iter().map(Grant::try_from).collect()
     }
 
     /// A session's grants in the order of placing.
@@ -123,26 +170,49 @@ impl Tx {
         fetch_all!(GrantRow, self, SQL, id_list(sessions))?.into_iter().map(Grant::try_from).collect()
     }
 
-    /// Saves what can change in a grant: all but whose it is, where it is and what it is. Who saves a grant holds its
+    /// Saves what can change in grants: all but whose they are, where they are and what they are. Who saves a grant holds its
     /// session, whose version guards both.
+    pub async fn save_grants(&mut self, grants: &[Grant]) -> Result<(), StoreError> {
+        for grants in grants.chunks(SAVE_MAX) {
+            let answer = on_conn!(self, conn => {
+                let mut query = QueryBuilder::new(
+                    "with fresh (id, state, expires_at, observed_before, placed_at, removed_at, attempts, last_error, \
+                     evidence, scanned_at, mark_id, token) as (",
+                );
+                query.push_values(grants, |mut row, grant| {
+                    row.push_bind(grant.id.to_string())
+                        .push_bind(grant.state.as_str())
+                        .push_bind(micros(grant.expires_at))
+                        .push_bind(grant.before.as_ref().map(to_json))
+                        .push_bind(micros(grant.placed_at))
+                        .push_bind(micros(grant.removed_at))
+                        .push_bind(grant.attempts)
+                        .push_bind(grant.last_error.as_deref())
+                        .push_bind(grant.evidence.as_ref().map(to_json))
+                        .push_bind(micros(grant.scanned_at))
+                        .push_bind(grant.mark.to_string())
+                        .push_bind(grant.token.as_str());
+                });
+                query.push(
+                    ") update grant_entry set state = fresh.state, expires_at = fresh.expires_at, \
+                     observed_before = fresh.observed_before, placed_at = fresh.placed_at, \
+                     removed_at = fresh.removed_at, attempts = fresh.attempts, last_error = fresh.last_error, \
+                     evidence = fresh.evidence, scanned_at = fresh.scanned_at, mark_id = fresh.mark_id, \
+                     token = fresh.token from fresh where grant_entry.id = fresh.id",
+                );
+                query.build().execute(conn).await.map(|done| done.rows_affected())
+            });
+            let saved = self.heard(answer)?;
+            if saved != grants.len() as u64 {
+                return Err(StoreError::Conflict);
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves one: see [`Tx::save_grants`].
     pub async fn save_grant(&mut self, grant: &Grant) -> Result<(), StoreError> {
-        const SQL: &str = "update grant_entry set state = $2, expires_at = $3, observed_before = $4, placed_at = $5, \
-            removed_at = $6, attempts = $7, last_error = $8, evidence = $9, scanned_at = $10 where id = $1";
-        let saved = execute!(
-            self,
-            SQL,
-            grant.id.to_string(),
-            grant.state.as_str(),
-            micros(grant.expires_at),
-            grant.before.as_ref().map(to_json),
-            micros(grant.placed_at),
-            micros(grant.removed_at),
-            grant.attempts,
-            grant.last_error.as_deref(),
-            grant.evidence.as_ref().map(to_json),
-            micros(grant.scanned_at)
-        )?;
-        exactly_one(saved)
+        self.save_grants(std::slice::from_ref(grant)).await
     }
 
     /// At most `limit` grants that are, or could be, on a target, behind the grant `after`; of one user's sessions or

@@ -23,10 +23,26 @@ const NO_TIME: i64 = i64::MAX;
 /// Which sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// Those on the active list.
+    /// Those on the active list: under way, or waiting for somebody.
     Active,
-    /// Those that left it.
+    /// Those that wait for an approver.
+    Approvals,
+    /// Those that are over.
     History,
+    /// Those that will begin at a time to come.
+    Scheduled,
+}
+
+impl View {
+    /// Whether sessions of this status belong to it.
+    fn shows(self, status: Status) -> bool {
+        match self {
+            Self::Active => status != Status::Scheduled,
+            Self::Approvals => status == Status::WaitingForApproval,
+            Self::History => true,
+            Self::Scheduled => status == Status::Scheduled,
+        }
+    }
 }
 
 /// What a list is sorted by; the id decides among equals.
@@ -43,12 +59,22 @@ pub enum SortKey {
     User,
 }
 
+/// Whose sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    Everybody,
+    /// All but this user's.
+    Others(ObjectId),
+    User(ObjectId),
+}
+
 /// What to list.
 #[derive(Clone, Debug)]
 pub struct SessionFilter {
     pub view: View,
-    /// Of this user only.
-    pub user: Option<ObjectId>,
+    pub whose: Whose,
+    /// Of these connection profiles only.
+    pub profiles: Option<Vec<ObjectId>>,
     /// Part of any text that a table shows; empty for all. Upper and lower case are the same.
     pub q: String,
     /// Part of the resource's name; empty for all.
@@ -143,18 +169,28 @@ impl Tx {
         if !filter.cursor.as_ref().is_none_or(here) {
             return Err(StoreError::BadCursor);
         }
-        let statuses = if filter.statuses.is_empty() { &Status::ALL[..] } else { &filter.statuses };
-        let (user, q, resource) = (filter.user.map(|id| id.to_string()), like(&filter.q), like(&filter.resource));
-        let (statuses, limit) = (id_list(statuses), i64::from(filter.limit));
-        let listed = filter.view == View::Active;
+        let is_wanted = |status: &Status| {
+            filter.view.shows(*status) && (filter.statuses.is_empty() || filter.statuses.contains(status))
+        };
+        let statuses: Vec<_> = Status::ALL.into_iter().filter(is_wanted).collect();
+        let user = match filter.whose {
+            Whose::Everybody => None,
+            Whose::Others(user) | Whose::User(user) => Some(user.to_string()),
+        };
+        let (q, resource) = (like(&filter.q), like(&filter.resource));
+        let profiles = filter.profiles.as_deref().map(id_list);
+        let (statuses, limit) = (id_list(&statuses), i64::from(filter.limit));
+        let listed = filter.view != View::History;
         let sql = || AssertSqlSafe(page_sql(filter));
         let rows = match &filter.cursor {
-            None => fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit),
+            None => fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles),
             Some(Cursor { value: SortValue::Number(number), id, .. }) => {
-                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, *number, id.to_string())
+                let (n, id) = (*number, id.to_string());
+                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles, n, id)
             }
             Some(Cursor { value: SortValue::Text(text), id, .. }) => {
-                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, text, id.to_string())
+                let id = id.to_string();
+                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles, text, id)
             }
         }?;
         rows.into_iter().map(Session::try_from).collect()
@@ -165,16 +201,21 @@ fn page_sql(filter: &SessionFilter) -> String {
     let column = filter.sort.column();
     let (order, beyond) = if filter.descending { ("desc", "<") } else { ("asc", ">") };
     let behind = match filter.cursor {
-        Some(_) => format!("and ({column}, id) {beyond} ($7, $8) "),
+        Some(_) => format!("and ({column}, id) {beyond} ($8, $9) "),
         None => String::new(),
     };
     // Spelled out, so that the index of a user's sessions serves; the other spelling keeps the parameters' numbers.
-    let owner = if filter.user.is_some() { "user_id = $2" } else { "$2 is null" };
+    let owner = match filter.whose {
+        Whose::Everybody => "$2 is null",
+        Whose::Others(_) => "user_id <> $2",
+        Whose::User(_) => "user_id = $2",
+    };
     format!(
         "select * from session where listed = $1 and {owner} \
          and ($3 is null or search_fold like $3 escape '\\') \
          and ($4 is null or resource_fold like $4 escape '\\') \
-         and status in (select value from json_each($5)) {behind}\
+         and status in (select value from json_each($5)) \
+         and ($7 is null or profile_id in (select value from json_each($7))) {behind}\
          order by {column} {order}, id {order} limit $6"
     )
 }

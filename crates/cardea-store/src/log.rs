@@ -1,15 +1,31 @@
 //! The action log of a session.
 
+use std::collections::HashMap;
+
 use cardea_domain::{LogLevel, LogLine, SessionId, Stage, Timestamp};
+
+use sqlx::QueryBuilder;
 
 use crate::{
     StoreError, Tx,
     row::{one_of, without_nul},
-    tx::{execute, fetch_all, fetch_one},
+    tx::{execute, fetch_all, on_conn},
 };
 
 /// A longer message is cut: a target's answer must not fill the disk.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+
+/// Lines of one insert: 6 parameters each, and PostgreSQL takes 65,535 of them.
+const INSERT_MAX: usize = 1000;
+
+/// A line that is written at the end of its unit.
+pub(crate) struct PendingLine {
+    session: SessionId,
+    at: Timestamp,
+    level: LogLevel,
+    stage: Stage,
+    message: String,
+}
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -35,7 +51,7 @@ impl TryFrom<Row> for LogLine {
 }
 
 impl Tx {
-    /// Adds a line to a session's log; a message of more than 8 KiB is cut. Returns the line's number: one more than
+    /// Adds a line to a session's log; a message of more than 8 KiB is cut. It is numbered at the end of the unit: one more than
     /// the last, whoever writes at the same time.
     pub async fn append_log(
         &mut self,
@@ -44,17 +60,51 @@ impl Tx {
         level: LogLevel,
         stage: Stage,
         message: &str,
-    ) -> Result<i64, StoreError> {
-        const SQL: &str = "insert into session_log (session_id, line, at, level, stage, message) \
-            values ($1, (select coalesce(max(line), 0) + 1 from session_log where session_id = $1), $2, $3, $4, $5) \
-            returning line";
-        let id = session.to_string();
+    ) -> Result<(), StoreError> {
+        self.lines.push(PendingLine { session, at, level, stage, message: without_nul(&cut(message)) });
+        Ok(())
+    }
+
+    pub(crate) async fn write_lines(&mut self) -> Result<(), StoreError> {
+        let lines = std::mem::take(&mut self.lines);
         if let Some(hold) = self.hold_session_sql() {
-            execute!(self, hold, &id)?;
+            let mut sessions: Vec<_> = lines.iter().map(|line| line.session).collect();
+            sessions.sort_unstable();
+            sessions.dedup();
+            for session in sessions.into_iter().filter(|session| !self.held.contains(session)).collect::<Vec<_>>() {
+                execute!(self, hold, session.to_string())?;
+            }
         }
-        let message = without_nul(&cut(message));
-        let (line,) = fetch_one!((i64,), self, SQL, &id, at.as_micros(), level.as_str(), stage.as_str(), message)?;
-        Ok(line)
+        for lines in lines.chunks(INSERT_MAX) {
+            let mut places: HashMap<SessionId, i64> = HashMap::new();
+            let placed: Vec<_> = lines
+                .iter()
+                .map(|line| {
+                    let place = places.entry(line.session).or_default();
+                    *place += 1;
+                    (*place, line)
+                })
+                .collect();
+            let answer = on_conn!(self, conn => {
+                let mut query = QueryBuilder::new("with fresh (session_id, place, at, level, stage, message) as (");
+                query.push_values(&placed, |mut row, (place, line)| {
+                    row.push_bind(line.session.to_string())
+                        .push_bind(*place)
+                        .push_bind(line.at.as_micros())
+                        .push_bind(line.level.as_str())
+                        .push_bind(line.stage.as_str())
+                        .push_bind(line.message.as_str());
+                });
+                query.push(
+                    ") insert into session_log (session_id, line, at, level, stage, message) \
+                     select session_id, place + (select coalesce(max(known.line), 0) from session_log known \
+                     where known.session_id = fresh.session_id), at, level, stage, message from fresh",
+                );
+                query.build().execute(conn).await.map(drop)
+            });
+            self.heard(answer)?;
+        }
+        Ok(())
     }
 
     /// At most `limit` lines of a session's log behind the line `after`, in order.

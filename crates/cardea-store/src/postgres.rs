@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     StoreError,
+    tally::Counters,
     tx::{Conn, Tx},
     unit::{UNIT_TIME_MAX, Unit, run_effects},
     url,
@@ -41,10 +42,11 @@ pub(crate) struct PostgresStore {
     owner: JoinHandle<()>,
     /// The lock went to somebody else while the server was away: nothing may be written any more.
     disowned: Arc<AtomicBool>,
+    counters: Arc<Counters>,
 }
 
 impl PostgresStore {
-    pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
+    pub(crate) async fn open(address: &str, counters: Arc<Counters>) -> Result<Self, StoreError> {
         let options = url::options(address)?.application_name("cardea");
         let mut owner = own(&options).await?;
         sqlx::migrate!("migrations/postgres").run_direct(None, &mut owner, false).await?;
@@ -61,7 +63,7 @@ impl PostgresStore {
             .await?;
         let disowned = Arc::new(AtomicBool::new(false));
         let owner = tokio::spawn(keep_owning(owner, options, disowned.clone()));
-        Ok(Self { pool, commits: Arc::default(), owner, disowned })
+        Ok(Self { pool, commits: Arc::default(), owner, disowned, counters })
     }
 
     /// Starts a unit. It runs to its end even if its caller goes away, as it does on SQLite.
@@ -70,10 +72,10 @@ impl PostgresStore {
             return Err(StoreError::InUse);
         }
         let transaction = timeout(ANSWER_MAX * 2, self.pool.begin()).await.map_err(|_| StoreError::TooSlow)??;
-        let commits = self.commits.clone();
+        let (commits, counters) = (self.commits.clone(), Arc::clone(&self.counters));
         // Ends within the unit's and the commit's time; closing the pool waits for it.
         tokio::spawn(async move {
-            let mut tx = Tx::new(Conn::Postgres(transaction));
+            let mut tx = Tx::new(Conn::Postgres(transaction), counters);
             if !unit.run(&mut tx).await {
                 if !matches!(timeout(ANSWER_MAX, tx.rollback()).await, Ok(Ok(()))) {
                     tracing::warn!("A rollback got no answer; PostgreSQL rolls back when the connection is gone");
@@ -98,7 +100,12 @@ impl PostgresStore {
     pub(crate) async fn begin_read(&self) -> Result<Tx, StoreError> {
         let begin = self.pool.begin_with("begin isolation level repeatable read read only");
         let transaction = timeout(ANSWER_MAX * 2, begin).await.map_err(|_| StoreError::TooSlow)??;
-        Ok(Tx::new(Conn::Postgres(transaction)))
+        Ok(Tx::new(Conn::Postgres(transaction), Arc::clone(&self.counters)))
+    }
+
+    /// Connections that units hold.
+    pub(crate) fn units(&self) -> usize {
+        usize::try_from(self.pool.size()).unwrap_or(usize::MAX).saturating_sub(self.pool.num_idle())
     }
 
     /// Waits for running units, then lets go of the database.

@@ -61,7 +61,7 @@ pub(crate) fn time(micros: Option<i64>) -> Option<Timestamp> {
     micros.map(Timestamp::from_micros)
 }
 
-pub(crate) fn uid(column: &str, value: i64) -> Result<u32, StoreError> {
+pub(crate) fn count(column: &str, value: i64) -> Result<u32, StoreError> {
     u32::try_from(value).map_err(|error| corrupt(column, error))
 }
 

@@ -93,6 +93,12 @@ impl Tx {
         execute!(self, SQL)
     }
 
+    /// Forgets a secret that was made for one session and is of no use any more.
+    pub async fn delete_secret(&mut self, id: SecretId) -> Result<(), StoreError> {
+        execute!(self, "delete from secret where id = $1", id.to_string())?;
+        Ok(())
+    }
+
     /// A user's password hash, in PHC form.
     pub async fn password(&mut self, user: ObjectId) -> Result<Option<String>, StoreError> {
         let row = fetch_optional!((String,), self, "select hash from password where user_id = $1", user.to_string())?;

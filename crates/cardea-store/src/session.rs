@@ -1,12 +1,14 @@
 //! Sessions: written whole once, then saved under a version guard. The row is also the engine's unit of work.
 
-use cardea_domain::{LoginAccount, ObjectId, Permit, Session, SessionId, Status, Timestamp, Verb, fold};
+use cardea_domain::{
+    Claim, LoginAccount, ObjectId, Period, Permit, Pins, RequestId, Session, SessionId, Status, Timestamp, Verb, fold,
+};
 
 use crate::{
     StoreError, Tx,
     row::{
-        exactly_one, from_json, from_json_optional, id_list, micros, must_cover, parse, parse_optional, time, to_json,
-        uid,
+        corrupt, count, exactly_one, from_json, from_json_optional, id_list, micros, must_cover, parse, parse_optional,
+        time, to_json,
     },
     tx::{execute, fetch_all, fetch_one, fetch_optional},
 };
@@ -45,12 +47,25 @@ pub(crate) struct SessionRow {
     wake_at: Option<i64>,
     fence: i64,
     version: i64,
+    rules: String,
+    custom: String,
+    wanted_start_at: Option<i64>,
+    approve_by: Option<i64>,
+    duration: Option<i64>,
+    closes_at: Option<i64>,
+    extensions: i64,
+    warned: i64,
+    idle_since: Option<i64>,
+    locked: Option<String>,
+    claim_node: Option<String>,
+    claim_until: Option<i64>,
 }
 
 impl TryFrom<SessionRow> for Session {
     type Error = StoreError;
 
     fn try_from(row: SessionRow) -> Result<Self, StoreError> {
+        let pins: Pins = from_json("session.pins", &row.pins)?;
         Ok(Self {
             id: parse("session.id", &row.id)?,
             request: parse("session.request_id", &row.request_id)?,
@@ -64,8 +79,22 @@ impl TryFrom<SessionRow> for Session {
             policy_name: row.policy_name,
             profile: parse("session.profile_id", &row.profile_id)?,
             profile_name: row.profile_name,
-            pins: from_json("session.pins", &row.pins)?,
-            account: LoginAccount { name: row.account_name, uid: uid("session.account_uid", row.account_uid)? },
+            duration: match row.duration {
+                Some(micros) => Period::from_micros(micros).map_err(|error| corrupt("session.duration", error))?,
+                None => pins.max_duration,
+            },
+            pins,
+            rules: from_json("session.rules", &row.rules)?,
+            custom: from_json("session.custom", &row.custom)?,
+            wanted_start_at: time(row.wanted_start_at),
+            approve_by: time(row.approve_by),
+            closes_at: time(row.closes_at),
+            extensions: count("session.extensions", row.extensions)?,
+            warned: count("session.warned", row.warned)?,
+            idle_since: time(row.idle_since),
+            lock: from_json_optional("session.locked", row.locked.as_deref())?,
+            claim: row.claim_node.zip(time(row.claim_until)).map(|(node, until)| Claim { node, until }),
+            account: LoginAccount { name: row.account_name, uid: count("session.account_uid", row.account_uid)? },
             notes: row.notes,
             ticket: row.ticket,
             requested_at: Timestamp::from_micros(row.requested_at),
@@ -94,9 +123,11 @@ impl Tx {
             activity_name, activity_fold, resource_id, resource_name, resource_fold, policy_id, policy_name, \
             profile_id, profile_name, pins, account_name, account_uid, notes, ticket, requested_at, start_at, end_at, \
             status, reason, progress, listed, clean, closes_as, cleanup_since, cleanup_attempts, cleanup_stalled, \
-            wake_at, fence, version, search_fold) \
+            wake_at, fence, version, search_fold, rules, custom, wanted_start_at, approve_by, duration, closes_at, \
+            extensions, warned, idle_since, locked, claim_node, claim_until) \
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-            $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
+            $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, \
+            $43, $44, $45, $46, $47, $48)";
         must_cover(permit, &[Verb::CreateSession], "session")?;
         execute!(
             self,
@@ -136,9 +167,63 @@ impl Tx {
             micros(session.wake_at),
             session.fence,
             session.version,
-            search_text(session)
+            search_text(session),
+            to_json(&session.rules),
+            to_json(&session.custom),
+            micros(session.wanted_start_at),
+            micros(session.approve_by),
+            session.duration.as_micros(),
+            micros(session.closes_at),
+            i64::from(session.extensions),
+            i64::from(session.warned),
+            micros(session.idle_since),
+            session.lock.as_ref().map(to_json),
+            session.claim.as_ref().map(|claim| claim.node.as_str()),
+            session.claim.as_ref().map(|claim| claim.until.as_micros())
         )?;
+        self.held.push(session.id);
         Ok(())
+    }
+
+    /// The sessions of one request, in the order in which they were written.
+    pub async fn sessions_of_request(&mut self, request: RequestId) -> Result<Vec<Session>, StoreError> {
+        const SQL: &str = "select * from session where request_id = $1 order by id";
+        fetch_all!(SessionRow, self, SQL, request.to_string())?.into_iter().map(Session::try_from).collect()
+    }
+
+    /// Every session that still has or awaits something, of these users, policies, activities, resources or profiles.
+    pub async fn sessions_on(&mut self, objects: &[ObjectId]) -> Result<Vec<Session>, StoreError> {
+        const SQL: &str = "with wanted as (select value from json_each($1)) select * from session where not clean \
+            and (user_id in (select value from wanted) or policy_id in (select value from wanted) \
+            or activity_id in (select value from wanted) or resource_id in (select value from wanted) \
+            or profile_id in (select value from wanted)) order by id";
+        fetch_all!(SessionRow, self, SQL, id_list(objects))?.into_iter().map(Session::try_from).collect()
+    }
+
+    /// Every session that is not cleaned up yet.
+    pub async fn live_sessions(&mut self) -> Result<Vec<Session>, StoreError> {
+        const SQL: &str = "select * from session where not clean order by id";
+        fetch_all!(SessionRow, self, SQL)?.into_iter().map(Session::try_from).collect()
+    }
+
+    /// Writes what a session is judged by and with which account it works, which [`Tx::save_session`] leaves alone. Comes
+    /// before it in the same unit, which guards the version.
+    pub async fn repin_session(&mut self, permit: &Permit, session: &Session) -> Result<(), StoreError> {
+        const SQL: &str = "update session set pins = $3, rules = $4, duration = $5, account_name = $6, account_uid = $7 \
+            where id = $1 and version = $2";
+        must_cover(permit, MOVES, "session")?;
+        let saved = execute!(
+            self,
+            SQL,
+            session.id.to_string(),
+            session.version,
+            to_json(&session.pins),
+            to_json(&session.rules),
+            session.duration.as_micros(),
+            &session.account.name,
+            i64::from(session.account.uid)
+        )?;
+        exactly_one(saved)
     }
 
     /// The session of this id.
@@ -152,9 +237,11 @@ impl Tx {
     pub async fn save_session(&mut self, permit: &Permit, session: &mut Session) -> Result<(), StoreError> {
         const SQL: &str = "update session set start_at = $3, end_at = $4, status = $5, reason = $6, progress = $7, \
             listed = $8, clean = $9, closes_as = $10, cleanup_since = $11, cleanup_attempts = $12, \
-            cleanup_stalled = $13, wake_at = $14, search_fold = $15, fence = $16, version = version + 1 \
+            cleanup_stalled = $13, wake_at = $14, search_fold = $15, fence = $16, wanted_start_at = $17, approve_by = $18, \
+            duration = $19, closes_at = $20, extensions = $21, warned = $22, idle_since = $23, locked = $24, \
+            claim_node = $25, claim_until = $26, version = version + 1 \
             where id = $1 and version = $2";
-        must_cover(permit, &[Verb::Connect, Verb::DismissSession, Verb::DriveSession, Verb::EndSession], "session")?;
+        must_cover(permit, MOVES, "session")?;
         let saved = execute!(
             self,
             SQL,
@@ -173,41 +260,79 @@ impl Tx {
             session.cleanup_stalled,
             micros(session.wake_at),
             search_text(session),
-            session.fence
+            session.fence,
+            micros(session.wanted_start_at),
+            micros(session.approve_by),
+            session.duration.as_micros(),
+            micros(session.closes_at),
+            i64::from(session.extensions),
+            i64::from(session.warned),
+            micros(session.idle_since),
+            session.lock.as_ref().map(to_json),
+            session.claim.as_ref().map(|claim| claim.node.as_str()),
+            session.claim.as_ref().map(|claim| claim.until.as_micros())
         )?;
         exactly_one(saved)?;
+        self.held.push(session.id);
         session.version += 1;
         Ok(())
     }
 
-    /// Claims at most `limit` sessions that are due, but none of `exclude`, those that a worker has in hand: raises
-    /// `fence` and `version` of each. Most overdue first.
+    /// Claims at most `limit` sessions that are due and in no other node's hands, but none of `exclude`, those that a
+    /// worker of this node has: raises `fence` and `version` of each. Most overdue first.
     pub async fn claim_due(
         &mut self,
         now: Timestamp,
+        claim: &Claim,
         exclude: &[SessionId],
         limit: u32,
     ) -> Result<Vec<Session>, StoreError> {
-        let sql = self.claim_due_sql();
-        let rows = fetch_all!(SessionRow, self, sql, now.as_micros(), id_list(exclude), i64::from(limit))?;
+        let (sql, until) = (self.claim_due_sql(), claim.until.as_micros());
+        let (exclude, limit) = (id_list(exclude), i64::from(limit));
+        let rows = fetch_all!(SessionRow, self, sql, now.as_micros(), exclude, limit, &claim.node, until)?;
         let claimed: Result<Vec<Session>, _> = rows.into_iter().map(Session::try_from).collect();
         let mut claimed = claimed?;
         claimed.sort_by_key(|session| (session.wake_at, session.id));
         Ok(claimed)
     }
 
-    /// Claims one session, due or not: raises `fence` and `version`. [`StoreError::Conflict`] if there is none.
-    pub async fn claim(&mut self, id: SessionId) -> Result<Session, StoreError> {
+    /// Claims one session, due or not: raises `fence` and `version`. [`StoreError::Conflict`] if there is none, or if it is
+    /// in another node's hands.
+    pub async fn claim(&mut self, id: SessionId, claim: &Claim, now: Timestamp) -> Result<Session, StoreError> {
+        const SQL: &str = "update session set fence = fence + 1, version = version + 1, claim_node = $2, claim_until = $3 \
+            where id = $1 and (claim_node is null or claim_node = $2 or claim_until <= $4) returning *";
+        let (node, until) = (&claim.node, claim.until.as_micros());
+        let row = fetch_optional!(SessionRow, self, SQL, id.to_string(), node, until, now.as_micros())?;
+        row.ok_or(StoreError::Conflict)?.try_into()
+    }
+
+    /// Raises `fence` and `version` of a session without taking it out of anybody's hands: for a command beside the engine's.
+    /// [`StoreError::Conflict`] if there is none.
+    pub async fn raise_fence(&mut self, id: SessionId) -> Result<Session, StoreError> {
         const SQL: &str = "update session set fence = fence + 1, version = version + 1 where id = $1 returning *";
         let row = fetch_optional!(SessionRow, self, SQL, id.to_string())?;
         row.ok_or(StoreError::Conflict)?.try_into()
     }
 
-    /// When the next session is due, but for those of `exclude`.
-    pub async fn next_wake(&mut self, exclude: &[SessionId]) -> Result<Option<Timestamp>, StoreError> {
+    /// Keeps sessions in this node's hands until a later time. Those that are in others' by now stay there.
+    pub async fn renew_claims(&mut self, claim: &Claim, sessions: &[SessionId]) -> Result<(), StoreError> {
+        const SQL: &str = "update session set claim_until = $2 \
+            where claim_node = $1 and id in (select value from json_each($3))";
+        execute!(self, SQL, &claim.node, claim.until.as_micros(), id_list(sessions))?;
+        Ok(())
+    }
+
+    /// When the next session is due that this node could take, but for those of `exclude`.
+    pub async fn next_wake(
+        &mut self,
+        now: Timestamp,
+        node: &str,
+        exclude: &[SessionId],
+    ) -> Result<Option<Timestamp>, StoreError> {
         const SQL: &str = "select wake_at from session where wake_at is not null \
-            and id not in (select value from json_each($1)) order by wake_at, id limit 1";
-        let row = fetch_optional!((i64,), self, SQL, id_list(exclude))?;
+            and id not in (select value from json_each($1)) \
+            and (claim_node is null or claim_node = $2 or claim_until <= $3) order by wake_at, id limit 1";
+        let row = fetch_optional!((i64,), self, SQL, id_list(exclude), node, now.as_micros())?;
         Ok(row.map(|(at,)| Timestamp::from_micros(at)))
     }
 
@@ -219,6 +344,19 @@ impl Tx {
         Ok(fetch_one!((i64,), self, SQL, object.to_string())?.0)
     }
 }
+
+/// What may move a session on.
+const MOVES: &[Verb] = &[
+    Verb::Connect,
+    Verb::DecideSession,
+    Verb::DismissSession,
+    Verb::DriveSession,
+    Verb::EndSession,
+    Verb::ExtendSession,
+    Verb::Lock,
+    Verb::RetrySession,
+    Verb::TryRemoval,
+];
 
 /// What searching looks through: everything of a session that a table shows as text, folded.
 fn search_text(session: &Session) -> String {

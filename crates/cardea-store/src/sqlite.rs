@@ -24,6 +24,7 @@ use tokio::{
 
 use crate::{
     StoreError,
+    tally::Counters,
     tx::{Conn, Effect, Tx},
     unit::{Unit, run_effects},
 };
@@ -46,10 +47,11 @@ pub(crate) struct SqliteStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     writers: SqlitePool,
     readers: SqlitePool,
+    counters: Arc<Counters>,
 }
 
 impl SqliteStore {
-    pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) async fn open(path: &Path, counters: Arc<Counters>) -> Result<Self, StoreError> {
         let unusable = |error| StoreError::File { path: path.to_owned(), source: Arc::new(error) };
         // sqlx takes no lock while it migrates SQLite; held until the file is ready for the next process.
         let lock = hold_lock(path).await?;
@@ -70,8 +72,8 @@ impl SqliteStore {
             .acquire_timeout(READER_WAIT_MAX)
             .connect_lazy_with(options.read_only(true).create_if_missing(false));
         let (queue, units) = mpsc::channel(QUEUE_MAX);
-        let writer = tokio::spawn(drive(writers.clone(), units));
-        Ok(Self { queue: RwLock::new(Some(queue)), writer: Mutex::new(Some(writer)), writers, readers })
+        let writer = tokio::spawn(drive(writers.clone(), units, Arc::clone(&counters)));
+        Ok(Self { queue: RwLock::new(Some(queue)), writer: Mutex::new(Some(writer)), writers, readers, counters })
     }
 
     /// Puts a unit in the writer's queue.
@@ -84,7 +86,13 @@ impl SqliteStore {
     }
 
     pub(crate) async fn begin_read(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::new(Conn::Sqlite(self.readers.begin().await?)))
+        Ok(Tx::new(Conn::Sqlite(self.readers.begin().await?), Arc::clone(&self.counters)))
+    }
+
+    /// Units in the writer's queue.
+    pub(crate) fn units(&self) -> usize {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
     /// Finishes what waits, then closes the file.
@@ -101,20 +109,20 @@ impl SqliteStore {
     }
 }
 
-async fn drive(pool: SqlitePool, mut units: mpsc::Receiver<Box<dyn Unit>>) {
+async fn drive(pool: SqlitePool, mut units: mpsc::Receiver<Box<dyn Unit>>, counters: Arc<Counters>) {
     let mut waiting = Vec::with_capacity(GROUP_MAX);
     while units.recv_many(&mut waiting, GROUP_MAX).await > 0 {
         let mut group: VecDeque<_> = waiting.drain(..).collect();
         while !group.is_empty() {
-            run_group(&pool, &mut group).await;
+            run_group(&pool, &mut group, &counters).await;
         }
     }
 }
 
 /// Runs units from the front of `group` in one transaction; those that it leaves want another.
-async fn run_group(pool: &SqlitePool, group: &mut VecDeque<Box<dyn Unit>>) {
+async fn run_group(pool: &SqlitePool, group: &mut VecDeque<Box<dyn Unit>>, counters: &Arc<Counters>) {
     let mut tx = match pool.begin_with("begin immediate").await {
-        Ok(transaction) => Tx::new(Conn::Sqlite(transaction)),
+        Ok(transaction) => Tx::new(Conn::Sqlite(transaction), Arc::clone(counters)),
         Err(error) => {
             renew(pool).await;
             let error = StoreError::from(error);

@@ -6,15 +6,21 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
 use crate::{
-    StoreError, StoreUrl, Tx,
+    StoreError, StoreUrl, Tally, Tx,
     postgres::PostgresStore,
     sqlite::SqliteStore,
+    tally::Counters,
     unit::{Pending, UNIT_TIME_MAX},
 };
 
 /// A handle to the data. Clones share it.
 #[derive(Clone)]
-pub struct Store(Arc<Backend>);
+pub struct Store(Arc<Opened>);
+
+struct Opened {
+    backend: Backend,
+    counters: Arc<Counters>,
+}
 
 enum Backend {
     Postgres(PostgresStore),
@@ -29,11 +35,14 @@ impl Store {
     /// [`StoreError::InUse`] if another process holds the database, [`StoreError::Newer`] if a newer version wrote it,
     /// [`StoreError::Unavailable`] and [`StoreError::File`] if it cannot be reached.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        let counters = Arc::new(Counters::default());
         let backend = match url {
-            StoreUrl::Postgres(address) => Backend::Postgres(PostgresStore::open(address).await?),
-            StoreUrl::Sqlite(path) => Backend::Sqlite(SqliteStore::open(path).await?),
+            StoreUrl::Postgres(address) => {
+                Backend::Postgres(PostgresStore::open(address, Arc::clone(&counters)).await?)
+            }
+            StoreUrl::Sqlite(path) => Backend::Sqlite(SqliteStore::open(path, Arc::clone(&counters)).await?),
         };
-        Ok(Self(Arc::new(backend)))
+        Ok(Self(Arc::new(Opened { backend, counters })))
     }
 
     /// Runs a unit of work that may write. When this returns Ok, everything that the unit wrote is on disk and its
@@ -49,8 +58,9 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.0.counters.write();
         let (unit, heard) = Pending::new(unit);
-        match &*self.0 {
+        match &self.0.backend {
             Backend::Postgres(store) => store.submit(Box::new(unit)).await?,
             Backend::Sqlite(store) => store.submit(Box::new(unit)).await?,
         }
@@ -67,7 +77,8 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let mut tx = match &*self.0 {
+        self.0.counters.read();
+        let mut tx = match &self.0.backend {
             Backend::Postgres(store) => store.begin_read().await?,
             Backend::Sqlite(store) => store.begin_read().await?,
         };
@@ -80,9 +91,22 @@ impl Store {
         timeout(UNIT_TIME_MAX, work).await.unwrap_or_else(|_| Err(StoreError::TooSlow.into()))
     }
 
+    /// What this store was asked to do since it was opened.
+    pub fn tally(&self) -> Tally {
+        self.0.counters.tally()
+    }
+
+    /// How many units keep the store busy: those that wait for SQLite's writer, or that hold a connection to PostgreSQL.
+    pub fn units(&self) -> usize {
+        match &self.0.backend {
+            Backend::Postgres(store) => store.units(),
+            Backend::Sqlite(store) => store.units(),
+        }
+    }
+
     /// Finishes the units that run or wait, and closes. Later units are answered [`StoreError::Closed`].
     pub async fn close(&self) {
-        match &*self.0 {
+        match &self.0.backend {
             Backend::Postgres(store) => store.close().await,
             Backend::Sqlite(store) => store.close().await,
         }

@@ -1,6 +1,8 @@
 //! Every test of the store runs on both databases, on data of its own.
 
+mod figures;
 mod grant;
+mod host;
 mod list;
 mod record;
 mod schema;
@@ -13,9 +15,10 @@ use std::sync::{
 };
 
 use cardea_domain::{
-    Actor, Elevation, Entropy, Evidence, Grant, GrantId, GrantState, Kind, LoginAccount, Name, Object, ObjectId,
-    Observation, Period, Permit, Pins, Presence, Privilege, Progress, Reason, RequestId, Revision, Role, SecretId,
-    Session, SessionId, SignInId, Spec, Status, Target, Timestamp, Verb, Via,
+    Actor, AddSudoRule, AddToGroup, Claim, DirectLogin, Elevation, Entropy, Evidence, Extension, Grant, GrantId,
+    GrantState, Kind, Lock, LockScope, LockStage, LoginAccount, Name, Object, ObjectId, Observation, Period, Permit,
+    Pins, Presence, Privilege, Progress, Reason, RequestId, Revision, Role, Rules, SecretId, Session, SessionId,
+    SignInId, Spec, Stage, Status, Target, Timestamp, Verb, Via,
 };
 use cardea_testkit::Postgres;
 
@@ -213,9 +216,20 @@ impl Random {
             profile: pins.profile.object,
             profile_name: self.text(),
             pins,
+            rules: self.rules(),
             account: self.account(),
             notes: self.text(),
             ticket: self.text(),
+            custom: [(self.text(), self.text())].into(),
+            wanted_start_at: self.maybe(self.time()),
+            approve_by: self.maybe(self.time()),
+            duration: Period::from_seconds(1 + self.below(86_400)),
+            closes_at: self.maybe(self.time()),
+            extensions: u32::try_from(self.below(9)).expect("small"),
+            warned: u32::try_from(self.below(9)).expect("small"),
+            idle_since: self.maybe(self.time()),
+            lock: self.maybe(self.lock()),
+            claim: None,
             requested_at: self.time(),
             start_at: self.maybe(self.time()),
             end_at: self.maybe(self.time()),
@@ -231,6 +245,27 @@ impl Random {
             wake_at: self.maybe(self.time()),
             fence: i64::try_from(self.below(1000)).expect("small"),
             version: 1,
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            direct_login: self.one(&[DirectLogin::Deny, DirectLogin::Alert, DirectLogin::Allow]),
+            extension: self.maybe(Extension { by: Period::from_seconds(600), limit: 2 }),
+            idle_limit: self.maybe(Period::from_seconds(60)),
+            ..Rules::default()
+        }
+    }
+
+    fn lock(&self) -> Lock {
+        Lock {
+            title: self.text(),
+            text: self.text(),
+            scope: self.one(&[LockScope::Session, LockScope::User, LockScope::Resource]),
+            stage: self.one(&[LockStage::Locking, LockStage::Locked, LockStage::Unlocking]),
+            by: self.text(),
+            at: self.time(),
+            last_error: self.maybe(self.text()),
         }
     }
 
@@ -253,8 +288,12 @@ impl Random {
         let privileges = [
             Privilege::Account,
             Privilege::AuthorizedKey { public_key: self.text() },
-            Privilege::GroupMembership { group: self.text() },
-            Privilege::SudoRule { commands: vec![self.text(), self.text()], run_as: "root".to_owned() },
+            Privilege::GroupMembership(AddToGroup { group: self.text() }),
+            Privilege::SudoRule(AddSudoRule {
+                commands: vec![self.text(), self.text()],
+                run_as: "root".to_owned(),
+                password: false,
+            }),
         ];
         let evidence = Evidence {
             read_at: self.time(),
@@ -269,6 +308,10 @@ impl Random {
             target: self.target(session.resource),
             account: session.account.clone(),
             privilege: privileges[usize::try_from(self.below(4)).expect("an index")].clone(),
+            mark: GrantId::mint(self.time(), self),
+            share_key: self.maybe(self.text()),
+            stage: self.one(&Stage::ALL),
+            continue_on_error: self.bool(),
             token: self.text(),
             state: self.one(&GrantState::ALL),
             expires_at: self.maybe(self.time()),

@@ -1,8 +1,11 @@
 //! A transaction on either database, and the statements that run in it.
 
+use std::sync::Arc;
+
+use cardea_domain::SessionId;
 use sqlx::{Postgres, Sqlite, Transaction};
 
-use crate::StoreError;
+use crate::{StoreError, audit::PendingEntry, log::PendingLine, tally::Counters};
 
 /// An open transaction, lent to a unit of work.
 pub struct Tx {
@@ -10,6 +13,12 @@ pub struct Tx {
     effects: Vec<Effect>,
     /// A statement failed: PostgreSQL refuses the rest of the transaction, so nothing of it may be kept.
     broken: bool,
+    counters: Arc<Counters>,
+    /// Log lines and audit entries are written at the end of the unit, all in one statement each.
+    pub(crate) lines: Vec<PendingLine>,
+    pub(crate) entries: Vec<PendingEntry>,
+    /// Sessions whose row this unit has written, and so holds.
+    pub(crate) held: Vec<SessionId>,
 }
 
 pub(crate) enum Conn {
@@ -21,8 +30,9 @@ pub(crate) enum Conn {
 pub(crate) type Effect = Box<dyn FnOnce() + Send>;
 
 impl Tx {
-    pub(crate) fn new(conn: Conn) -> Self {
-        Self { conn, effects: Vec::new(), broken: false }
+    pub(crate) fn new(conn: Conn, counters: Arc<Counters>) -> Self {
+        let (lines, entries, held) = (Vec::new(), Vec::new(), Vec::new());
+        Self { conn, effects: Vec::new(), broken: false, counters, lines, entries, held }
     }
 
     /// Runs `effect` when this unit's work is durable, before the caller of [`crate::Store::write`] hears of it; drops
@@ -31,8 +41,9 @@ impl Tx {
         self.effects.push(effect);
     }
 
-    /// Notes a failed statement and translates its error.
+    /// Counts a statement, notes one that failed and translates its error.
     pub(crate) fn heard<T>(&mut self, answer: sqlx::Result<T>) -> Result<T, StoreError> {
+        self.counters.statement();
         answer.map_err(|error| {
             self.broken = true;
             error.into()
@@ -46,14 +57,25 @@ impl Tx {
     /// Makes the transaction ready for the next unit, and hands over the last one's effects.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
         self.broken = false;
+        self.lines.clear();
+        self.entries.clear();
+        self.held.clear();
         std::mem::take(&mut self.effects)
+    }
+
+    /// Writes what was kept for the end of the unit.
+    pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
+        self.write_lines().await?;
+        self.write_entries().await
     }
 
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self.conn {
-            Conn::Sqlite(transaction) => transaction.commit().await.map_err(StoreError::from),
-            Conn::Postgres(transaction) => transaction.commit().await.map_err(StoreError::from),
+            Conn::Sqlite(transaction) => transaction.commit().await?,
+            Conn::Postgres(transaction) => transaction.commit().await?,
         }
+        self.counters.commit();
+        Ok(())
     }
 
     pub(crate) async fn rollback(self) -> Result<(), StoreError> {

@@ -41,7 +41,12 @@ where
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, bool> {
         Box::pin(async move {
             let Some(unit) = self.unit.take() else { return false };
-            let guarded = AssertUnwindSafe(async { unit(tx).await }).catch_unwind();
+            let guarded = AssertUnwindSafe(async {
+                let done = unit(tx).await?;
+                tx.flush().await?;
+                Ok(done)
+            })
+            .catch_unwind();
             let result = match timeout(UNIT_TIME_MAX, guarded).await {
                 Err(_) => Err(StoreError::TooSlow.into()),
                 Ok(Err(_)) => Err(StoreError::Panicked.into()),

@@ -1,4 +1,4 @@
-use cardea_domain::{Kind, SecretField};
+use cardea_domain::{AddToGroup, Kind, SecretField};
 
 use super::*;
 use crate::SecretRow;
@@ -77,7 +77,7 @@ on_both! {
         let late = t.grant(&session, |grant| removed(grant, Privilege::Account, 20)).await;
         let early = t.grant(&session, |grant| removed(grant, Privilege::Account, 10)).await;
         t.grant(&session, |grant| removed(grant, Privilege::Account, 31)).await;
-        t.grant(&session, |grant| removed(grant, Privilege::GroupMembership { group: "adm".to_owned() }, 10)).await;
+        t.grant(&session, |grant| removed(grant, Privilege::GroupMembership(AddToGroup { group: "adm".to_owned() }), 10)).await;
         // Never on the target: there is nothing to look for.
         t.grant(&session, |grant| { removed(grant, Privilege::Account, 10); grant.expires_at = None; }).await;
         t.grant(&session, |grant| { removed(grant, Privilege::Account, 10); grant.state = GrantState::Removing; }).await;

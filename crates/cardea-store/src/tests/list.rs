@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Cursor, SessionFilter, SortKey, View};
+use crate::{Cursor, SessionFilter, SortKey, View, Whose};
 
 const KEYS: [SortKey; 8] = [
     SortKey::Activity,
@@ -15,7 +15,8 @@ const KEYS: [SortKey; 8] = [
 fn everything() -> SessionFilter {
     SessionFilter {
         view: View::Active,
-        user: None,
+        whose: Whose::Everybody,
+        profiles: None,
         q: String::new(),
         resource: String::new(),
         statuses: Vec::new(),
@@ -45,13 +46,39 @@ fn sorted_by(key: SortKey, session: &Session) -> String {
     }
 }
 
+fn ids(sessions: Vec<Session>) -> Vec<SessionId> {
+    let mut ids: Vec<_> = sessions.into_iter().map(|session| session.id).collect();
+    ids.sort_unstable();
+    ids
+}
+
 on_both! {
+    async fn each_view_shows_its_own_and_an_approver_none_of_their_own(t: &Fixture) {
+        let waiting = t.session(|s| (s.listed, s.status) = (true, Status::WaitingForApproval)).await;
+        let scheduled = t.session(|s| (s.listed, s.status) = (true, Status::Scheduled)).await;
+        let over = t.session(|s| (s.listed, s.status) = (false, Status::Denied)).await;
+        for (view, expected) in [
+            (View::Active, waiting.id),
+            (View::Approvals, waiting.id),
+            (View::Scheduled, scheduled.id),
+            (View::History, over.id),
+        ] {
+            assert_eq!(ids(listed(t, SessionFilter { view, ..everything() }).await), [expected], "{view:?}");
+        }
+        let of = |whose, profile| SessionFilter { view: View::Approvals, whose, profiles: Some(vec![profile]), ..everything() };
+        let (own, other) = (Whose::Others(waiting.user), Whose::Others(over.user));
+        assert_eq!(ids(listed(t, of(own, waiting.profile)).await), []);
+        assert_eq!(ids(listed(t, of(other, scheduled.profile)).await), []);
+        assert_eq!(ids(listed(t, of(other, waiting.profile)).await), [waiting.id]);
+    }
+
     async fn pages_hold_every_session_once_in_every_order(t: &Fixture) {
         const NAMES: [&str; 4] = ["zeta", "Alpha", "älpha", "alpha"];
         for _ in 0..37 {
             let random = t.random.clone();
             t.session(|session| {
                 session.listed = true;
+                session.status = random.one(&[Status::Available, Status::Failed, Status::WaitingForApproval]);
                 session.user_name = random.one(&NAMES).to_owned();
                 session.activity_name = random.one(&NAMES).to_owned();
                 session.resource_name = random.one(&NAMES).to_owned();
@@ -125,12 +152,11 @@ on_both! {
         let one = t.session(|session| { session.listed = true; session.status = Status::Available; }).await;
         let two = t.session(|session| { session.listed = true; session.status = Status::Failed; }).await;
         let old = t.session(|session| { session.listed = false; session.status = Status::Completed; }).await;
-        let ids = |found: Vec<Session>| { let mut ids: Vec<_> = found.iter().map(|s| s.id).collect(); ids.sort(); ids };
         let mut both = [one.id, two.id];
         both.sort();
         assert_eq!(ids(listed(t, everything()).await), both);
         assert_eq!(ids(listed(t, SessionFilter { view: View::History, ..everything() }).await), [old.id]);
-        assert_eq!(ids(listed(t, SessionFilter { user: Some(two.user), ..everything() }).await), [two.id]);
+        assert_eq!(ids(listed(t, SessionFilter { whose: Whose::User(two.user), ..everything() }).await), [two.id]);
         let statuses = vec![Status::Available, Status::Completed];
         assert_eq!(ids(listed(t, SessionFilter { statuses, ..everything() }).await), [one.id]);
         assert_eq!(listed(t, SessionFilter { limit: 1, ..everything() }).await.len(), 1);

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use cardea_domain::{ConnectionId, Kind, TokenId};
+use cardea_domain::{ConnectionId, Kind, TokenId, UidRange};
 use serde_json::json;
 
 use super::*;
@@ -13,6 +13,10 @@ fn changer(kind: Kind) -> Permit {
 async fn entries(tx: &mut Tx) -> Result<Vec<(String, String, String, String, Vec<u8>)>, StoreError> {
     let sql = "select actor, verb, subject, outcome, canonical from audit order by id";
     fetch_all!((String, String, String, String, Vec<u8>), tx, sql)
+}
+
+fn range(first: u32, last: u32) -> UidRange {
+    UidRange { first, last }
 }
 
 on_both! {
@@ -146,7 +150,7 @@ on_both! {
             tokio::spawn(async move {
                 let mut taken = Vec::new();
                 for _ in 0..10 {
-                    taken.push(store.write(move |tx| Box::pin(async move { tx.take_uid("one", 70_000, 70_034).await })).await.expect("an answer"));
+                    taken.push(store.write(move |tx| Box::pin(async move { tx.take_uids("one", range(70_000, 70_034), 1).await })).await.expect("an answer"));
                 }
                 taken
             })
@@ -160,9 +164,14 @@ on_both! {
         assert_eq!(taken.iter().filter(|taken| taken.is_none()).count(), 5, "then the range is used up");
         let mut next = Vec::new();
         for (host, first, last) in [("two", 70_000, 70_034), ("one", 80_000, 80_001), ("one", 70_000, 90_000), ("two", 70_000, 70_001)] {
-            next.push(writes!(t, tx => tx.take_uid(host, first, last).await).expect("an answer"));
+            next.push(writes!(t, tx => tx.take_uids(host, range(first, last), 1).await).expect("an answer"));
         }
         assert_eq!(next, [Some(70_000), Some(80_000), Some(80_001), Some(70_001)]);
+        let mut blocks = Vec::new();
+        for (last, count) in [(70_020, 8), (70_020, 8), (70_020, 8), (70_020, 4), (70_020, 1)] {
+            blocks.push(writes!(t, tx => tx.take_uids("three", range(70_000, last), count).await).expect("an answer"));
+        }
+        assert_eq!(blocks, [Some(70_000), Some(70_008), None, Some(70_016), Some(70_020)]);
     }
 
     async fn connections_open_and_close_once(t: &Fixture) {
@@ -171,7 +180,9 @@ on_both! {
             id: ConnectionId::mint(t.random.time(), &*t.random),
             session: session.id,
             user: session.user,
-            peer: peer.parse().expect("an address"),
+            peer: peer.to_owned(),
+            direct: false,
+            source: None,
             opened_at: at(1),
             closed_at: None,
             close_reason: None,
@@ -186,10 +197,20 @@ on_both! {
         }).expect("connections");
         assert_eq!(reads!(t, tx => tx.open_connections(session).await), 2);
         let id = first.id;
+        let source = "[2001:db8::2]:50000".parse().expect("an address");
+        writes!(t, tx => tx.set_connection_source(id, source).await).expect("an answer");
         assert_eq!(writes!(t, tx => tx.close_connection(id, at(5), "client").await).expect("an answer"), Some(session));
         assert_eq!(writes!(t, tx => tx.close_connection(id, at(6), "error").await).expect("an answer"), None);
         let all = reads!(t, tx => tx.connections_of(session).await);
-        let closed = Connection { closed_at: Some(at(5)), close_reason: Some("client".to_owned()), ..first };
+        let closed = Connection {
+            source: Some(source),
+            closed_at: Some(at(5)),
+            close_reason: Some("client".to_owned()),
+            ..first
+        };
+        let mut through = reads!(t, tx => tx.gateway_connections(&[session]).await);
+        through.sort_by_key(|connection| all.iter().position(|known| known.id == connection.id));
+        assert_eq!(through, all);
         assert_eq!(all.len(), 2);
         assert!(all.contains(&closed) && all.contains(&rows[1]));
         let mut sessions = vec![session, other];
@@ -198,6 +219,14 @@ on_both! {
         assert_eq!(stale, sessions);
         assert_eq!(reads!(t, tx => tx.open_connections(session).await), 0);
         assert_eq!(writes!(t, tx => tx.close_stale_connections(at(8), "x").await).expect("an answer"), []);
+        let past = Connection { direct: true, ..open(&one, "192.0.2.3:7") };
+        let (kept, gone) = (past.clone(), past.id);
+        writes!(t, tx => tx.insert_connection(&past).await).expect("a connection");
+        assert_eq!(writes!(t, tx => tx.close_stale_connections(at(9), "x").await).expect("an answer"), []);
+        assert_eq!(reads!(t, tx => tx.direct_log_ins(session).await), [kept]);
+        assert!(!reads!(t, tx => tx.gateway_connections(&[session]).await).iter().any(|one| one.id == gone));
+        writes!(t, tx => tx.close_direct_log_ins(session, at(10), "session_ended").await).expect("an answer");
+        assert_eq!(reads!(t, tx => tx.direct_log_ins(session).await), []);
     }
 
     async fn audit_entries_are_fixed_bytes(t: &Fixture) {

@@ -166,7 +166,7 @@ async fn cut_connections_are_made_anew() {
     cut(&t, others).await;
     let id = session.id;
     assert_eq!(reads!(t, tx => tx.session(id).await), Some(session));
-    writes!(t, tx => tx.claim(id).await).expect("a write");
+    writes!(t, tx => tx.raise_fence(id).await).expect("a write");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +197,7 @@ async fn who_loses_the_database_to_another_process_stops_writing() {
     let taken_over = taking_over.await.expect("no panic");
     let stopped = async {
         let mut tick = tokio::time::interval(Duration::from_millis(50));
-        while !matches!(writes!(t, tx => tx.claim(id).await), Err(StoreError::InUse)) {
+        while !matches!(writes!(t, tx => tx.raise_fence(id).await), Err(StoreError::InUse)) {
             tick.tick().await;
         }
     };

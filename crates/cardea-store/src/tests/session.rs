@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use cardea_domain::{LogLevel, Stage};
+use cardea_domain::LogLevel;
 
 use super::*;
 
@@ -9,7 +9,29 @@ fn asleep(session: &mut Session) {
     session.wake_at = None;
 }
 
+fn claim(node: &str, until: i64) -> Claim {
+    Claim { node: node.to_owned(), until: at(until) }
+}
+
 on_both! {
+    async fn what_one_node_holds_no_other_gets_before_its_lease_is_over(t: &Fixture) {
+        let mut session = t.session(|session| (session.wake_at, session.claim) = (Some(at(1)), None)).await;
+        let id = session.id;
+        let mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), &[], 9).await).expect("a claim");
+        assert_eq!((mine.len(), mine[0].fence), (1, session.fence + 1));
+        let theirs = writes!(t, tx => tx.claim_due(at(14), &claim("b", 24), &[], 9).await).expect("a claim");
+        assert_eq!((theirs.len(), reads!(t, tx => tx.next_wake(at(14), "b", &[]).await)), (0, None));
+        assert!(matches!(writes!(t, tx => tx.claim(id, &claim("b", 24), at(14)).await), Err(StoreError::Conflict)));
+        // Its own node may take it again, and keeps it as long as it says so.
+        writes!(t, tx => tx.renew_claims(&claim("a", 30), &[id]).await).expect("a write");
+        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), &[], 9).await).expect("a claim"), []);
+        let over = writes!(t, tx => tx.claim_due(at(30), &claim("b", 40), &[], 9).await).expect("a claim");
+        assert_eq!((over.len(), over[0].fence), (1, session.fence + 2));
+        writes!(t, tx => tx.renew_claims(&claim("a", 90), &[id]).await).expect("a write");
+        session = reads!(t, tx => tx.session(id).await).expect("it is there");
+        assert_eq!(session.claim, Some(claim("b", 40)));
+    }
+
     async fn a_session_comes_back_as_it_was(t: &Fixture) {
         for _ in 0..60 {
             let mut session = t.session(|_| ()).await;
@@ -30,6 +52,15 @@ on_both! {
             session.cleanup_attempts = other.cleanup_attempts;
             session.cleanup_stalled = other.cleanup_stalled;
             session.wake_at = other.wake_at;
+            session.wanted_start_at = other.wanted_start_at;
+            session.approve_by = other.approve_by;
+            session.duration = other.duration;
+            session.closes_at = other.closes_at;
+            session.extensions = other.extensions;
+            session.warned = other.warned;
+            session.idle_since = other.idle_since;
+            session.lock = other.lock;
+            session.claim = t.random.maybe(claim("a", 7));
             let saved = writes!(t, tx => {
                 tx.save_session(&driver(), &mut session).await?;
                 Ok(session)
@@ -70,12 +101,12 @@ on_both! {
     async fn a_claim_overtakes_who_read_before(t: &Fixture) {
         let mut stale = t.session(asleep).await;
         let id = stale.id;
-        let claimed = writes!(t, tx => tx.claim(id).await).expect("a claim");
+        let claimed = writes!(t, tx => tx.raise_fence(id).await).expect("a claim");
         assert_eq!((claimed.fence, claimed.version), (stale.fence + 1, stale.version + 1));
         let late = writes!(t, tx => tx.save_session(&driver(), &mut stale).await);
         assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
         let none = SessionId::mint(at(0), &*t.random);
-        assert!(matches!(writes!(t, tx => tx.claim(none).await), Err(StoreError::Conflict)));
+        assert!(matches!(writes!(t, tx => tx.raise_fence(none).await), Err(StoreError::Conflict)));
     }
 
     async fn what_is_due_is_claimed_most_overdue_first(t: &Fixture) {
@@ -85,15 +116,15 @@ on_both! {
         }
         let in_hand = vec![ids[3]];
         let (hand, again) = (in_hand.clone(), in_hand.clone());
-        assert_eq!(reads!(t, tx => tx.next_wake(&[]).await), Some(at(10)));
-        let claimed = writes!(t, tx => tx.claim_due(at(50), &hand, 10).await).expect("a claim");
+        assert_eq!(reads!(t, tx => tx.next_wake(at(0), "a", &[]).await), Some(at(10)));
+        let claimed = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), &hand, 10).await).expect("a claim");
         assert_eq!(claimed.iter().map(|session| session.id).collect::<Vec<_>>(), [ids[1], ids[0]]);
         let (first, first_id) = (claimed[0].clone(), ids[1]);
         assert_eq!(reads!(t, tx => tx.session(first_id).await), Some(first));
         let mut excluded: Vec<_> = claimed.iter().map(|session| session.id).collect();
         excluded.extend(again);
-        assert_eq!(reads!(t, tx => tx.next_wake(&excluded).await), Some(at(99)));
-        let one = writes!(t, tx => tx.claim_due(at(50), &[], 1).await).expect("a claim");
+        assert_eq!(reads!(t, tx => tx.next_wake(at(50), "a", &excluded).await), Some(at(99)));
+        let one = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), &[], 1).await).expect("a claim");
         assert_eq!(one.iter().map(|session| session.id).collect::<Vec<_>>(), [ids[1]]);
     }
 
@@ -110,7 +141,7 @@ on_both! {
                 // Each round takes at least one until none is left, or another worker holds what is left.
                 for _ in 0..SESSIONS {
                     let claimed = store.write(|tx| Box::pin(async move {
-                        let mut claimed = tx.claim_due(at(5), &[], 3).await?;
+                        let mut claimed = tx.claim_due(at(5), &claim("a", 60), &[], 3).await?;
                         for session in &mut claimed {
                             session.wake_at = None;
                             tx.save_session(&driver(), session).await?;

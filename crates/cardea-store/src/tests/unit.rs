@@ -48,6 +48,18 @@ enum Fate {
 }
 
 on_both! {
+    /// What benchmarks measure by: a unit that fails costs its statements, and nothing of it is committed.
+    async fn units_statements_and_commits_are_counted(t: &Fixture) {
+        let before = t.store.tally();
+        let (object, again) = (t.random.object(Kind::Group, "one"), t.random.object(Kind::Group, "one"));
+        writes!(t, tx => insert(tx, &object).await).expect("the name is free");
+        writes!(t, tx => insert(tx, &again).await).expect_err("the name is taken");
+        assert_eq!(names(t).await, ["one"]);
+        let after = t.store.tally();
+        assert_eq!((after.reads - before.reads, after.writes - before.writes), (1, 2));
+        assert_eq!((after.statements - before.statements, after.commits - before.commits), (3, 1));
+    }
+
     async fn a_unit_that_fails_takes_nothing_else_down(t: &Fixture) {
         let (release, held) = hold_writer(t).await;
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -114,7 +126,7 @@ on_both! {
             let (store, seen, id) = (t.store.clone(), seen.clone(), session.id);
             tokio::spawn(async move {
                 store.write(move |tx| Box::pin(async move {
-                    let fence = tx.claim(id).await?.fence;
+                    let fence = tx.raise_fence(id).await?.fence;
                     tx.after_commit(Box::new(move || seen.lock().expect("not poisoned").push(fence)));
                     Ok::<_, StoreError>(())
                 })).await
@@ -222,14 +234,7 @@ async fn a_full_disk_is_reported_and_survived() {
                         let lines = if index == 1 { 400 } else { 1 };
                         for _ in 0..lines {
                             let text = "x".repeat(4000);
-                            tx.append_log(
-                                id,
-                                at(1),
-                                cardea_domain::LogLevel::Info,
-                                cardea_domain::Stage::Session,
-                                &text,
-                            )
-                            .await?;
+                            tx.append_log(id, at(1), cardea_domain::LogLevel::Info, Stage::Session, &text).await?;
                         }
                         Ok::<_, StoreError>(())
                     })
@@ -250,5 +255,5 @@ async fn a_full_disk_is_reported_and_survived() {
     let lines = reads!(t, tx => tx.log(big.id, 0, 1000).await).len();
     assert_eq!(lines, said, "what was said to be written is there, and nothing else");
     limit("pragma max_page_count = 100000").await.expect("the store goes on");
-    writes!(t, tx => tx.claim(big.id).await).expect("and writes");
+    writes!(t, tx => tx.raise_fence(big.id).await).expect("and writes");
 }

@@ -1,0 +1,158 @@
+//! Hosts as the clock asks them: who is logged in, and whether a mark is there that the ledger does not know.
+
+use cardea_domain::{Claim, ObjectId, Session, Target, Timestamp};
+
+use crate::{
+    StoreError, Tx,
+    row::{count, exactly_one, from_json, id_list, micros, parse, time, to_json},
+    session::SessionRow,
+    tx::{execute, fetch_all, fetch_optional},
+};
+
+/// What is known of one host, whichever resources it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostRow {
+    /// Its host key; two resources may be one host.
+    pub key: String,
+    /// A resource that is this host.
+    pub resource: ObjectId,
+    /// How to get there.
+    pub target: Target,
+    /// When it is to be asked who is logged in; not while no session stands on it.
+    pub poll_at: Option<Timestamp>,
+    /// When it is to be searched for marks.
+    pub sweep_at: Option<Timestamp>,
+    /// How often in a row it did not answer.
+    pub failures: u32,
+    /// Marks of others that were told about, as the product names them.
+    pub reported: Vec<String>,
+    pub claim: Option<Claim>,
+    pub version: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    key: String,
+    resource_id: String,
+    target: String,
+    poll_at: Option<i64>,
+    sweep_at: Option<i64>,
+    failures: i64,
+    reported: String,
+    claim_node: Option<String>,
+    claim_until: Option<i64>,
+    version: i64,
+}
+
+impl TryFrom<Row> for HostRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            resource: parse("host.resource_id", &row.resource_id)?,
+            target: from_json("host.target", &row.target)?,
+            poll_at: time(row.poll_at),
+            sweep_at: time(row.sweep_at),
+            failures: count("host.failures", row.failures)?,
+            reported: from_json("host.reported", &row.reported)?,
+            claim: row.claim_node.zip(time(row.claim_until)).map(|(node, until)| Claim { node, until }),
+            key: row.key,
+            version: row.version,
+        })
+    }
+}
+
+impl Tx {
+    /// Has a host asked at `poll_at` or sooner who is logged in, by the way that `target` is; writes it down if it was not
+    /// known.
+    pub async fn poll_host(&mut self, key: &str, target: &Target, poll_at: Timestamp) -> Result<(), StoreError> {
+        const SQL: &str = "insert into host (key, resource_id, target, wake_at, poll_at, failures, reported, version) \
+            values ($1, $2, $3, $4, $4, 0, '[]', 1) \
+            on conflict (key) do update set resource_id = excluded.resource_id, target = excluded.target, \
+            wake_at = case when host.wake_at < excluded.wake_at then host.wake_at else excluded.wake_at end, \
+            poll_at = case when host.poll_at < excluded.poll_at then host.poll_at else excluded.poll_at end, \
+            version = host.version + 1";
+        execute!(self, SQL, key, target.resource.to_string(), to_json(target), poll_at.as_micros())?;
+        Ok(())
+    }
+
+    /// Has a host searched for marks at `sweep_at` or sooner; writes it down if it was not known.
+    pub async fn sweep_host(&mut self, key: &str, target: &Target, sweep_at: Timestamp) -> Result<(), StoreError> {
+        const SQL: &str = "insert into host (key, resource_id, target, wake_at, sweep_at, failures, reported, version) \
+            values ($1, $2, $3, $4, $4, 0, '[]', 1) \
+            on conflict (key) do update set \
+            wake_at = case when host.wake_at < excluded.wake_at then host.wake_at else excluded.wake_at end, \
+            sweep_at = case when host.sweep_at < excluded.sweep_at then host.sweep_at else excluded.sweep_at end, \
+            version = host.version + 1";
+        execute!(self, SQL, key, target.resource.to_string(), to_json(target), sweep_at.as_micros())?;
+        Ok(())
+    }
+
+    /// The host of this key.
+    pub async fn host(&mut self, key: &str) -> Result<Option<HostRow>, StoreError> {
+        fetch_optional!(Row, self, "select * from host where key = $1", key)?.map(HostRow::try_from).transpose()
+    }
+
+    /// When the next host wants to be asked that this node could ask, but for those of `exclude`.
+    pub async fn next_host_wake(
+        &mut self,
+        now: Timestamp,
+        node: &str,
+        exclude: &[String],
+    ) -> Result<Option<Timestamp>, StoreError> {
+        const SQL: &str = "select wake_at from host where wake_at is not null \
+            and key not in (select value from json_each($1)) \
+            and (claim_node is null or claim_node = $2 or claim_until <= $3) order by wake_at, key limit 1";
+        let row = fetch_optional!((i64,), self, SQL, to_json(&exclude), node, now.as_micros())?;
+        Ok(row.map(|(at,)| Timestamp::from_micros(at)))
+    }
+
+    /// Claims at most `limit` hosts that are due, but none of `exclude`.
+    pub async fn claim_hosts(
+        &mut self,
+        now: Timestamp,
+        claim: &Claim,
+        exclude: &[String],
+        limit: u32,
+    ) -> Result<Vec<HostRow>, StoreError> {
+        let (sql, until) = (self.claim_hosts_sql(), claim.until.as_micros());
+        let (exclude, limit) = (to_json(&exclude), i64::from(limit));
+        let rows = fetch_all!(Row, self, sql, now.as_micros(), exclude, limit, &claim.node, until)?;
+        rows.into_iter().map(HostRow::try_from).collect()
+    }
+
+    /// The sessions that stand on these resources.
+    pub async fn standing_on(&mut self, resources: &[ObjectId]) -> Result<Vec<Session>, StoreError> {
+        const SQL: &str = "select * from session where status in ('available', 'logged_in', 'locked') \
+            and id in (select session_id from grant_entry where state in ('placing', 'placed', 'removing') \
+            and resource_id in (select value from json_each($1))) order by id";
+        fetch_all!(SessionRow, self, SQL, id_list(resources))?.into_iter().map(Session::try_from).collect()
+    }
+
+    /// Keeps hosts in this node's hands until a later time.
+    pub async fn renew_host_claims(&mut self, claim: &Claim, keys: &[String]) -> Result<(), StoreError> {
+        const SQL: &str = "update host set claim_until = $2 \
+            where claim_node = $1 and key in (select value from json_each($3))";
+        execute!(self, SQL, &claim.node, claim.until.as_micros(), to_json(&keys))?;
+        Ok(())
+    }
+
+    /// Saves what was learned of a host and lets it go, if nobody claimed or changed it since.
+    pub async fn save_host(&mut self, host: &HostRow) -> Result<(), StoreError> {
+        const SQL: &str = "update host set wake_at = $3, poll_at = $4, sweep_at = $5, failures = $6, reported = $7, \
+            claim_node = null, claim_until = null, version = version + 1 where key = $1 and version = $2";
+        let wake_at = [host.poll_at, host.sweep_at].into_iter().flatten().min();
+        let saved = execute!(
+            self,
+            SQL,
+            &host.key,
+            host.version,
+            micros(wake_at),
+            micros(host.poll_at),
+            micros(host.sweep_at),
+            i64::from(host.failures),
+            to_json(&host.reported)
+        )?;
+        exactly_one(saved)
+    }
+}
