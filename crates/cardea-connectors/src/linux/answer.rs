@@ -104,7 +104,8 @@ impl Answer {
         ConnectorError::Unknown(format!("the host's answer is incomplete: {}", self.noise))
     }
 
-    fn texts(&self, word: &'static str) -> impl Iterator<Item = &str> {
+    /// The texts of all lines with this word, in the order in which they came.
+    pub(super) fn texts(&self, word: &'static str) -> impl Iterator<Item = &str> {
         self.tagged.iter().filter(move |(tag, _)| tag == word).map(|(_, text)| text.as_str())
     }
 

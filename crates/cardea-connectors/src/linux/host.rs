@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     Ground,
     answer::Answer,
-    link::{Facts, Link},
+    link::{Claim, Facts, Link},
     scan::Scans,
 };
 
@@ -49,12 +49,17 @@ impl Host {
     }
 
     /// One frame of a session, within its limit, connection and all.
+    #[tracing::instrument(name = "frame", skip_all, fields(host = %self.target.name, verb = %verb, session.id = %frame.session))]
     pub(super) async fn run(&self, frame: Frame, verb: &str, words: Words<'_>) -> Result<Answer, ConnectorError> {
         let deadline = Instant::now() + frame.limit;
-        let link = timeout_at(deadline.into(), self.link())
-            .await
-            .map_err(|_| ConnectorError::Unreachable(format!("{}: no connection in time", self.target)))??;
-        link.run(frame, deadline, verb, &words(link.facts())?).await
+        let link = self.link_by(deadline).await?;
+        link.run(Some(claim(frame)), deadline, verb, &words(link.facts())?).await
+    }
+
+    /// One frame that belongs to no session.
+    pub(super) async fn ask(&self, limit: Duration, verb: &str, words: &[String]) -> Result<Answer, ConnectorError> {
+        let deadline = Instant::now() + limit;
+        self.link_by(deadline).await?.run(None, deadline, verb, words).await
     }
 
     /// Files of these numbers, wherever they are on the host.
@@ -62,14 +67,38 @@ impl Host {
         self.scans.run(self, range).await
     }
 
-    /// One frame on a shell of its own.
-    pub(super) async fn run_apart(
+    /// One frame that belongs to no session, on a shell of its own.
+    pub(super) async fn ask_apart(
         &self,
         limit: Duration,
         verb: &str,
         words: &[String],
     ) -> Result<Answer, ConnectorError> {
-        self.link().await?.run_apart(limit, verb, words).await
+        let link = self.link().await?;
+        link.run_apart(None, (Instant::now() + limit, Duration::ZERO), verb, words).await
+    }
+
+    /// One frame of a session on a shell of its own: begun within the frame's limit, and answered `limit` later.
+    pub(super) async fn run_apart(
+        &self,
+        frame: Frame,
+        limit: Duration,
+        verb: &str,
+        words: &[String],
+    ) -> Result<Answer, ConnectorError> {
+        let deadline = Instant::now() + frame.limit;
+        let link = self.link_by(deadline).await?;
+        link.run_apart(Some(claim(frame)), (deadline, limit), verb, words).await
+    }
+
+    async fn link_by(&self, deadline: Instant) -> Result<Arc<Link>, ConnectorError> {
+        let awake = async {
+            let link = self.link().await?;
+            if link.answers().await { Ok(link) } else { self.link().await }
+        };
+        timeout_at(deadline.into(), awake)
+            .await
+            .map_err(|_| ConnectorError::Unreachable(format!("{}: no connection in time", self.target)))?
     }
 
     /// The connection. Who waited while it could not be made hears why, instead of trying again one after the other.
@@ -96,6 +125,10 @@ impl Host {
             }
         }
     }
+}
+
+fn claim(frame: Frame) -> Claim {
+    Claim { session: frame.session, fence: frame.fence }
 }
 
 /// Ends with the connection, or with its host.

@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cardea_domain::{ConnectorError, Frame, Target, Timestamp};
+use cardea_domain::{ConnectorError, SessionId, Target, Timestamp};
 use russh::Disconnect;
 use tokio::{
-    sync::{Mutex as AsyncMutex, Semaphore},
+    sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit},
     time::{timeout, timeout_at},
 };
 
@@ -19,14 +19,21 @@ use super::{
     Ground,
     answer::Answer,
     dial::{self, Line},
+    program,
     shell::{Hello, Shell},
 };
 
-/// Root shells per host. sshd allows ten channels (MaxSessions); a scan takes one beside these.
-const SHELLS_MAX: usize = 2;
+/// Root shells per host that take frames, each opened when all others are busy. sshd allows ten channels (MaxSessions).
+const SHELLS_MAX: usize = 4;
+/// Shells beside these that run one thing each: scans, scripts.
+const APART_MAX: usize = 5;
 /// How long ending a shell that gave no answer may take.
 const REAP_LIMIT: Duration = Duration::from_secs(15);
 const CLAIM_LIMIT: Duration = Duration::from_secs(20);
+/// A connection that was silent for longer is asked whether it still answers, before a command is given to it: whoever is root
+/// on the host may have stopped it.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+const PING_LIMIT: Duration = Duration::from_secs(3);
 const GOODBYE_LIMIT: Duration = Duration::from_secs(2);
 /// Clocks that differ by less are taken for equal: both are read in whole seconds.
 const SKEW_SECONDS_MIN: i64 = 2;
@@ -41,6 +48,13 @@ pub(super) struct Facts {
     pub(super) sshd_reads_utc: bool,
 }
 
+/// For which session, and by which claim of it, a frame is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) session: SessionId,
+    pub(super) fence: i64,
+}
+
 /// A connection whose older siblings' shells are gone.
 pub(super) struct Link {
     line: Line,
@@ -52,10 +66,13 @@ pub(super) struct Link {
     generation: String,
     idle: Mutex<Vec<Shell>>,
     free: Semaphore,
+    apart: Semaphore,
     /// Shells that gave no answer: what they run must end before anything else is done.
     orphans: Mutex<Vec<String>>,
     reaping: AsyncMutex<()>,
     used_at: Mutex<Instant>,
+    /// When a shell last answered.
+    heard_at: Mutex<Instant>,
     /// A newer connection of this node works on the host.
     given_up: AtomicBool,
 }
@@ -86,9 +103,11 @@ impl Link {
             generation,
             idle: Mutex::new(vec![shell]),
             free: Semaphore::new(SHELLS_MAX),
+            apart: Semaphore::new(APART_MAX),
             orphans: Mutex::default(),
             reaping: AsyncMutex::default(),
             used_at: Mutex::new(Instant::now()),
+            heard_at: Mutex::new(Instant::now()),
             given_up: AtomicBool::new(false),
         })
     }
@@ -105,10 +124,33 @@ impl Link {
 
     /// When it last had work; now, if it has work.
     pub(super) fn used_at(&self) -> Instant {
-        if self.free.available_permits() < SHELLS_MAX {
+        if self.free.available_permits() < SHELLS_MAX || self.apart.available_permits() < APART_MAX {
             return Instant::now();
         }
         *self.used_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the host still answers on it. A connection that does not is given up: the next one ends its shells.
+    pub(super) async fn answers(&self) -> bool {
+        if self.heard_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < SILENCE_MAX {
+            return true;
+        }
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(shell) = idle {
+            let mut taken = Taken { link: self, shell: Some(shell), unanswered: false };
+            let deadline = Instant::now() + PING_LIMIT;
+            if taken.ask(&self.line(None, deadline, "ping", &[]), deadline).await.is_ok() {
+                return true;
+            }
+        }
+        // A shell alone may hang, or all of them are at work.
+        let pong = timeout(PING_LIMIT, self.line.handle.send_ping()).await;
+        let answers = matches!(pong, Ok(Ok(()))) && !self.line.handle.is_closed();
+        if !answers {
+            tracing::warn!(target.name = %self.target.name, "{} does not answer on its connection: it is dialled anew", self.target);
+            self.given_up.store(true, Ordering::Relaxed);
+        }
+        answers
     }
 
     /// Says goodbye.
@@ -118,39 +160,44 @@ impl Link {
         let _over = timeout(GOODBYE_LIMIT, goodbye).await;
     }
 
-    /// One frame of a session.
+    /// One frame.
     pub(super) async fn run(
         &self,
-        frame: Frame,
+        claim: Option<Claim>,
         deadline: Instant,
         verb: &str,
         words: &[String],
     ) -> Result<Answer, ConnectorError> {
-        let waited = timeout_at(deadline.into(), self.free.acquire()).await;
-        let _permit = waited
-            .map_err(|_| ConnectorError::Unreachable("its shells are all busy; it is tried again".to_owned()))?
-            .map_err(|_| ConnectorError::Unreachable("the connection was given up".to_owned()))?;
+        let _permit = permit(&self.free, deadline).await?;
         let mut taken = self.shell().await?;
         self.reap(&mut taken).await?;
-        let head = format!("{verb} {} {} {}", self.facts.uptime_at(deadline), frame.session, frame.fence);
-        taken.ask(&line(head, words), deadline).await
+        taken.ask(&self.line(claim, deadline, verb, words), deadline).await
     }
 
-    /// One frame that belongs to no session, on a shell of its own that ends with it.
+    /// One frame on a shell of its own that ends with it. It must be begun at `begin_by`, and answered `limit` after that.
     pub(super) async fn run_apart(
         &self,
-        limit: Duration,
+        claim: Option<Claim>,
+        (begin_by, limit): (Instant, Duration),
         verb: &str,
         words: &[String],
     ) -> Result<Answer, ConnectorError> {
+        let _permit = permit(&self.apart, begin_by).await?;
         let mut taken = Taken { link: self, shell: Some(self.new_shell().await?), unanswered: false };
-        let deadline = Instant::now() + limit;
-        let head = format!("{verb} {} - 0", self.facts.uptime_at(deadline));
-        let answer = taken.ask(&line(head, words), deadline).await?;
+        let answer = taken.ask(&self.line(claim, begin_by, verb, words), begin_by + limit).await?;
         if let Some(shell) = taken.shell.take() {
             shell.close().await;
         }
         Ok(answer)
+    }
+
+    fn line(&self, claim: Option<Claim>, begin_by: Instant, verb: &str, words: &[String]) -> String {
+        let uptime = self.facts.uptime_at(begin_by);
+        let head = match claim {
+            Some(Claim { session, fence }) => format!("{verb} {uptime} {session} {fence}"),
+            None => format!("{verb} {uptime} - 0"),
+        };
+        line(head, words)
     }
 
     async fn shell(&self) -> Result<Taken<'_>, ConnectorError> {
@@ -208,6 +255,7 @@ impl Taken<'_> {
         self.unanswered = true;
         let answer = shell.frame(words, deadline, &*self.link.ground.entropy).await?;
         self.unanswered = false;
+        *self.link.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         answer
     }
 }
@@ -239,6 +287,13 @@ impl Facts {
     }
 }
 
+async fn permit(shells: &Semaphore, deadline: Instant) -> Result<SemaphorePermit<'_>, ConnectorError> {
+    timeout_at(deadline.into(), shells.acquire())
+        .await
+        .map_err(|_| ConnectorError::Unreachable("its shells are all busy; it is tried again".to_owned()))?
+        .map_err(|_| ConnectorError::Unreachable("the connection was given up".to_owned()))
+}
+
 fn line(head: String, words: &[String]) -> String {
     words.iter().fold(head, |line, word| line + " " + word)
 }
@@ -251,12 +306,9 @@ fn reads_utc(version: &str) -> bool {
     (major, minor) >= (9, 1)
 }
 
-/// A folder name that is the same for the same node and pinned target in every run (FNV-1a, 64 bits).
+/// A folder name that is the same for the same node and pinned target in every run.
 fn slot(node: &str, target: &Target) -> String {
-    let hash = format!("{target:?}")
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{node}.{hash:016x}")
+    format!("{node}.{:016x}", program::fnv(&format!("{target:?}")))
 }
 
 #[cfg(test)]

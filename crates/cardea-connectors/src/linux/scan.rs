@@ -42,7 +42,7 @@ impl Scans {
             .fold(range, |all, one| UidRange { first: all.first.min(one.first), last: all.last.max(one.last) });
         let began_at = Instant::now();
         let words = [range_of_all.first.to_string(), range_of_all.last.to_string()];
-        let found = host.run_apart(LIMIT, "scan", &words).await?.files();
+        let found = host.ask_apart(LIMIT, "scan", &words).await?.files();
         let scan = last.insert(Scan { began_at, range: range_of_all, found });
         Ok(scan.within(range))
     }

@@ -10,6 +10,7 @@ use tokio::time::{timeout, timeout_at};
 use super::{
     answer::{Answer, readable},
     dial::Witness,
+    program,
 };
 
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -20,17 +21,6 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 const PROMPT: &str = "cardea-password:";
 const READY: &str = "cardea-ready";
-/// What runs on the host, in this order; the last one reads frames.
-const SCRIPT: &str = concat!(
-    include_str!("host/frame.sh"),
-    include_str!("host/account.sh"),
-    include_str!("host/sudo.sh"),
-    include_str!("host/group.sh"),
-    include_str!("host/key.sh"),
-    include_str!("host/scan.sh"),
-    include_str!("host/serve.sh"),
-);
-
 /// A shell and the bytes that it said and nobody read yet.
 pub(super) struct Shell {
     channel: Channel<client::Msg>,
@@ -69,10 +59,7 @@ impl Shell {
         let mut shell = Self { channel, id: String::new(), unread: Vec::new(), stderr: Vec::new() };
         shell.elevate(target, credentials, deadline).await?;
         // The shell reads ahead, so frames come only when it has said that it is through with this.
-        shell
-            .write(format!("state=/run/cardea/{installation}\n{SCRIPT}").into_bytes(), deadline)
-            .await
-            .map_err(unknown)?;
+        shell.write(program::text(installation).into_bytes(), deadline).await.map_err(unknown)?;
         let hello = shell.hello(target, deadline).await?;
         Ok((shell, hello))
     }

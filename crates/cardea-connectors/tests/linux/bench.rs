@@ -8,8 +8,9 @@ use std::{
 use async_trait::async_trait;
 use cardea_connectors::Linux;
 use cardea_domain::{
-    Clock, Connector, ConnectorError, Credentials, Elevation, Entropy, Evidence, Frame, GrantId, Kind, LoginAccount,
-    ObjectId, Observation, Order, Placed, Privilege, Secret, SecretId, SessionId, Target, Timestamp,
+    AddSudoRule, AddToGroup, Clock, Connector, ConnectorError, Credentials, Elevation, Entropy, Evidence, Frame,
+    GrantId, Kind, LoginAccount, ObjectId, Observation, Order, Placed, Privilege, Secret, SecretId, SessionId, Target,
+    Timestamp, Undo,
 };
 use cardea_testkit::{LinuxHost, SeededEntropy};
 
@@ -128,11 +129,23 @@ impl Bench {
 
     pub(crate) fn sudo(&self, name: &str, uid: u32, commands: &[&str]) -> Order {
         let commands = commands.iter().map(|command| (*command).to_owned()).collect();
-        self.order(name, uid, Privilege::SudoRule { commands, run_as: "root".to_owned() })
+        self.order(name, uid, Privilege::SudoRule(AddSudoRule { commands, run_as: "root".to_owned(), password: false }))
     }
 
     pub(crate) fn group(&self, name: &str, uid: u32, group: &str) -> Order {
-        self.order(name, uid, Privilege::GroupMembership { group: group.to_owned() })
+        self.order(name, uid, Privilege::GroupMembership(AddToGroup { group: group.to_owned() }))
+    }
+
+    /// A switch that removes these, in this order.
+    pub(crate) fn dead_man(&self, undo: Vec<&Order>) -> Order {
+        let account = undo.first().expect("something to undo").account.clone();
+        let undo = undo.into_iter().map(|order| Undo {
+            grant: order.grant,
+            token: order.token.clone(),
+            account: order.account.clone(),
+            privilege: order.privilege.clone(),
+        });
+        self.order(&account.name, account.uid, Privilege::DeadMan { undo: undo.collect() })
     }
 
     /// The service account's key serves as the gateway's here: its private half is at hand.

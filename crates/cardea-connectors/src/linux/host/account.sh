@@ -3,7 +3,7 @@
 # look_up: finds the account by name, by number, and by the grant in its mark. $presence says which of the order's it is; $holder
 # is the name that has the number, $moved the name of ours under another number, $conflict tells a person what stands in the way.
 look_up() {
-  presence=absent holder= gid=$uid conflict= named= moved= stray=
+  presence=absent holder= gid=$uid conflict= named= moved= stray= comment_of_holder=
   entries=$(getent passwd "$name" "$uid"; grep -sE "^$name:|:cardea $grant " /etc/passwd)
   while IFS=: read -r entry _ number group comment _; do
     [ "$entry" != "$name" ] || named=$number
@@ -11,7 +11,7 @@ look_up() {
     # Account tools append commas when other fields of the comment are set.
     case $comment in "$mark" | "$mark",*) marked=yes ;; esac
     if [ "$number" = "$uid" ]; then
-      holder=$entry
+      holder=$entry comment_of_holder=$comment
       if [ -n "$marked" ]; then
         presence=ours gid=$group
       else
@@ -48,6 +48,19 @@ observe_account() {
 require_account() {
   look_up
   [ "$holder" = "$name" ] || quit "$REFUSED" "there is no account $name with number $uid on the host"
+}
+
+# refuse_own_way_in: nothing is given to, or taken from, the account by which Cardea itself works here.
+refuse_own_way_in() {
+  case $name in
+    root | "${SUDO_USER:-root}" | "${DOAS_USER:-root}") quit "$REFUSED" "$name is Cardea's own way in: name another account" ;;
+  esac
+  [ "$uid" != "${SUDO_UID:-0}" ] || quit "$REFUSED" "number $uid is Cardea's own way in: name another account"
+}
+
+# give_password NAME PASSWORD: encoded. On stdin, so that no list of processes shows it.
+give_password() {
+  printf '%s:%b\n' "$1" "$2" | accounts chpasswd || quit "$REFUSED" "chpasswd does not take a password for $1"
 }
 
 # place_account EXPIRY_DATE EXPIRY_DAY: the day on which it expires, as a date and as days since 1970.
@@ -96,6 +109,9 @@ explain_useradd() {
 # remove_account: the account and all that could outlive it, and what is read back when that is done.
 remove_account() {
   look_up
+  case $comment_of_holder in
+    "$mark",managed*) quit "$TAMPERED" "account $holder is a managed one and is not deleted: remove its check-out" ;;
+  esac
   # First of all: a process of theirs that is root could hold up all that follows.
   end_processes
   [ -n "$holder" ] || [ "$presence" = absent ] || bring_back
@@ -131,6 +147,9 @@ bring_back() {
       quit "$TAMPERED" "$conflict. It was left as it is: take the mark off its comment with usermod -c"
       ;;
   esac
+  # Neither our mark nor our number: made by somebody after ours was gone, unless it is a way to be root.
+  [ "$presence" != foreign ] || [ "$(id -u "$stray")" = 0 ] ||
+    quit "$TAMPERED" "$conflict. It was left as it is. If it is the session's account, delete it with \`userdel $stray\`; if it is not, give it another name"
   accounts usermod -L -e 1 "${moved:-$stray}"
   case $moved in
     '' | *[!A-Za-z0-9_-]*)
@@ -175,7 +194,7 @@ end_processes() {
 # drop_state: what the host keeps under the account's name or number.
 drop_state() {
   for path in /var/lib/systemd/linger/"$name" /var/mail/"$name" /var/spool/mail/"$name" /run/sudo/ts/"$name" \
-    /var/lib/sudo/lectured/"$name" /run/faillock/"$name"; do
+    /var/lib/sudo/lectured/"$name" /run/faillock/"$name" "$state/frozen/$uid"; do
     [ ! -f "$path" ] || rm -f "$path"
   done
 }
@@ -243,6 +262,8 @@ drop_home() {
   take_off_mounts "$path"
   [ ! -L "$path" ] && [ "$(stat -c '%F %u' "$path")" = "directory $uid" ] ||
     quit "$REFUSED" "$path is not the account's folder any more: look at it, then move it away"
+  # Ours: see pin_keys_folder.
+  (home=$path && in_keys_folder && chattr -f -i . 2>/dev/null)
   rm -rf --one-file-system "$path" && return 0
   # chattr -R follows no links.
   chattr -R -f -i -a "$path" && say found "files in $path that could not be changed were made changeable"

@@ -70,7 +70,19 @@ hold() {
     quit "$SUPERSEDED" "fence $2 is older than $newest"
   fi
   # Appended, never rewritten: a shell that is killed here must not leave an empty file.
-  [ "$2" -eq "$newest" ] || printf '%s\n' "$2" >>"$fences"
+  [ "$2" -eq "$newest" ] || {
+    end_scripts 9>&-
+    printf '%s\n' "$2" >>"$fences"
+  }
+}
+
+# end_scripts: those that older frames of the session started, which run without its lock.
+end_scripts() {
+  [ -f "$fences.scripts" ] || return 0
+  while read -r shell; do
+    case $shell in [0-9]*.[0-9]*) end_shell "$shell" ;; esac
+  done <"$fences.scripts"
+  rm -f "$fences.scripts"
 }
 
 # accounts COMMAND...: runs an account tool under one lock of this host. The tools' own lock makes a second one sleep
@@ -124,36 +136,48 @@ is_alive() {
 } 2>/dev/null
 
 # claim SLOT: this shell is the first of a new connection. Whatever older connections of the same node left running is
-# killed before anything else happens.
+# killed before anything else happens. Connections are counted by folders, which nobody can hold as one can hold a lock.
 claim() {
   shells=$state/shells/$1
   mkdir -p "$shells" "$state/sessions" || quit "$REFUSED" "/run cannot be written"
-  exec 9>>"$shells/generation"
-  flock -w "$LOCK_WAIT" 9 || quit "$BUSY" "another connection of this node is being set up"
-  read_generation
-  generation=$((generation + 1))
-  printf '%s\n' "$generation" >"$shells/generation"
-  for shell in "$shells"/[0-9]*; do
-    [ -e "$shell" ] || continue
-    end_shell "${shell##*/}" 9>&-
+  tries=0
+  while :; do
+    read_generation
+    generation=$((generation + 1))
+    ! mkdir "$shells/$generation" 2>/dev/null || break
+    tries=$((tries + 1))
+    [ "$tries" -lt 50 ] || quit "$BUSY" "$shells/$generation cannot be made"
+  done
+  : >"$shells/$generation/$self"
+  for shell in "$shells"/*/[0-9]*; do
+    folder=${shell%/*}
+    [ -e "$shell" ] && [ "${folder##*/}" != "$generation" ] || continue
+    end_shell "${shell##*/}"
     rm -f "$shell"
   done
-  : >"$shells/$self"
+  for folder in "$shells"/*; do
+    [ "${folder##*/}" = "$generation" ] || rmdir "$folder" 2>/dev/null
+  done
   say generation "$generation"
 }
 
-# join SLOT GENERATION: this shell is a further one of a connection.
+# join SLOT GENERATION: this shell is a further one of a connection. Written down first, looked second: a newer connection
+# either finds it or is seen.
 join() {
   shells=$state/shells/$1
+  : >"$shells/$2/$self" || quit "$SUPERSEDED" "a newer connection of this node has taken over"
   read_generation
   [ "$generation" -eq "$2" ] || quit "$SUPERSEDED" "a newer connection of this node has taken over"
-  : >"$shells/$self"
 }
 
+# read_generation: the newest. Whoever is root may make folders here; what no number looks like is none.
 read_generation() {
   generation=0
-  read -r generation <"$shells/generation"
-  generation=${generation:-0}
+  for folder in "$shells"/*; do
+    number=${folder##*/}
+    case $number in '' | *[!0-9]* | 0* | ????????????????*) continue ;; esac
+    [ "$number" -le "$generation" ] || generation=$number
+  done
 }
 
 # reap SLOT PID.START...: kills shells of this connection that gave no answer.
@@ -162,6 +186,6 @@ reap() {
   shift
   for shell in "$@"; do
     end_shell "$shell"
-    rm -f "$shells/$shell"
+    rm -f "$shells"/*/"$shell"
   done
 }

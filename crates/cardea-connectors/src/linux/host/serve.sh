@@ -1,35 +1,5 @@
 # The loop. It stands last: what is sent after this is frames.
 
-# each VERB ORDERS...: an order is GRANT TOKEN NAME UID and one argument.
-observe() {
-  while [ $# -ge 6 ]; do
-    order "$2" "$3" "$4" "$5"
-    # A shell of its own: looking at keys changes the folder.
-    (observe_"$1" "$6")
-    shift 6
-  done
-}
-
-# order GRANT TOKEN NAME UID
-order() {
-  grant=$1 token=$2 name=$3 uid=$4 mark="cardea $1 $2"
-}
-
-# place KIND GRANT TOKEN NAME UID [ARGUMENT...], and remove alike.
-place() {
-  kind=$1
-  order "$2" "$3" "$4" "$5"
-  shift 5
-  place_"$kind" "$@"
-}
-
-remove() {
-  kind=$1
-  order "$2" "$3" "$4" "$5"
-  shift 5
-  remove_"$kind" "$@"
-}
-
 frame() {
   verb=$2 deadline=$3
   in_time
@@ -37,6 +7,11 @@ frame() {
   leaving=
   [ "$verb" != remove ] || leaving=${10}
   [ "$4" = - ] || hold "$4" "$5"
+  if [ "$verb" = run_script ]; then
+    # It may take an hour. A newer frame finds it by this instead of by the lock.
+    printf '%s\n' "$self" >>"$fences.scripts" || quit "$REFUSED" "/run cannot be written"
+    exec 9>&-
+  fi
   shift 5
   # Whatever the verb starts must not keep the lock.
   "$verb" "$@" 9>&-
@@ -45,7 +20,7 @@ frame() {
 serve() {
   start_time "$$"
   self=$$.$began
-  trap 'rm -f "$state"/shells/*/"$self" 2>/dev/null' EXIT
+  trap 'rm -f "$state"/shells/*/*/"$self" 2>/dev/null' EXIT
   read_uptime
   printf 'cardea-hello %s %s %s %s\n' "$self" "$uptime" "$(date +%s)" "$(id -u)"
   while IFS= read -r request; do

@@ -1,0 +1,177 @@
+# The dead man's switch: a one-shot on the host that removes what a session placed, by mark only, when its end has passed and
+# nobody did. It is a file of ours and the means to run it: a systemd timer, else at, else an entry in /etc/cron.d.
+
+dead_men=/var/lib/cardea-host
+
+# look_at_dead_man: $presence of the order's file.
+look_at_dead_man() {
+  file=$dead_men/$grant presence=absent
+  [ -e "$file" ] || [ -e "$file.new" ] || return 0
+  presence=ours
+}
+
+observe_dead_man() {
+  look_at_dead_man
+  case $presence in
+    absent) say seen absent "no file $file" ;;
+    ours) say seen ours "$file" ;;
+  esac
+}
+
+# place_dead_man END VERSION UNDO...: END in seconds since 1970; VERSION of the functions; each UNDO encoded, the words of a remove.
+place_dead_man() {
+  end=$1 library_file=$dead_men/library-$2
+  shift 2
+  file=$dead_men/$grant
+  mkdir -p "$dead_men" && hold_dead_men || quit "$REFUSED" "$dead_men cannot be made"
+  [ -e "$library_file" ] || { printf '%s\n' "$library" >"$library_file.new" && mv -f "$library_file.new" "$library_file"; } ||
+    quit "$REFUSED" "$library_file cannot be written"
+  {
+    printf '# %s\nstate=%s end=%s grant=%s token=%s\n' "$mark" "$state" "$end" "$grant" "$token"
+    printf '. %s\ndead_man_acts <<UNDO\n' "$library_file"
+    for undo in "$@"; do printf '%b\n' "$undo"; done
+    echo UNDO
+  } >"$file.new" && mv -f "$file.new" "$file" || quit "$REFUSED" "$file cannot be written"
+  disarm
+  arm "$end" || quit "$REFUSED" "$means cannot be set to run $file"
+  [ "$means" != nothing ] ||
+    say found "the host has no systemd, at or cron that runs: if Cardea never comes back, what ends by itself there is keys and sudo rules, and accounts on the day after"
+  say read "$file runs at $end, by $means"
+}
+
+extend_dead_man() {
+  look_at_dead_man
+  if [ "$presence" = ours ]; then place_dead_man "$@"; else not_there "there is no file $file"; fi
+}
+
+remove_dead_man() {
+  file=$dead_men/$grant
+  if [ -d "$dead_men" ]; then
+    hold_dead_men
+    drop_dead_man
+  fi
+  look_at_dead_man
+  [ "$presence" = absent ] && [ -z "$(armed)" ] || quit "$REFUSED" "$file or what runs it is still there: $(armed)"
+  say read "no file $file, and nothing that runs it"
+}
+
+# hold_dead_men: they share the file of functions. Root may hold the lock; then it goes without.
+hold_dead_men() {
+  exec 8>>"$dead_men/lock" && { flock -w "$TOOLS_WAIT" 8 || :; }
+}
+
+# drop_dead_man: the order's, and with the last one what they share.
+drop_dead_man() {
+  disarm
+  rm -f "$file" "$file.new"
+  for other in "$dead_men"/grt_*; do [ ! -e "$other" ] || return 0; done
+  rm -f "$dead_men"/library-* "$dead_men/lock"
+  rmdir "$dead_men"
+}
+
+unit() {
+  unit=cardea-$grant
+  timer=/etc/systemd/system/$unit.timer service=/etc/systemd/system/$unit.service
+  table=/etc/cron.d/$unit
+}
+
+# arm END: sets $means. Fails if the means that the host has does not take it.
+arm() {
+  unit
+  if [ -d /run/systemd/system ]; then
+    means=systemd
+    arm_systemd "$1"
+  elif command -v at >/dev/null && has_process atd; then
+    means=at
+    # at knows minutes.
+    when=$(($1 + 59))
+    soonest=$(($(date +%s) + 60))
+    [ "$when" -ge "$soonest" ] || when=$soonest
+    printf 'exec sh %s\n' "$file" | at -t "$(date -d "@$when" +%Y%m%d%H%M)" 2>/dev/null && [ -n "$(jobs_of_ours)" ]
+  elif [ -d /etc/cron.d ] && has_process 'crond?'; then
+    means=cron
+    # Every minute: the file knows its time, and is tried again when something stood in the way.
+    printf '# %s\n* * * * * root exec sh %s\n' "$mark" "$file" >"$file.cron" && mv -f "$file.cron" "$table"
+  else
+    means=nothing
+  fi
+}
+
+has_process() {
+  grep -qsxE "Name:[[:space:]]+$1" /proc/[0-9]*/status
+}
+
+# arm_systemd END: systemd.timer(5). After a failure it runs again five minutes later; a missed time is made up for at boot.
+arm_systemd() {
+  printf '# %s\n[Unit]\nDescription=End of a session of Cardea\n[Timer]\nOnCalendar=%s UTC\nOnUnitInactiveSec=5min\nPersistent=true\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n' \
+    "$mark" "$(date -d "@$1" '+%Y-%m-%d %H:%M:%S')" >"$timer" &&
+    printf '# %s\n[Unit]\nDescription=End of a session of Cardea\n[Service]\nType=oneshot\nExecStart=/bin/sh %s\n' \
+      "$mark" "$file" >"$service" &&
+    systemctl daemon-reload && systemctl --quiet enable --now "$unit.timer"
+}
+
+# jobs_of_ours: the files of at jobs that are to run the order's file. One that runs has `=` for its first letter.
+jobs_of_ours() {
+  grep -lsxF "exec sh $file" /var/spool/cron/atjobs/a* /var/spool/at/a* 2>/dev/null
+}
+
+# armed: what would run the order's file.
+armed() {
+  unit
+  for path in "$timer" "$service" "$table"; do [ ! -e "$path" ] || echo "$path"; done
+  jobs_of_ours
+}
+
+disarm() {
+  unit
+  if [ -e "$timer" ] || [ -e "$service" ]; then
+    [ ! -d /run/systemd/system ] || systemctl --quiet disable --now "$unit.timer" 2>/dev/null
+    rm -f "$timer" "$service"
+    [ ! -d /run/systemd/system ] || systemctl daemon-reload
+  fi
+  rm -f "$table" "$file.cron"
+  for job in $(jobs_of_ours); do
+    number=${job##*/a}
+    # The name of a job's file: a letter, five hexadecimal digits of its number, eight of its time.
+    case $number in *[!0-9a-f]* | ????????) continue ;; esac
+    atrm "$((0x${number%????????}))" 2>/dev/null
+  done
+}
+
+# dead_man_acts: what the file runs; what to remove comes on stdin, one remove a line. Whoever comes first, it or Cardea, the
+# other finds nothing.
+dead_man_acts() {
+  [ "$(date +%s)" -ge "$end" ] || return 0
+  nonce=cardea file=$dead_men/$grant mark="cardea $grant $token"
+  mkdir -p "$state" /run/cardea
+  # What it says goes to the system's log, and nothing depends on somebody listening.
+  trap '' PIPE
+  remove_all 2>&1 | { logger -t cardea || cat; } >/dev/null 2>&1
+}
+
+remove_all() {
+  failed=
+  while IFS= read -r words; do
+    set -f
+    set -- $words
+    set +f
+    dead_man_removes "$@" </dev/null
+    # What carries no mark any more is not ours to remove, now or later.
+    case $? in 0 | "$TAMPERED") ;; *) failed=yes ;; esac
+  done
+  hold_dead_men
+  if [ -z "$failed" ]; then
+    drop_dead_man
+    return 0
+  fi
+  # at runs a job once; the others come again by themselves.
+  unit
+  [ -e "$timer" ] || [ -e "$table" ] || arm "$(($(date +%s) + 300))"
+}
+
+# dead_man_removes KIND GRANT TOKEN NAME UID [ARGUMENT...]: in a shell of its own. Memberships carry no mark: they are taken from
+# the name only while it has the number.
+dead_man_removes() (
+  [ "$1" != group_membership ] || [ "$(id -u "$4" 2>/dev/null)" = "$5" ] || return 0
+  remove "$@"
+)

@@ -1,0 +1,47 @@
+# Everything that carries a mark of Cardea. Whether a mark is true, only who knows the tokens can say.
+
+# marks: KIND ACCOUNT UID GRANT TOKEN WHERE, with - for what is not known.
+marks() {
+  while IFS=: read -r entry _ number _ comment _; do
+    case $comment in
+      'cardea managed '*) ;;
+      'cardea '*,managed*) tell_mark managed_account "$entry" "$number" "$comment" /etc/passwd ;;
+      'cardea grt_'*,managed*) tell_mark managed_account "$entry" "$number" "$comment" /etc/passwd ;;
+      'cardea '*) tell_mark account "$entry" "$number" "$comment" /etc/passwd ;;
+    esac
+  done </etc/passwd
+  for file in /etc/sudoers.d/cardea-* "$dead_men"/grt_*; do
+    [ -f "$file" ] && [ ! -L "$file" ] || continue
+    {
+      IFS= read -r first
+      IFS= read -r second
+    } <"$file"
+    number=${second%% *}
+    case $file in
+      "$dead_men"/*) tell_mark dead_man - - "${first#\# }" "$file" ;;
+      *) tell_mark sudo_rule - "${number#\#}" "${first#\# }" "$file" ;;
+    esac
+  done
+  mark_keys
+}
+
+# tell_mark KIND ACCOUNT UID MARK WHERE: MARK is `cardea GRANT TOKEN`, and account tools append commas.
+tell_mark() {
+  where=$5
+  set -f
+  set -- "$1" "$2" "${3:--}" ${4%%,*}
+  set +f
+  [ $# -eq 6 ] && [ "$4" = cardea ] || return 0
+  say mark "$1 $2 $3 $5 $6 $where"
+}
+
+# mark_keys: key lines end with cardea-GRANT-TOKEN. People write their own files: pipes are skipped, and much of one is not read.
+mark_keys() {
+  grep -sHE -D skip -m 100 ' cardea-grt_[0-9a-z]+-[0-9a-f]+$' /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys |
+    while IFS= read -r line; do
+      path=${line%%:*}
+      folder=${path%/.ssh/authorized_keys}
+      text=${line##* cardea-}
+      say mark "authorized_key ${folder##*/} $(stat -c %u "$folder") ${text%-*} ${text##*-} $path"
+    done
+}

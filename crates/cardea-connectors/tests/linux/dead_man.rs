@@ -1,0 +1,80 @@
+//! The dead man's switch: Cardea never comes back, and the host ends everything by itself, by mark only.
+
+use std::time::Duration;
+
+use cardea_domain::{Connector, Order, Presence};
+use cardea_testkit::{HostPlan, LinuxHost, wait};
+
+use crate::bench::Bench;
+
+/// at and cron wake up once a minute.
+const TWO_MINUTES: Duration = Duration::from_secs(150);
+
+/// A session whose end is near. Its account is made anew by hand in `remade`.
+async fn abandoned(t: &Bench, name: &str, uid: u32, end: Duration) -> Vec<Order> {
+    let mut orders =
+        vec![t.account(name, uid), t.sudo(name, uid, &["ALL"]), t.group(name, uid, "adm"), t.login_key(name, uid)];
+    orders.insert(0, t.dead_man(orders.iter().rev().collect()));
+    for order in &mut orders {
+        order.expires_at = t.clock_now().plus(end);
+        t.place(order).await;
+    }
+    orders
+}
+
+async fn nobody_comes_back(plan: HostPlan, means: &str) {
+    let t = Bench::on(plan.start());
+    let before = t.host.fingerprint();
+    let end = Duration::from_secs(5);
+    let orders = abandoned(&t, "vera-x1", 70_090, end).await;
+    assert!(t.observe(&orders[0]).await.presence == Presence::Ours);
+    t.as_account("vera-x1", "setsid sleep 900 >/dev/null 2>&1 </dev/null & exit 0");
+    // Later sessions share the functions and are not due.
+    let later = abandoned(&t, "vito-x1", 70_091, Duration::from_secs(3600)).await;
+    // Deleted and made again by hand, with the same name: somebody else's now.
+    let third = abandoned(&t, "viki-x1", 70_092, end).await;
+    t.host.root("chattr -i /home/viki-x1/.ssh; userdel -r viki-x1 2>/dev/null; useradd -m -u 3092 -G adm viki-x1; echo hers >/home/viki-x1/f");
+    let Bench { host, linux, .. } = &t;
+    let _gone_for_ever = linux;
+
+    wait(TWO_MINUTES, "the host ended both by itself", || {
+        host.root("ls /var/lib/cardea-host").matches("grt_").count() == 1
+    });
+
+    assert_eq!(host.uid_of("vera-x1"), None, "{means}");
+    assert_eq!(host.processes_of(70_090), Vec::<String>::new());
+    assert_eq!(host.root("cat /home/viki-x1/f; id -u viki-x1; id -nG viki-x1"), "hers\n3092\nviki-x1 adm\n");
+    assert!(!host.root("getent shadow viki-x1").trim_end().ends_with(":1:"), "it was not locked");
+    assert_eq!(host.uid_of("vito-x1"), Some(70_091));
+    host.root("userdel -r viki-x1 2>/dev/null");
+    // Cardea is back after all: everything is found to be gone.
+    let back = t.restarted();
+    for order in orders.iter().chain(&third).chain(&later).rev() {
+        back.remove(&t.target, t.frame(), order).await.unwrap_or_else(|error| panic!("{:?}: {error}", order.privilege));
+    }
+    assert_eq!(host.fingerprint(), before);
+    assert!(host.try_root("test -e /var/lib/cardea-host").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_ends_what_cardea_does_not() {
+    nobody_comes_back(LinuxHost::plan("dead-at").without_cron(), "at").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cron_ends_what_cardea_does_not() {
+    nobody_comes_back(LinuxHost::plan("dead-cron").without_at(), "cron").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_without_means_says_so() {
+    let t = Bench::on(LinuxHost::plan("dead-none").without_at().without_cron().start());
+    let account = t.account("vivi-x1", 70_093);
+    let switch = t.dead_man(vec![&account]);
+
+    let placed = t.try_place(&switch).await.expect("placed");
+
+    assert!(placed.warning.as_deref().is_some_and(|why| why.contains("no systemd, at or cron")), "{placed:?}");
+    t.remove(&switch).await;
+    assert_eq!(t.observe(&switch).await.presence, Presence::Absent);
+}

@@ -1,0 +1,159 @@
+//! What Cardea sees of a host without changing it: accounts, log-ins, marks, drift.
+
+use std::{
+    collections::BTreeSet,
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+use cardea_domain::{Connector, Depth, Drift, KnownAccount, LogIn, drift};
+use cardea_testkit::wait;
+
+use crate::bench::{Bench, TOKEN, said};
+
+const SOON: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_of_any_name_are_known() {
+    let t = Bench::start("known");
+    t.host.root("useradd -u 3001 -c 'Owen, Room 7' owen && usermod -L -e 2030-01-02 owen");
+
+    let look = async |name: &str| t.linux.account(&t.target, t.frame(), name).await;
+
+    let owen = KnownAccount { uid: 3001, comment: "Owen, Room 7".to_owned(), locked: true, expires_day: Some(21_916) };
+    assert_eq!(look("owen").await, Ok(Some(owen)));
+    let svc = look("svc").await.expect("known").expect("there");
+    assert_eq!(svc.expires_day, None);
+    assert_eq!(look("nobody-here").await, Ok(None));
+    assert!(look("-x; id").await.is_err());
+}
+
+/// A client that stays logged in, and where it comes from, as the host says.
+struct Visit {
+    client: Child,
+    source: String,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.client.kill().expect("the client is ours");
+        self.client.wait().expect("the client is ours");
+    }
+}
+
+fn visit(t: &Bench, name: &str, options: &[&str]) -> Visit {
+    let mark = format!("/tmp/visit-{}", options.len());
+    let mut ssh = t.host.ssh(name, &t.host.service_key_file());
+    ssh.args(options).arg(format!("echo $SSH_CONNECTION >{mark}; sleep 900"));
+    let client = ssh.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the ssh client runs");
+    wait(SOON, "it is logged in", || t.host.try_root(&format!("test -s {mark}")).is_ok());
+    let connection = t.host.root(&format!("cat {mark}"));
+    let mut words = connection.split(' ');
+    let (address, port) = (words.next().expect("an address"), words.next().expect("a port"));
+    Visit { client, source: format!("{address}:{port}") }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_ins_are_found_with_and_without_a_terminal() {
+    let t = Bench::start("log-ins");
+    let (name, uid) = ("paul-x1", 70_070);
+    for order in [t.account(name, uid), t.login_key(name, uid)] {
+        t.place(&order).await;
+    }
+    assert_eq!(t.linux.log_ins(&t.target, &[uid]).await, Ok(vec![]));
+
+    let plain = visit(&t, name, &[]);
+    let terminal = visit(&t, name, &["-tt"]);
+    // Who has nobody's sshd is not logged in.
+    t.host.root(&format!("setsid setpriv --reuid {uid} --clear-groups sleep 901 >/dev/null 2>&1 </dev/null &"));
+    let found = t.linux.log_ins(&t.target, &[70_071, uid]).await.expect("the host answers");
+
+    let by = |source: &str| -> LogIn {
+        let mut one = found.iter().filter(|one| one.source.is_some_and(|from| from.to_string() == source));
+        let log_in = one.next().unwrap_or_else(|| panic!("{source} is not in {found:?}"));
+        assert_eq!(one.next(), None);
+        log_in.clone()
+    };
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|one| one.age < SOON), "{found:?}");
+    assert!(by(&plain.source).age >= by(&terminal.source).age, "{found:?}");
+    assert_eq!((by(&plain.source).uid, by(&plain.source).terminal), (uid, None));
+    assert!(by(&terminal.source).terminal.is_some_and(|name| name.starts_with("pts/")));
+    assert!(by(&plain.source).what.contains("paul-x1@notty"), "{found:?}");
+    assert_eq!(t.linux.log_ins(&t.target, &[70_071]).await, Ok(vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mark_is_found_from_the_hosts_side() {
+    let t = Bench::start("marks");
+    let (name, uid) = ("rita-x1", 70_072);
+    let account = t.account(name, uid);
+    let switch = t.dead_man(vec![&account]);
+    let orders = [switch, account, t.sudo(name, uid, &["ALL"]), t.login_key(name, uid)];
+    for order in &orders {
+        t.place(order).await;
+    }
+    t.host.root("echo 'not a mark' >/etc/sudoers.d/cardea-x; useradd -c 'cardea is a flower' -u 3002 ruth");
+
+    let found = t.linux.marks(&t.target).await.expect("the host answers");
+
+    let kinds: BTreeSet<_> = found.iter().map(|mark| (mark.kind.as_str(), mark.grant)).collect();
+    let ours = orders.iter().map(|order| (order.privilege.kind(), order.grant)).collect();
+    assert_eq!(kinds, ours);
+    assert!(found.iter().all(|mark| mark.token == TOKEN), "{found:?}");
+    for mark in found.iter().filter(|mark| mark.kind != "dead_man") {
+        assert_eq!(mark.uid, Some(uid), "{mark:?}");
+    }
+    t.host.root("rm /etc/sudoers.d/cardea-x");
+    for order in orders.iter().rev() {
+        t.remove(order).await;
+    }
+    assert_eq!(t.linux.marks(&t.target).await, Ok(vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_root_changed_so_as_to_stay_is_named() {
+    let t = Bench::start("drift");
+    t.host.root("touch /etc/pam.d/spare /etc/cron.d/spare; cp /bin/true /usr/local/bin/spare");
+    let look = async |depth| t.linux.snapshot(&t.target, depth).await.expect("the host answers");
+    let (quick, full) = (look(Depth::Quick).await, look(Depth::Full).await);
+    assert!(quick.0.len() > 20 && full.0.keys().any(|name| name.starts_with("setuid ")), "{}", full.0.len());
+    assert_eq!(drift(&quick, &look(Depth::Quick).await, |_| false), []);
+
+    let ours = t.sudo("svc-x1", 70_073, &["ALL"]);
+    t.place(&ours).await;
+    t.host.root(
+        "useradd -o -u 0 toor; echo 'toor ALL=(ALL) ALL' >/etc/sudoers.d/toor; echo 'ssh-ed25519 AAAA x' >>/root/.ssh/authorized_keys; \
+         echo '* * * * * root true' >/etc/cron.d/spare; mkdir -p /etc/systemd/system; echo '[Service]' >/etc/systemd/system/toor.service; \
+         ln -s /dev/null /etc/systemd/system/sshguard.service; echo /tmp/x.so >/etc/ld.so.preload.x; \
+         mv /etc/ld.so.preload.x /etc/ld.so.preload; rm /etc/pam.d/spare; chmod 4755 /usr/local/bin/spare; \
+         mkdir -p /var/lib/systemd/linger; touch /var/lib/systemd/linger/toor; rm /etc/ld.so.preload; touch /etc/ld.so.preload",
+    );
+
+    let found = drift(&quick, &look(Depth::Quick).await, |grant| grant == ours.grant);
+    for (kind, what) in [
+        ("new", "account toor"),
+        ("new", "sudoers /etc/sudoers.d/toor"),
+        ("changed", "key /root/.ssh/authorized_keys"),
+        ("changed", "schedule /etc/cron.d/spare"),
+        ("new", "unit /etc/systemd/system/toor.service"),
+        ("new", "unit /etc/systemd/system/sshguard.service -> /dev/null"),
+        ("new", "unit /var/lib/systemd/linger/toor"),
+        ("new", "preload /etc/ld.so.preload"),
+        ("gone", "pam /etc/pam.d/spare"),
+    ] {
+        let what = what.to_owned();
+        let expected = match kind {
+            "new" => Drift::New(what),
+            "gone" => Drift::Gone(what),
+            _ => Drift::Changed(what),
+        };
+        assert!(found.contains(&expected), "{expected:?} in {found:?}");
+    }
+    assert_eq!(found.len(), 9, "{found:?}");
+    let found = drift(&full, &look(Depth::Full).await, |grant| grant == ours.grant);
+    assert!(found.contains(&Drift::New("setuid /usr/local/bin/spare".to_owned())), "{found:?}");
+    assert_eq!(found.len(), 10, "{found:?}");
+    t.host.root("rm /etc/ld.so.preload");
+    assert_eq!(said(&t.as_account("svc", "true")), "");
+}
