@@ -301,6 +301,7 @@ impl App {
         for write in writes.iter().filter(|write| write.what != What::Delete) {
             after.put(write.object.clone());
         }
+        let changed: Vec<_> = writes.iter().map(|write| write.object.id).collect();
         self.0
             .store
             .write(move |tx| {
@@ -311,6 +312,8 @@ impl App {
                     tx.after_commit(Box::new(move || {
                         app.set_configuration(after);
                         app.recheck_keys();
+                        app.0.ground.changed(changed);
+                        app.nudge();
                         app.0.hub.publish(None, Event::Configuration);
                     }));
                     Ok(())
@@ -482,8 +485,14 @@ impl Draft<'_> {
     fn check(&mut self) -> Result<(), AppError> {
         for put in &self.puts {
             for reference in put.object.spec.references() {
-                if self.after.find(reference.kind, &reference.name).is_none() {
-                    let message = format!("there is no {} `{}`", reference.kind, reference.name);
+                let found = reference.kinds.iter().filter(|kind| self.after.find(**kind, &reference.name).is_some());
+                let kinds = reference.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ");
+                let message = match found.count() {
+                    0 => Some(format!("there is no {kinds} `{}`", reference.name)),
+                    1 => None,
+                    _ => Some(format!("`{}` is the name of a {kinds}: write the id instead", reference.name)),
+                };
+                if let Some(message) = message {
                     self.errors.push(FieldError::new(format!("{}{}", put.pointer, reference.pointer), message));
                 }
             }
@@ -501,7 +510,7 @@ impl Draft<'_> {
                         .spec
                         .references()
                         .iter()
-                        .any(|r| self.before.find(r.kind, &r.name).is_some_and(|o| o.id == gone.id))
+                        .any(|r| r.kinds.contains(&gone.id.kind()) && self.is_called(&r.name, gone))
                 })
                 .map(|other| format!("{} `{}`", other.id.kind(), other.name))
                 .collect();
@@ -523,6 +532,10 @@ impl Draft<'_> {
             ));
         }
         Ok(())
+    }
+
+    fn is_called(&self, name: &str, object: &Object) -> bool {
+        self.before.find(object.id.kind(), name).is_some_and(|found| found.id == object.id)
     }
 
     fn check_keys(&mut self) {
@@ -550,7 +563,7 @@ pub(crate) fn key_body(line: &str) -> &str {
 }
 
 fn is_administrator(user: &Object) -> bool {
-    user.as_user().is_some_and(|spec| spec.roles.contains(&Role::Administrator))
+    user.as_user().is_some_and(|spec| spec.roles.contains(&Role::Administrator) && !spec.disabled)
 }
 
 fn differences(old: Option<&Object>, new: &Object) -> Vec<FieldChange> {

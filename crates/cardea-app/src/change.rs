@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{Grant, LogLevel, Permit, Session, Stage, Timestamp};
+use cardea_domain::{Approval, Grant, LogLevel, Permit, Session, Stage, Timestamp};
 use cardea_store::{AuditEntry, Outcome, StoreError, Tx};
 use serde_json::Value;
 
-use crate::{App, event::Event};
+use crate::{
+    App,
+    event::{Audience, Event},
+};
 
 /// What is written beside a session's new state.
 pub(crate) struct Note {
@@ -71,18 +74,38 @@ impl App {
         tx.record(permit, &entry).await
     }
 
+    /// Tells browsers about a session as it is in this process, before the store hears of it.
+    pub(crate) fn publish_session(&self, session: &Session) {
+        self.0
+            .hub
+            .publish(Some(Audience { owner: session.user, profile: None }), Event::Session(Arc::new(session.clone())));
+    }
+
     /// Tells browsers about a session once the unit is committed.
     pub(crate) fn announce_session(&self, tx: &mut Tx, session: &Session) {
         let (app, session) = (self.clone(), Arc::new(session.clone()));
-        tx.after_commit(Box::new(move || app.0.hub.publish(Some(session.user), Event::Session(session))));
+        let audience = Audience { owner: session.user, profile: None };
+        tx.after_commit(Box::new(move || app.0.hub.publish(Some(audience), Event::Session(session))));
+    }
+
+    /// Tells its approvers too, once the unit is committed: the session waits for them, was decided about, or waits no more.
+    pub(crate) fn announce_approval(&self, tx: &mut Tx, session: &Session, approval: Option<&Approval>) {
+        let audience = Audience { owner: session.user, profile: Some(session.profile) };
+        let event = Event::Approval {
+            session: Arc::new(session.clone()),
+            approval: approval.map(|approval| Arc::new(approval.clone())),
+        };
+        let app = self.clone();
+        tx.after_commit(Box::new(move || app.0.hub.publish(Some(audience), event)));
     }
 
     /// Tells browsers about grants once the unit is committed.
     pub(crate) fn announce_grants(&self, tx: &mut Tx, session: &Session, grants: &[Grant]) {
-        let (app, owner, grants) = (self.clone(), session.user, grants.to_vec());
+        let (app, grants) = (self.clone(), grants.to_vec());
+        let audience = Audience { owner: session.user, profile: None };
         tx.after_commit(Box::new(move || {
             for grant in grants {
-                app.0.hub.publish(Some(owner), Event::Grant(Arc::new(grant)));
+                app.0.hub.publish(Some(audience), Event::Grant(Arc::new(grant)));
             }
         }));
     }

@@ -4,30 +4,46 @@
 //! with every command. A worker holds one session at a time and writes each step down before and after it touches the
 //! target, so that a crash at any instruction leaves rows from which the next start goes on.
 
+mod account;
 mod clean_up;
+mod drift;
+mod lock;
 mod provision;
 mod scan;
+mod script;
+mod stand;
+mod wait;
 
 use std::{collections::HashMap, time::Duration};
 
-use cardea_domain::{Actor, EndCause, Permit, Session, SessionId, Status, Verb};
+use cardea_domain::{Actor, Claim, Permit, Session, SessionId, Status, Timestamp, Verb};
 use cardea_store::Store;
-use tokio::task::{self, JoinError, JoinSet};
+use tokio::{
+    task::{self, JoinError, JoinSet},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error};
+use tracing::{Instrument as _, debug, error};
 
 use crate::{App, AppError};
 
 /// Sessions that are worked on at once. Each waits mostly for its host; a slow host holds up only its own sessions.
-const WORKERS_MAX: usize = 1024;
+pub(crate) const WORKERS_MAX: usize = 1024;
 /// Sessions claimed in one unit of work.
 const CLAIM_MAX: u32 = 64;
 /// How long the engine sleeps at most, whatever the rows say.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// The pause after a fault of ours with a session.
+const FAULT_PAUSE: Duration = Duration::from_secs(5);
 /// The pause after the store failed to answer.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How long workers may go on after a stop: about one step on a host. What is cut off goes on at the next start.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// For how long a session is in a node's hands without a sign of life; then another node takes it up.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often a node says that it still works on what it holds.
+const RENEW: Duration = Duration::from_secs(3);
 
 /// The session that each running worker holds.
 type Busy = HashMap<task::Id, SessionId>;
@@ -60,7 +76,12 @@ impl App {
     pub async fn run_engine(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
         let mut busy = HashMap::new();
+        let mut renewal = tokio::time::interval(RENEW);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            if let Err(error) = self.check_ground().await {
+                error!(%error, "Sessions could not all be judged after a change; they are judged again");
+            }
             let pause = match self.start_due(&mut workers, &mut busy).await {
                 Ok(pause) => pause,
                 Err(error) => {
@@ -72,6 +93,7 @@ impl App {
                 () = stop.cancelled() => break,
                 () = self.0.nudge.notified() => {}
                 () = tokio::time::sleep(pause) => {}
+                _ = renewal.tick(), if !busy.is_empty() => self.renew_claims(&busy).await,
                 Some(done) = workers.join_next_with_id() => {
                     self.finished(&mut workers, &mut busy, done);
                     while let Some(done) = workers.try_join_next_with_id() {
@@ -94,8 +116,9 @@ impl App {
                 return Ok(SLEEP_MAX);
             }
             let exclude: Vec<_> = busy.values().copied().collect();
-            let next = self.0.store.read(move |tx| Box::pin(async move { tx.next_wake(&exclude).await })).await?;
-            let now = self.0.clock.now();
+            let (now, node) = (self.0.clock.now(), self.0.node.clone());
+            let next = self.0.store.read(move |tx| Box::pin(async move { tx.next_wake(now, &node, &exclude).await }));
+            let next = next.await?;
             match next {
                 None => return Ok(SLEEP_MAX),
                 Some(at) if at > now => return Ok(at.since(now).min(SLEEP_MAX)),
@@ -103,9 +126,10 @@ impl App {
             }
             let exclude: Vec<_> = busy.values().copied().collect();
             let limit = CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX));
+            let claim = self.claim(now);
             let claimed =
-                self.0.store.write(move |tx| Box::pin(async move { tx.claim_due(now, &exclude, limit).await })).await?;
-            for session in claimed {
+                self.0.store.write(move |tx| Box::pin(async move { tx.claim_due(now, &claim, &exclude, limit).await }));
+            for session in claimed.await? {
                 let (app, id) = (self.clone(), session.id);
                 let worker = workers.spawn(async move { app.work(session).await });
                 busy.insert(worker.id(), id);
@@ -116,55 +140,52 @@ impl App {
     /// One claim of one session.
     async fn work(self, session: Session) {
         let id = session.id;
-        let outcome = Box::pin(self.step(session)).await;
+        let _counted = self.0.metrics.step(&session);
+        let span = self.step_span(&session).await;
+        let outcome = Box::pin(self.step(session)).instrument(span).await;
         if let Err(Stop::Failed(error)) = outcome {
             error!(session.id = %id, %error, "A step failed inside Cardea; trying again");
-            self.wake_later(id).await;
+            self.wake_later(id, FAULT_PAUSE).await;
         }
     }
 
     async fn step(&self, session: Session) -> Result<(), Stop> {
-        let now = self.0.clock.now();
         match session.status {
+            Status::WaitingForApproval => self.expire(session.id).await,
+            Status::Scheduled => self.begin_scheduled(session.id).await,
             Status::Provisioning => self.provision(session).await,
-            Status::Available | Status::LoggedIn if session.end_at.is_none_or(|end| end <= now) => {
-                self.reach_end(session.id).await?;
-                self.clean_up(session.id).await
-            }
-            Status::Available | Status::LoggedIn => self.remove_strays(session).await,
+            Status::Available | Status::LoggedIn | Status::Locked => self.stand(session).await,
             Status::Canceling => self.clean_up(session.id).await,
             Status::Failed if !session.clean => self.clean_up(session.id).await,
             Status::Failed | Status::Completed | Status::Canceled => self.scan(session).await,
+            // Nothing was ever placed for these.
+            Status::Denied | Status::Expired => Ok(()),
         }
     }
 
-    /// The maximum duration is over.
-    async fn reach_end(&self, id: SessionId) -> Result<(), Stop> {
-        let ended = self.retried(|| {
-            let app = self.clone();
-            self.0.store.write(move |tx| {
-                Box::pin(async move {
-                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
-                    let permit = Permit::for_session(&Actor::Engine, Verb::EndSession, &session)?;
-                    app.end(tx, &permit, &mut session, &EndCause::ReachedEnd).await.map(drop)
-                })
-            })
-        });
-        match ended.await {
-            // Somebody ended it in the same moment: the clean-up is the same.
-            Ok(()) | Err(AppError::Refused { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
+    /// This node's hold on what it takes up now.
+    fn claim(&self, now: Timestamp) -> Claim {
+        Claim { node: self.0.node.clone(), until: now.plus(LEASE) }
+    }
+
+    /// Says that this node still works on what it holds. What it lost meanwhile its fences keep it from touching.
+    async fn renew_claims(&self, busy: &Busy) {
+        let (claim, ids) = (self.claim(self.0.clock.now()), busy.values().copied().collect::<Vec<_>>());
+        let renewed = self.0.store.write(move |tx| Box::pin(async move { tx.renew_claims(&claim, &ids).await }));
+        if let Err(error) = renewed.await {
+            error!(%error, "This node could not renew its hold on the sessions that it works on");
         }
     }
 
     /// After a fault of ours: look again soon, so that no session is forgotten while the process lives.
-    async fn wake_later(&self, id: SessionId) {
-        let at = self.0.clock.now().plus(Duration::from_secs(5));
+    async fn wake_later(&self, id: SessionId, pause: Duration) {
+        let at = self.0.clock.now().plus(pause);
         let set = self.retried(|| {
             self.0.store.write(move |tx| {
                 Box::pin(async move {
                     let Some(mut session) = tx.session(id).await? else { return Ok(()) };
                     session.wake_at = Some(at);
+                    session.claim = None;
                     let permit = Permit::ask(&Actor::Engine, Verb::DriveSession)?;
                     tx.save_session(&permit, &mut session).await.map_err(AppError::from)
                 })
@@ -187,7 +208,7 @@ impl App {
                 let Some(id) = busy.remove(&error.id()) else { return };
                 error!(session.id = %id, %error, "A worker died; its session is taken up again");
                 let app = self.clone();
-                let worker = workers.spawn(async move { app.wake_later(id).await });
+                let worker = workers.spawn(async move { app.wake_later(id, FAULT_PAUSE).await });
                 busy.insert(worker.id(), id);
             }
         }
@@ -199,7 +220,7 @@ impl App {
 }
 
 /// The engine's own permit.
-fn drive() -> Result<Permit, AppError> {
+pub(crate) fn drive() -> Result<Permit, AppError> {
     Ok(Permit::ask(&Actor::Engine, Verb::DriveSession)?)
 }
 

@@ -10,14 +10,31 @@ use std::{
     task::{Context, Poll},
 };
 
-use cardea_domain::{Grant, ObjectId, Session};
+use cardea_domain::{Approval, Grant, ObjectId, Session, SessionId, Timestamp};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
+/// Something that a person should look at. It is in the audit log too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    pub at: Timestamp,
+    /// Stable: `direct_login`, `orphan_removed`, …
+    pub code: &'static str,
+    /// A sentence for people.
+    pub text: String,
+    pub session: Option<SessionId>,
+    /// The resource's name.
+    pub resource: Option<String>,
+}
+
 /// A change.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// Something that a person should look at; only those who see everything hear it.
+    Alert(Arc<Alert>),
+    /// A session waits for approval, was decided about, or waits no more. `approval` is what was just decided.
+    Approval { session: Arc<Session>, approval: Option<Arc<Approval>> },
     /// A configuration object changed: what somebody may do could be different now.
     Configuration,
     /// A grant moved in the ledger.
@@ -31,9 +48,25 @@ pub enum Event {
 #[derive(Clone, Debug)]
 struct Entry {
     number: u64,
-    /// Whose session it concerns; nobody's in particular if `None`.
-    owner: Option<ObjectId>,
+    /// Whom it concerns; nobody in particular if `None`.
+    audience: Option<Audience>,
     event: Event,
+}
+
+/// Whom an event concerns, beside those who see everything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Audience {
+    /// The session's user.
+    pub(crate) owner: ObjectId,
+    /// The connection profile whose approvers hear it too.
+    pub(crate) profile: Option<ObjectId>,
+}
+
+/// Somebody who hears only what concerns them.
+pub(crate) struct Listener {
+    pub(crate) user: ObjectId,
+    /// Whether they approve sessions of this connection profile, as the configuration is when it is asked.
+    pub(crate) approves: Box<dyn Fn(ObjectId) -> bool + Send + Sync>,
 }
 
 /// Hands events to every listener and remembers the latest for those who come back.
@@ -57,10 +90,10 @@ impl Hub {
         Self { epoch, recent, sender: broadcast::channel(REMEMBERED).0 }
     }
 
-    pub(crate) fn publish(&self, owner: Option<ObjectId>, event: Event) {
+    pub(crate) fn publish(&self, audience: Option<Audience>, event: Event) {
         // Sending under the lock keeps the order of numbers and the order of delivery the same.
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = Entry { number: recent.next, owner, event };
+        let entry = Entry { number: recent.next, audience, event };
         recent.next += 1;
         if recent.entries.len() == REMEMBERED {
             recent.entries.pop_front();
@@ -71,7 +104,7 @@ impl Hub {
     }
 
     /// Everything after `last`, then everything new; only what concerns `only`, if given.
-    pub(crate) fn subscribe(&self, only: Option<ObjectId>, last: Option<&str>) -> Subscription {
+    pub(crate) fn subscribe(&self, only: Option<Listener>, last: Option<&str>) -> Subscription {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let stream = BroadcastStream::new(self.sender.subscribe());
         let newest = recent.next - 1;
@@ -86,7 +119,7 @@ impl Hub {
                 Some(number) if number <= newest && number + 1 >= oldest => {
                     waiting.extend(recent.entries.iter().filter(|entry| entry.number > number).cloned());
                 }
-                _ => waiting.push_back(Entry { number: newest, owner: None, event: Event::Reset }),
+                _ => waiting.push_back(Entry { number: newest, audience: None, event: Event::Reset }),
             }
         }
         Subscription { epoch: self.epoch.clone(), position: newest, only, waiting, stream }
@@ -97,7 +130,7 @@ impl Hub {
 pub struct Subscription {
     epoch: String,
     position: u64,
-    only: Option<ObjectId>,
+    only: Option<Listener>,
     waiting: VecDeque<Entry>,
     stream: BroadcastStream<Entry>,
 }
@@ -109,7 +142,11 @@ impl Subscription {
     }
 
     fn concerns(&self, entry: &Entry) -> bool {
-        entry.owner.is_none() || self.only.is_none() || entry.owner == self.only
+        if matches!(entry.event, Event::Alert(_)) {
+            return self.only.is_none();
+        }
+        let (Some(only), Some(audience)) = (&self.only, entry.audience) else { return true };
+        audience.owner == only.user || audience.profile.is_some_and(|profile| (only.approves)(profile))
     }
 }
 
@@ -124,7 +161,7 @@ impl Stream for Subscription {
                     Poll::Ready(Some(Ok(entry))) => entry,
                     Poll::Ready(Some(Err(BroadcastStreamRecvError::Lagged(missed)))) => {
                         let number = self.position + missed;
-                        Entry { number, owner: None, event: Event::Reset }
+                        Entry { number, audience: None, event: Event::Reset }
                     }
                     Poll::Ready(None) => return Poll::Ready(None),
                     Poll::Pending => return Poll::Pending,

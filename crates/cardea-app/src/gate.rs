@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -9,38 +10,55 @@ use std::{
 use async_trait::async_trait;
 use cardea_domain::{
     Actor, Admission, ClosedConnection, ConnectionId, EndNotice, Frame, Gate, GateRefusal, Grant, GrantState, Kind,
-    Lease, Login, Object, Observation, Order, Permit, Presence, Privilege, Session, SessionId, Stage, Status, Verb,
-    Via,
+    Lease, Login, Object, ObjectId, Observation, Order, Permit, Presence, Privilege, Session, SessionId, Stage, Status,
+    Verb, Via, Word,
 };
 use cardea_store::Connection;
+use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use serde_json::json;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::{App, AppError, SessionLocks, apply::key_body, change::Note, sign_in::actor_of};
 
 /// How long placing the gateway's key may take.
 const KEY_LIMIT: Duration = Duration::from_secs(20);
+/// The code of a refusal that may pass.
+const LOCKED: &str = "locked";
 
-/// Tells open connections that their session is over.
+/// Tells open connections what becomes of their session.
 #[derive(Default)]
 pub(crate) struct Doors {
     open: Mutex<HashMap<SessionId, Door>>,
-    joining: SessionLocks,
+    /// Held by whoever places the gateway's key, or moves the expiries of what is placed.
+    pub(crate) joining: SessionLocks,
 }
 
 /// A session's open connections: how to tell them, and the keys that they were let in with.
 struct Door {
-    sender: watch::Sender<Option<EndNotice>>,
+    sender: watch::Sender<News>,
     keys: Vec<String>,
 }
 
+/// What the connections of a session know. Whoever looks late sees the newest of each.
+#[derive(Clone, Default)]
+struct News {
+    ended: Option<EndNotice>,
+    /// Nothing passes, and why.
+    frozen: Option<String>,
+    /// The newest sentence that changes nothing else, and how many there were.
+    said: Option<String>,
+    count: u64,
+}
+
 impl Doors {
-    /// A receiver that hears when the session's connections must be cut.
-    fn watch(&self, admission: &Admission) -> watch::Receiver<Option<EndNotice>> {
+    /// A receiver that hears what becomes of the session.
+    fn watch(&self, admission: &Admission) -> watch::Receiver<News> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, door| door.sender.receiver_count() > 0);
-        let door =
-            open.entry(admission.session).or_insert_with(|| Door { sender: watch::channel(None).0, keys: Vec::new() });
+        let door = open
+            .entry(admission.session)
+            .or_insert_with(|| Door { sender: watch::Sender::default(), keys: Vec::new() });
         if !door.keys.contains(&admission.public_key) {
             door.keys.push(admission.public_key.clone());
         }
@@ -53,7 +71,7 @@ impl Doors {
         let revoked = |door: &Door| !door.keys.iter().all(|key| holds(key));
         for (_, door) in open.extract_if(|_, door| revoked(door)) {
             let sentence = "The key that this session was entered with is not registered any more.".to_owned();
-            door.sender.send_replace(Some(EndNotice { sentence }));
+            door.sender.send_modify(|news| news.ended = Some(EndNotice { sentence }));
         }
     }
 
@@ -61,7 +79,33 @@ impl Doors {
     pub(crate) fn close(&self, session: SessionId, sentence: &str) {
         let door = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
         if let Some(door) = door {
-            door.sender.send_replace(Some(EndNotice { sentence: sentence.to_owned() }));
+            let notice = EndNotice { sentence: sentence.to_owned() };
+            door.sender.send_modify(|news| news.ended = Some(notice));
+        }
+    }
+
+    /// Lets nothing pass on the session's connections, and says why.
+    pub(crate) fn freeze(&self, session: SessionId, sentence: &str) {
+        self.tell(session, |news| news.frozen = Some(sentence.to_owned()));
+    }
+
+    /// Lets everything pass again.
+    pub(crate) fn thaw(&self, session: SessionId) {
+        self.tell(session, |news| news.frozen = None);
+    }
+
+    /// Says something on the session's terminals.
+    pub(crate) fn say(&self, session: SessionId, sentence: &str) {
+        self.tell(session, |news| {
+            news.said = Some(sentence.to_owned());
+            news.count += 1;
+        });
+    }
+
+    fn tell(&self, session: SessionId, change: impl FnOnce(&mut News)) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(door) = open.get(&session) {
+            door.sender.send_modify(change);
         }
     }
 }
@@ -70,6 +114,7 @@ impl Doors {
 impl Gate for App {
     async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal> {
         let user = self.user_by_key(&login.public_key)?;
+        self.must_be_let_in(user.id)?;
         let id: SessionId = login.user_name.parse().map_err(|_| {
             refusal("no-session", "log in with the id of an available session as user name: `ssh ses_…@gateway`, as the dashboard shows it")
         })?;
@@ -92,7 +137,7 @@ impl Gate for App {
         // Joins of one session go one by one: the first places the key, the others find it.
         let _turn = self.0.doors.joining.lock(admission.session).await;
         // Before the session is read, so that an end in between is heard.
-        let ended = self.0.doors.watch(admission);
+        let news = self.0.doors.watch(admission);
         let placed = self.ensure_key(admission, key_body(public_key)).await;
         let grant = placed.map_err(|error| self.gate_failure(&error))?;
         let (connection, session) =
@@ -104,8 +149,29 @@ impl Gate for App {
             host_key: grant.target.host_key.clone().unwrap_or_default(),
             account: grant.account.name.clone(),
             end_at: session.end_at.unwrap_or_else(|| self.0.clock.now()),
-            ended: Box::pin(heard(ended)),
+            ended: Box::pin(heard(news.clone())),
+            words: words(news),
         })
+    }
+
+    async fn over(&self, admission: &Admission) -> EndNotice {
+        // Before the session is read, so that an end in between is heard.
+        let news = self.0.doors.watch(admission);
+        match self.session_for_join(admission).await {
+            // One that is only locked may be joined later, and refuses until then.
+            Ok(_) | Err(AppError::Unavailable(_) | AppError::Internal(_)) => heard(news).await,
+            Err(AppError::Refused { code, .. }) if code == LOCKED => heard(news).await,
+            Err(error) => EndNotice { sentence: self.gate_failure(&error).sentence },
+        }
+    }
+
+    async fn reached(&self, connection: ConnectionId, source: SocketAddr) {
+        let written = self.0.store.write(move |tx| {
+            Box::pin(async move { tx.set_connection_source(connection, source).await.map_err(AppError::from) })
+        });
+        if let Err(error) = written.await {
+            tracing::error!(connection.id = %connection, %error, "Where a connection comes from could not be written down; for the host's log-ins it counts all the same");
+        }
     }
 
     async fn closed(&self, closed: ClosedConnection) {
@@ -115,10 +181,41 @@ impl Gate for App {
     }
 }
 
-async fn heard(mut ended: watch::Receiver<Option<EndNotice>>) -> EndNotice {
-    match ended.wait_for(Option::is_some).await {
-        Ok(notice) => notice.clone().unwrap_or_else(gone),
+async fn heard(mut news: watch::Receiver<News>) -> EndNotice {
+    match news.wait_for(|news| news.ended.is_some()).await {
+        Ok(news) => news.ended.clone().unwrap_or_else(gone),
         Err(_) => gone(),
+    }
+}
+
+/// What is new, as words. Begins with a freeze, if there is one already.
+fn words(news: watch::Receiver<News>) -> BoxStream<'static, Word> {
+    let known = News { count: news.borrow().count, ..News::default() };
+    let next = |(mut news, mut known): (watch::Receiver<News>, News)| async move {
+        loop {
+            let newest = news.borrow_and_update().clone();
+            if let Some(word) = newest.word_after(&mut known) {
+                return Some((word, (news, known)));
+            }
+            news.changed().await.ok()?;
+        }
+    };
+    stream::unfold((news, known), next).boxed()
+}
+
+impl News {
+    /// The first thing that is new since `known`, which learns it.
+    fn word_after(&self, known: &mut Self) -> Option<Word> {
+        if self.frozen != known.frozen {
+            known.frozen.clone_from(&self.frozen);
+            let thawed = || Word::Thawed("the session is unlocked.".to_owned());
+            return Some(self.frozen.clone().map_or_else(thawed, Word::Frozen));
+        }
+        if self.count > known.count {
+            known.count = self.count;
+            return self.said.clone().map(Word::Notice);
+        }
+        None
     }
 }
 
@@ -141,6 +238,11 @@ impl App {
         })
     }
 
+    /// Whether the user may come in at all, whatever they show.
+    fn must_be_let_in(&self, user: ObjectId) -> Result<(), GateRefusal> {
+        self.keeps_out(user).map_or(Ok(()), |why| Err(refusal("kept-out", why)))
+    }
+
     /// After a change of the configuration: who lost a key loses the connections that it opened.
     pub(crate) fn recheck_keys(&self) {
         self.0.doors.recheck(|key| self.user_by_key(key).is_ok());
@@ -154,9 +256,15 @@ impl App {
                 Ok(())
             }
             Status::Available | Status::LoggedIn => Err(why("this session has reached its end: request a new one")),
+            Status::Locked => {
+                let (title, text) = session.lock.as_ref().map_or(("", ""), |lock| (&lock.title, &lock.text));
+                Err(refusal(LOCKED, locked_sentence(title, text)))
+            }
+            Status::WaitingForApproval => Err(why("this session waits for approval: try again when it is available")),
+            Status::Scheduled => Err(why("this session has not begun yet: try again at its start")),
             Status::Provisioning => Err(why("this session is still being provisioned: try again in a moment")),
             Status::Failed => Err(why(&format!("this session failed ({reason}): request a new one"))),
-            Status::Canceling | Status::Completed | Status::Canceled => {
+            Status::Canceling | Status::Completed | Status::Canceled | Status::Denied | Status::Expired => {
                 Err(why(&format!("this session is over ({reason}): request a new one")))
             }
         }
@@ -199,7 +307,8 @@ impl App {
             Some(Observation { presence: Presence::Absent, detail: "a key that was made just now".to_owned() });
         self.write_down_key(&mut session, &grant).await?;
         let frame = Frame { session: session.id, fence: session.fence, limit: KEY_LIMIT };
-        let placed = self.0.linux.place(&grant.target, frame, &order(&grant)).await;
+        let span = self.step_span(&session).await;
+        let placed = self.0.linux.place(&grant.target, frame, &order(&grant)).instrument(span).await;
         match placed {
             Ok(_) => self.retried(|| self.key_placed(admission, grant.clone(), grants.clone())).await,
             Err(error) => {
@@ -211,7 +320,8 @@ impl App {
 
     async fn session_for_join(&self, admission: &Admission) -> Result<(Session, Vec<Grant>), AppError> {
         // The key may have been taken from the user since the client showed it.
-        self.user_by_key(&admission.public_key).map_err(|no| AppError::refused(no.code, no.sentence))?;
+        let user = self.user_by_key(&admission.public_key).map_err(|no| AppError::refused(no.code, no.sentence))?;
+        self.must_be_let_in(user.id).map_err(|no| AppError::refused(no.code, no.sentence))?;
         let (id, user) = (admission.session, admission.user);
         let (session, grants) = self
             .0
@@ -236,7 +346,7 @@ impl App {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let session = tx.claim(id).await?;
+                    let session = tx.raise_fence(id).await?;
                     app.check_open(&session).map_err(|no| AppError::refused(no.code, no.sentence))?;
                     tx.insert_grants(std::slice::from_ref(&grant)).await?;
                     app.announce_grants(tx, &session, std::slice::from_ref(&grant));
@@ -330,7 +440,9 @@ impl App {
                         id,
                         session: session.id,
                         user: admission.user,
-                        peer: admission.peer,
+                        peer: admission.peer.to_string(),
+                        direct: false,
+                        source: None,
                         opened_at: now,
                         closed_at: None,
                         close_reason: None,
@@ -362,7 +474,7 @@ impl App {
                     };
                     let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                     if tx.open_connections(id).await? == 0 {
-                        session.logged_out();
+                        session.logged_out(now);
                     }
                     let permit = Permit::ask(&Actor::Gateway, Verb::DriveSession)?;
                     let note = Note::info(Stage::Session, format!("A connection was closed ({})", closed.reason))
@@ -384,7 +496,7 @@ impl App {
                     let permit = Permit::ask(&Actor::Gateway, Verb::DriveSession)?;
                     for id in tx.close_stale_connections(now, "gateway_gone").await? {
                         let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
-                        session.logged_out();
+                        session.logged_out(now);
                         let note = Note::warn(Stage::Session, "The gateway was restarted: open connections were cut");
                         app.save_session(tx, &permit, &mut session, note).await?;
                     }
@@ -395,10 +507,20 @@ impl App {
     }
 }
 
+/// What somebody reads who meets the lock of a session.
+pub(crate) fn locked_sentence(title: &str, text: &str) -> String {
+    let said: Vec<_> = [title, text].into_iter().filter(|part| !part.is_empty()).collect();
+    if said.is_empty() {
+        return "this session is locked by an administrator".to_owned();
+    }
+    format!("this session is locked by an administrator ({})", said.join(": "))
+}
+
 /// What a connector is told about a grant.
 pub(crate) fn order(grant: &Grant) -> Order {
     Order {
-        grant: grant.id,
+        // What the host carries: another session's mark where both hold the same.
+        grant: grant.mark,
         token: grant.token.clone(),
         account: grant.account.clone(),
         privilege: grant.privilege.clone(),

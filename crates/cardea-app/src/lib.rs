@@ -5,19 +5,31 @@
 //! network is used.
 
 mod apply;
+mod approval;
 mod change;
 mod engine;
 mod error;
 mod event;
+mod extension;
 mod gate;
+mod grant;
+mod ground;
+mod idempotency;
 mod keyring;
+mod lock;
+mod metrics;
 mod my;
 mod object;
 mod password;
+mod plan;
+mod request;
+mod retry;
 mod session;
 mod sign_in;
 mod throttle;
 mod token;
+mod trace;
+mod uids;
 
 use std::{
     collections::HashMap,
@@ -30,12 +42,17 @@ use cardea_vault::Vault;
 use tokio::sync::{Notify, Semaphore};
 
 pub use apply::{ApplyOptions, Change, Document, FieldChange, What};
-pub use cardea_store::{Connection, SortKey, View};
+pub use approval::Approve;
+pub use cardea_store::{Connection, SortKey, StandingLock, View};
 pub use error::AppError;
-pub use event::{Event, Subscription};
+pub use event::{Alert, Event, Subscription};
+pub use grant::OutGrant;
 pub use keyring::Keyring;
+pub use lock::Message as LockMessage;
+pub use metrics::{Figures, StepTimes};
 pub use my::{MyActivity, Way};
-pub use session::{NewRequest, OutGrant, Page, SessionDetail, SessionQuery};
+pub use request::NewRequest;
+pub use session::{Page, SessionDetail, SessionQuery};
 pub use sign_in::SignedIn;
 pub use token::NewToken;
 
@@ -51,10 +68,13 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Works on Linux hosts.
     pub linux: Arc<dyn Connector>,
+    /// This process among those that work on the same store: the same name after a restart.
+    pub node: String,
 }
 
 struct Inner {
     store: Store,
+    node: String,
     keyring: Keyring,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -68,7 +88,13 @@ struct Inner {
     hashing: Arc<Semaphore>,
     /// Wakes the engine.
     nudge: Notify,
+    metrics: metrics::Metrics,
     doors: gate::Doors,
+    uids: uids::Uids,
+    /// Users and resources that are locked as a whole, as the store has them.
+    locks: lock::Standing,
+    /// What changed since sessions were last judged.
+    ground: ground::Ground,
 }
 
 impl App {
@@ -94,7 +120,7 @@ impl App {
     /// Loads the configuration, closes the connections of a former process and forgets retired secrets that nothing needs
     /// any more. Spawns nothing.
     pub async fn open(parts: Parts) -> Result<Self, AppError> {
-        let Parts { store, vault, clock, entropy, linux } = parts;
+        let Parts { store, vault, clock, entropy, linux, node } = parts;
         let installation = Self::installation(&store, &*clock, &*entropy).await?;
         let objects = store.read(|tx| Box::pin(async move { tx.objects().await.map_err(AppError::from) })).await?;
         let mut epoch = [0; 8];
@@ -102,6 +128,7 @@ impl App {
         let app = Self(Arc::new(Inner {
             keyring: Keyring::new(store.clone(), vault, installation),
             store,
+            node,
             clock,
             entropy,
             linux,
@@ -111,8 +138,13 @@ impl App {
             throttle: throttle::Throttle::default(),
             hashing: Arc::new(Semaphore::new(2)),
             nudge: Notify::new(),
+            metrics: metrics::Metrics::default(),
             doors: gate::Doors::default(),
+            uids: uids::Uids::default(),
+            locks: lock::Standing::default(),
+            ground: ground::Ground::default(),
         }));
+        app.load_locks().await?;
         app.close_stale_connections().await?;
         app.0
             .store
@@ -133,7 +165,12 @@ impl App {
 
     /// Events from now on, or from behind the id `last`; only what the actor may see.
     pub fn subscribe(&self, actor: &Actor, last: Option<&str>) -> Subscription {
-        let only = if actor.sees_all() { None } else { actor.user_id() };
+        let listener = |user| {
+            let app = self.clone();
+            let approves = Box::new(move |profile| app.configuration().is_approver(user, profile));
+            event::Listener { user, approves }
+        };
+        let only = if actor.sees_all() { None } else { actor.user_id().map(listener) };
         self.0.hub.subscribe(only, last)
     }
 

@@ -1,6 +1,6 @@
 //! Sign-in by password, the browser's cookie, and the first administrator's set-up.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use cardea_domain::{
     Actor, Kind, Name, Object, ObjectId, Permit, Role, Secret, SignInId, Spec, Timestamp, UserSpec, Verb, Via,
@@ -57,6 +57,8 @@ impl App {
                 email: String::new(),
                 roles: vec![Role::Administrator, Role::User],
                 ssh_keys: Vec::new(),
+                accounts: BTreeMap::new(),
+                disabled: false,
             }),
             version: 1,
             created_at: now,
@@ -165,7 +167,7 @@ impl App {
     async fn signed_in(&self, user: &Object, peer: IpAddr) -> Result<SignedIn, AppError> {
         let now = self.0.clock.now();
         let id = SignInId::mint(now, &*self.0.entropy);
-        let actor = actor_of(user, Via::SignIn(id))?;
+        let actor = self.let_in(user.id, Via::SignIn(id))?;
         let cookie = self.random_token("sign-in");
         let digest = cookie.expose(|text| self.0.keyring.digest("sign-in", text.as_bytes())).to_vec();
         let expires_at = now.plus(LASTS);
@@ -233,8 +235,7 @@ impl App {
         if now.since(row.last_seen_at) > SEEN_EVERY {
             self.0.store.write(move |tx| Box::pin(async move { tx.touch_sign_in(row.id, now).await })).await?;
         }
-        let configuration = self.configuration();
-        actor_of(configuration.get(row.user).ok_or_else(over)?, Via::SignIn(row.id))
+        self.let_in(row.user, Via::SignIn(row.id))
     }
 
     /// A random bearer value that says what it is.
@@ -242,6 +243,27 @@ impl App {
         let mut bytes = [0; 32];
         self.0.entropy.fill(&mut bytes);
         Secret::new(format!("cardea-{what}-{}", data_encoding::BASE64URL_NOPAD.encode(&bytes)))
+    }
+}
+
+impl App {
+    /// The actor that a user is who comes this way, unless they are disabled or locked.
+    pub(crate) fn let_in(&self, user: ObjectId, via: Via) -> Result<Actor, AppError> {
+        let configuration = self.configuration();
+        let over = || AppError::Unauthenticated("there is no such user any more: ask an administrator".to_owned());
+        let object = configuration.get(user).ok_or_else(over)?;
+        match self.keeps_out(user) {
+            Some(why) => Err(AppError::Unauthenticated(why)),
+            None => actor_of(object, via),
+        }
+    }
+
+    /// Why a user may do nothing now; `None` if they may.
+    pub(crate) fn keeps_out(&self, user: ObjectId) -> Option<String> {
+        if !self.configuration().may_act(user) {
+            return Some("this user is disabled: ask an administrator".to_owned());
+        }
+        self.must_not_be_locked(user).err().map(|error| error.to_string())
     }
 }
 

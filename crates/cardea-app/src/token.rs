@@ -6,7 +6,7 @@ use cardea_domain::{Actor, Kind, ObjectId, Permit, Secret, Timestamp, TokenId, V
 use cardea_store::{AuditEntry, Outcome, TokenRow};
 use serde_json::json;
 
-use crate::{App, AppError, sign_in::actor_of};
+use crate::{App, AppError};
 
 /// A token that was just made. Its value is shown once.
 pub struct NewToken {
@@ -125,8 +125,6 @@ impl App {
         if row.last_used_at.is_none_or(|at| now.since(at) > USED_EVERY) {
             self.0.store.write(move |tx| Box::pin(async move { tx.touch_token(row.id, now).await })).await?;
         }
-        let configuration = self.configuration();
-        let via = Via::Token { id: row.id, operator_issued: row.operator_issued };
-        actor_of(configuration.get(row.user).ok_or_else(wrong)?, via)
+        self.let_in(row.user, Via::Token { id: row.id, operator_issued: row.operator_issued })
     }
 }

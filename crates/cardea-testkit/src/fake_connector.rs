@@ -7,19 +7,47 @@ use std::{
 
 use async_trait::async_trait;
 use cardea_domain::{
-    Connector, ConnectorError, Evidence, Frame, GrantId, Observation, Order, Placed, Presence, Privilege, ScanFinding,
-    SessionId, Target, Timestamp, UidRange,
+    Connector, ConnectorError, Depth, Evidence, Frame, GrantId, KnownAccount, Locked, LogIn, Mark, Observation, Order,
+    Placed, Presence, Privilege, ScanFinding, Script, ScriptOutcome, SessionId, Snapshot, Target, Timestamp, UidRange,
+    Undo,
 };
 use tokio::sync::watch;
 
 /// What is asked of a connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
+    Account,
+    Extend,
     HostKey,
+    Lock,
+    LogIns,
+    Marks,
     Observe,
     Place,
     Remove,
+    RunScript,
     Scan,
+    Snapshot,
+    Unlock,
+}
+
+impl Operation {
+    /// Every operation: a fault can be injected at each.
+    pub const ALL: [Self; 13] = [
+        Self::Account,
+        Self::Extend,
+        Self::HostKey,
+        Self::Lock,
+        Self::LogIns,
+        Self::Marks,
+        Self::Observe,
+        Self::Place,
+        Self::Remove,
+        Self::RunScript,
+        Self::Scan,
+        Self::Snapshot,
+        Self::Unlock,
+    ];
 }
 
 /// Something on the target.
@@ -31,6 +59,10 @@ pub struct Thing {
     pub token: String,
     /// When the target would end it by itself.
     pub expires_at: Option<Timestamp>,
+    /// Whether it is suspended.
+    pub locked: bool,
+    /// As it was ordered; `None` for what was there before Cardea.
+    order: Option<Order>,
 }
 
 /// One call that a connector got, in the order in which they were let through.
@@ -57,6 +89,14 @@ struct State {
     once: HashMap<Operation, VecDeque<Option<ConnectorError>>>,
     always: HashMap<Operation, ConnectorError>,
     calls: Vec<Call>,
+    /// By resource and name: accounts that tests planted.
+    accounts: BTreeMap<(String, String), KnownAccount>,
+    /// By resource.
+    log_ins: BTreeMap<String, Vec<LogIn>>,
+    snapshots: BTreeMap<String, Snapshot>,
+    /// Every run that was begun, in order.
+    scripts: Vec<Script>,
+    outcomes: VecDeque<ScriptOutcome>,
 }
 
 /// Whether calls of one operation are let through, and how many stand before it.
@@ -101,8 +141,7 @@ impl FakeConnector {
 
     /// Hosts with nothing on them.
     pub fn new() -> Arc<Self> {
-        use Operation::{HostKey, Observe, Place, Remove, Scan};
-        let doors = [HostKey, Observe, Place, Remove, Scan].map(|operation| (operation, watch::Sender::default()));
+        let doors = Operation::ALL.map(|operation| (operation, watch::Sender::default()));
         Arc::new(Self { state: Mutex::default(), doors: doors.into() })
     }
 
@@ -117,10 +156,60 @@ impl FakeConnector {
         self.state().calls.clone()
     }
 
+    /// Puts a thing back that was removed, as whoever has root there could.
+    pub fn put_back(&self, key: &str, thing: Thing) {
+        self.state().things.insert(key.to_owned(), thing);
+    }
+
     /// Puts something there that is not Cardea's, by its key in [`Self::things`].
     pub fn occupy(&self, key: &str) {
-        let thing = Thing { grant: None, token: String::new(), expires_at: None };
+        let thing = Thing { grant: None, token: String::new(), expires_at: None, locked: false, order: None };
         self.state().things.insert(key.to_owned(), thing);
+    }
+
+    /// Puts an account there that is not Cardea's, by the resource's name and its own.
+    pub fn plant_account(&self, resource: &str, name: &str, account: KnownAccount) {
+        self.state().accounts.insert((resource.to_owned(), name.to_owned()), account);
+    }
+
+    /// Says who is logged in on a resource from now on.
+    pub fn plant_log_ins(&self, resource: &str, log_ins: Vec<LogIn>) {
+        self.state().log_ins.insert(resource.to_owned(), log_ins);
+    }
+
+    /// Says what a resource's snapshots show from now on.
+    pub fn plant_snapshot(&self, resource: &str, snapshot: Snapshot) {
+        self.state().snapshots.insert(resource.to_owned(), snapshot);
+    }
+
+    /// Says how the script after those that are planned ends. Without a plan it ends well and says nothing.
+    pub fn plan_script(&self, outcome: ScriptOutcome) {
+        self.state().outcomes.push_back(outcome);
+    }
+
+    /// Every script that was begun, in order.
+    pub fn scripts(&self) -> Vec<Script> {
+        self.state().scripts.clone()
+    }
+
+    /// The targets' own clocks show this time: dead men's switches whose end has come act, by mark only.
+    pub fn expire(&self, now: Timestamp) {
+        let mut state = self.state();
+        let due: Vec<_> =
+            state.things.iter().filter(|(_, thing)| thing.is_due(now)).map(|(key, _)| key.clone()).collect();
+        for key in due {
+            let Some(Privilege::DeadMan { undo }) = state.things.remove(&key).and_then(|it| Some(it.order?.privilege))
+            else {
+                continue;
+            };
+            let resource = key.split(' ').next().unwrap_or_default();
+            for Undo { grant, token, account, privilege } in undo {
+                let key = place_of(resource, &account.name, (grant, &privilege));
+                if state.things.get(&key).is_some_and(|thing| thing.token == token) {
+                    state.things.remove(&key);
+                }
+            }
+        }
     }
 
     /// Lets the next call of the operation fail. Called again, the one after that fails too.
@@ -149,6 +238,27 @@ impl FakeConnector {
         let door = self.door(operation).clone();
         door.send_modify(|door| door.locks += 1);
         Hold { door }
+    }
+
+    /// Locks or unlocks what is there and carries the orders' tokens. Like a real target, unlocking gives the orders' end.
+    async fn set_locked(
+        &self,
+        operation: Operation,
+        target: &Target,
+        (frame, orders): (Frame, &[Order]),
+    ) -> Result<Locked, ConnectorError> {
+        self.enter(call(operation, frame, keys(target, orders))).await?;
+        let locked = operation == Operation::Lock;
+        let mut state = self.state();
+        for order in orders {
+            let thing = state.things.get_mut(&key(target, order));
+            let Some(thing) = thing.filter(|thing| thing.token == order.token) else { continue };
+            thing.locked = locked;
+            if !locked {
+                thing.expires_at = Some(order.expires_at);
+            }
+        }
+        Ok(Locked { read_back: format!("{} things, locked: {locked}", orders.len()) })
     }
 
     fn door(&self, operation: Operation) -> &watch::Sender<Door> {
@@ -181,17 +291,59 @@ impl FakeConnector {
     }
 }
 
+impl Thing {
+    fn placed(order: &Order) -> Self {
+        Self {
+            grant: Some(order.grant),
+            token: order.token.clone(),
+            expires_at: Some(order.expires_at),
+            locked: false,
+            order: Some(order.clone()),
+        }
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        let is_dead_man = |order: &Order| matches!(order.privilege, Privilege::DeadMan { .. });
+        self.order.as_ref().is_some_and(is_dead_man) && self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// The mark that a look from the target's side finds.
+    fn mark(&self, key: &str) -> Option<Mark> {
+        let order = self.order.as_ref()?;
+        Some(Mark {
+            kind: order.privilege.kind().to_owned(),
+            grant: order.grant,
+            token: order.token.clone(),
+            account: Some(order.account.name.clone()),
+            uid: Some(order.account.uid),
+            detail: key.to_owned(),
+        })
+    }
+}
+
+/// A call that belongs to no session.
+fn look(operation: Operation, about: &str) -> Call {
+    Call { operation, session: None, fence: 0, about: vec![about.to_owned()] }
+}
+
 fn call(operation: Operation, frame: Frame, about: Vec<String>) -> Call {
     Call { operation, session: Some(frame.session), fence: frame.fence, about }
 }
 
+fn keys(target: &Target, orders: &[Order]) -> Vec<String> {
+    orders.iter().map(|order| key(target, order)).collect()
+}
+
 fn key(target: &Target, order: &Order) -> String {
-    let Order { grant, account, privilege, .. } = order;
-    let place = format!("{} {} {}", target.name, account.name, privilege.kind());
+    place_of(&target.name, &order.account.name, (order.grant, &order.privilege))
+}
+
+fn place_of(resource: &str, account: &str, (grant, privilege): (GrantId, &Privilege)) -> String {
+    let place = format!("{resource} {account} {}", privilege.kind());
     match privilege {
-        Privilege::Account | Privilege::SudoRule { .. } => place,
-        Privilege::AuthorizedKey { .. } => format!("{place} {grant}"),
-        Privilege::GroupMembership { group } => format!("{place} {group}"),
+        Privilege::AuthorizedKey { .. } | Privilege::DeadMan { .. } => format!("{place} {grant}"),
+        Privilege::GroupMembership(membership) => format!("{place} {}", membership.group),
+        _ => place,
     }
 }
 
@@ -203,7 +355,7 @@ impl Connector for FakeConnector {
         frame: Frame,
         orders: &[Order],
     ) -> Result<Vec<Observation>, ConnectorError> {
-        let keys: Vec<_> = orders.iter().map(|order| key(target, order)).collect();
+        let keys = keys(target, orders);
         self.enter(call(Operation::Observe, frame, keys.clone())).await?;
         let state = self.state();
         let look = |(order, key): (&Order, &String)| {
@@ -224,9 +376,8 @@ impl Connector for FakeConnector {
         if let Some(other) = state.things.get(&key).filter(|thing| thing.token != order.token) {
             return Err(ConnectorError::Collision(format!("{key} is there and belongs to {:?}", other.grant)));
         }
-        let thing = Thing { grant: Some(order.grant), token: order.token.clone(), expires_at: Some(order.expires_at) };
-        state.things.insert(key.clone(), thing);
-        Ok(Placed { read_back: format!("{key} is there") })
+        state.things.insert(key.clone(), Thing::placed(order));
+        Ok(Placed { read_back: format!("{key} is there"), warning: None })
     }
 
     async fn remove(&self, target: &Target, frame: Frame, order: &Order) -> Result<Evidence, ConnectorError> {
@@ -246,14 +397,84 @@ impl Connector for FakeConnector {
     }
 
     async fn scan(&self, target: &Target, _: UidRange) -> Result<Vec<ScanFinding>, ConnectorError> {
-        let about = vec![target.name.clone()];
-        self.enter(Call { operation: Operation::Scan, session: None, fence: 0, about }).await?;
+        self.enter(look(Operation::Scan, &target.name)).await?;
         Ok(Vec::new())
     }
 
+    async fn account(&self, target: &Target, frame: Frame, name: &str) -> Result<Option<KnownAccount>, ConnectorError> {
+        self.enter(call(Operation::Account, frame, vec![format!("{} {name}", target.name)])).await?;
+        let state = self.state();
+        if let Some(known) = state.accounts.get(&(target.name.clone(), name.to_owned())) {
+            return Ok(Some(known.clone()));
+        }
+        let thing = state.things.get(&format!("{} {name} account", target.name));
+        Ok(thing.and_then(|thing| thing.order.as_ref()).map(|order| KnownAccount {
+            uid: order.account.uid,
+            comment: format!("cardea {} {}", order.grant, order.token),
+            locked: false,
+            expires_day: Some(order.expires_at.as_seconds().div_euclid(86_400) + 1),
+        }))
+    }
+
+    async fn run_script(
+        &self,
+        target: &Target,
+        frame: Frame,
+        script: &Script,
+    ) -> Result<ScriptOutcome, ConnectorError> {
+        self.enter(call(Operation::RunScript, frame, vec![format!("{} {}", target.name, script.grant)])).await?;
+        let mut state = self.state();
+        if state.scripts.iter().any(|begun| begun.grant == script.grant) {
+            return Err(ConnectorError::Refused(format!("the script of grant {} was begun before", script.grant)));
+        }
+        state.scripts.push(script.clone());
+        let well = ScriptOutcome { status: 0, timed_out: false, output: String::new() };
+        Ok(state.outcomes.pop_front().unwrap_or(well))
+    }
+
+    async fn extend(&self, target: &Target, frame: Frame, orders: &[Order]) -> Result<Vec<Placed>, ConnectorError> {
+        self.enter(call(Operation::Extend, frame, keys(target, orders))).await?;
+        let mut state = self.state();
+        let mut extend = |order: &Order| {
+            let key = key(target, order);
+            let Some(thing) = state.things.get_mut(&key).filter(|thing| thing.token == order.token) else {
+                return Placed { read_back: format!("{key} is not there"), warning: Some("not there".to_owned()) };
+            };
+            thing.expires_at = Some(order.expires_at);
+            Placed { read_back: format!("{key} ends at {}", order.expires_at.compact()), warning: None }
+        };
+        Ok(orders.iter().map(&mut extend).collect())
+    }
+
+    async fn lock(&self, target: &Target, frame: Frame, orders: &[Order]) -> Result<Locked, ConnectorError> {
+        self.set_locked(Operation::Lock, target, (frame, orders)).await
+    }
+
+    async fn unlock(&self, target: &Target, frame: Frame, orders: &[Order]) -> Result<Locked, ConnectorError> {
+        self.set_locked(Operation::Unlock, target, (frame, orders)).await
+    }
+
+    async fn log_ins(&self, target: &Target, uids: &[u32]) -> Result<Vec<LogIn>, ConnectorError> {
+        self.enter(look(Operation::LogIns, &target.name)).await?;
+        let state = self.state();
+        let all = state.log_ins.get(&target.name).into_iter().flatten();
+        Ok(all.filter(|log_in| uids.contains(&log_in.uid)).cloned().collect())
+    }
+
+    async fn marks(&self, target: &Target) -> Result<Vec<Mark>, ConnectorError> {
+        self.enter(look(Operation::Marks, &target.name)).await?;
+        let state = self.state();
+        let here = |key: &String| key.split(' ').next() == Some(target.name.as_str());
+        Ok(state.things.iter().filter(|(key, _)| here(key)).filter_map(|(key, thing)| thing.mark(key)).collect())
+    }
+
+    async fn snapshot(&self, target: &Target, _: Depth) -> Result<Snapshot, ConnectorError> {
+        self.enter(look(Operation::Snapshot, &target.name)).await?;
+        Ok(self.state().snapshots.get(&target.name).cloned().unwrap_or_default())
+    }
+
     async fn host_key(&self, address: &str, port: u16) -> Result<String, ConnectorError> {
-        let about = vec![format!("{address}:{port}")];
-        self.enter(Call { operation: Operation::HostKey, session: None, fence: 0, about }).await?;
+        self.enter(look(Operation::HostKey, &format!("{address}:{port}"))).await?;
         Ok(Self::HOST_KEY.to_owned())
     }
 }

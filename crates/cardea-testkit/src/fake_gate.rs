@@ -2,15 +2,17 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use cardea_domain::{
     Admission, ClosedConnection, ConnectionId, EndNotice, Gate, GateRefusal, Kind, Lease, Login, ObjectId, SessionId,
-    Timestamp,
+    Timestamp, Word,
 };
-use tokio::sync::watch;
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::{broadcast, watch};
 
 use crate::SeededEntropy;
 
@@ -19,6 +21,7 @@ pub struct FakeGate {
     sessions: Mutex<HashMap<SessionId, Open>>,
     joins: Mutex<Vec<Join>>,
     closed: Mutex<Vec<ClosedConnection>>,
+    reached: Mutex<Vec<(ConnectionId, SocketAddr)>>,
     ids: Arc<SeededEntropy>,
 }
 
@@ -46,20 +49,35 @@ pub struct Join {
 
 struct Open {
     session: FakeSession,
+    user: ObjectId,
     ended: watch::Sender<Option<EndNotice>>,
+    words: broadcast::Sender<Word>,
 }
+
+/// More than a test says before a connection hears it.
+const WORDS_MAX: usize = 16;
 
 impl FakeGate {
     /// A gate without sessions.
     pub fn new() -> Arc<Self> {
         let ids = SeededEntropy::new(1);
-        Arc::new(Self { sessions: Mutex::default(), joins: Mutex::default(), closed: Mutex::default(), ids })
+        Arc::new(Self {
+            sessions: Mutex::default(),
+            joins: Mutex::default(),
+            closed: Mutex::default(),
+            reached: Mutex::default(),
+            ids,
+        })
     }
 
     /// Opens a session.
     pub fn open(&self, session: FakeSession) -> SessionId {
         let id = SessionId::mint(NOW, &*self.ids);
-        lock(&self.sessions).insert(id, Open { session, ended: watch::Sender::new(None) });
+        let user = ObjectId::mint(Kind::User, NOW, &*self.ids);
+        lock(&self.sessions).insert(
+            id,
+            Open { session, user, ended: watch::Sender::new(None), words: broadcast::Sender::new(WORDS_MAX) },
+        );
         id
     }
 
@@ -69,14 +87,28 @@ impl FakeGate {
         lock(&self.sessions).get(&id).expect("the session was opened").ended.send_replace(Some(notice));
     }
 
+    /// Says something to the open connections of a session.
+    pub fn tell(&self, id: SessionId, word: Word) {
+        lock(&self.sessions).get(&id).expect("the session was opened").words.send(word).expect("somebody is there");
+    }
+
     /// Everybody that was let through, in order.
     pub fn joins(&self) -> Vec<Join> {
         lock(&self.joins).clone()
     }
 
+    /// Where every connection that reached its target comes from, in order.
+    pub fn reached(&self) -> Vec<(ConnectionId, SocketAddr)> {
+        lock(&self.reached).clone()
+    }
+
     /// Every connection that was reported as closed, in order.
     pub fn closed(&self) -> Vec<ClosedConnection> {
         lock(&self.closed).clone()
+    }
+
+    fn ended(&self, id: SessionId) -> watch::Receiver<Option<EndNotice>> {
+        lock(&self.sessions).get(&id).expect("it was there").ended.subscribe()
     }
 
     fn session(&self, id: SessionId) -> Result<FakeSession, GateRefusal> {
@@ -102,7 +134,7 @@ impl Gate for FakeGate {
         if session.user_key != login.public_key {
             return Err(no_session());
         }
-        let user = ObjectId::mint(Kind::User, NOW, &*self.ids);
+        let user = lock(&self.sessions).get(&id).expect("it was there").user;
         Ok(Admission {
             session: id,
             user,
@@ -117,7 +149,8 @@ impl Gate for FakeGate {
         let (authorize, key) = (Arc::clone(&session.authorize), public_key.to_owned());
         tokio::task::spawn_blocking(move || authorize(&key)).await.expect("the key can be placed");
         let connection = ConnectionId::mint(NOW, &*self.ids);
-        let mut ended = lock(&self.sessions).get(&admission.session).expect("it was there").ended.subscribe();
+        let ended = self.ended(admission.session);
+        let words = lock(&self.sessions).get(&admission.session).expect("it was there").words.subscribe();
         lock(&self.joins).push(Join { session: admission.session, connection, public_key: public_key.to_owned() });
         Ok(Lease {
             connection,
@@ -126,16 +159,27 @@ impl Gate for FakeGate {
             host_key: session.host_key,
             account: session.account,
             end_at: NOW,
-            ended: Box::pin(async move {
-                let notice = ended.wait_for(Option::is_some).await.expect("the gate outlives its leases");
-                notice.clone().expect("it was waited for")
-            }),
+            ended: Box::pin(heard(ended)),
+            words: stream::unfold(words, |mut words| async { Some((words.recv().await.ok()?, words)) }).boxed(),
         })
+    }
+
+    async fn over(&self, admission: &Admission) -> EndNotice {
+        heard(self.ended(admission.session)).await
+    }
+
+    async fn reached(&self, connection: ConnectionId, source: SocketAddr) {
+        lock(&self.reached).push((connection, source));
     }
 
     async fn closed(&self, connection: ClosedConnection) {
         lock(&self.closed).push(connection);
     }
+}
+
+async fn heard(mut ended: watch::Receiver<Option<EndNotice>>) -> EndNotice {
+    let notice = ended.wait_for(Option::is_some).await.expect("the gate outlives its connections");
+    notice.clone().expect("it was waited for")
 }
 
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);

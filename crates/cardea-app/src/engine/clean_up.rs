@@ -5,15 +5,22 @@ use std::time::Duration;
 use cardea_domain::{
     ConnectorError, Evidence, Frame, Grant, GrantState, LogLevel, Order, Presence, Privilege, Session, SessionId, Stage,
 };
+use cardea_store::Tx;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{Stop, drive};
+use super::{
+    Stop, drive,
+    provision::{Halt, is_script, reason_of},
+};
 use crate::{App, AppError, change::Note, gate::order};
 
 /// How long one removal may take: ending processes and handing files to root comes first.
 const REMOVE_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_LIMIT: Duration = Duration::from_secs(20);
+
+/// Why a dead man's switch stays for now.
+const KEPT: &str = "it stays until all that it would undo is gone";
 
 /// The highest fence that is taken over from a host: far from where numbers end.
 const FENCE_MAX: i64 = 1 << 60;
@@ -27,62 +34,206 @@ struct Removal {
 impl App {
     /// One round of clean-up: removes all that is still out, then looks again at all of it.
     pub(super) async fn clean_up(&self, id: SessionId) -> Result<(), Stop> {
-        let (session, grants) = self.claimed(id).await?;
-        let removals = self.remove(&session, grants).await;
+        let (mut session, grants) = self.claimed(id).await?;
+        if grants.is_empty() {
+            self.afterwards(&mut session).await?;
+        }
+        let mut removals = self.remove(&session, grants).await;
+        if removals.iter().all(|removal| removal.outcome.is_ok()) {
+            let target = removals.first().map(|removal| removal.grant.target.clone());
+            let drifted = self.drifted(&session, target).await?;
+            if let Some(evidence) = removals.iter_mut().find_map(|removal| removal.outcome.as_mut().ok()) {
+                evidence.findings.extend(drifted);
+            }
+        }
         self.retried(|| self.write_down(id, &removals)).await?;
         Ok(())
+    }
+
+    /// Runs what comes when everything was taken away. Each once; a failure is told, and nothing waits for it.
+    async fn afterwards(&self, session: &mut Session) -> Result<(), Stop> {
+        let id = session.id;
+        let grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
+        for mut grant in grants {
+            if grant.stage != Stage::PostSession || grant.state != GrantState::Planned {
+                continue;
+            }
+            let ran = if is_script(&grant) {
+                self.run_script(session, &mut grant, Vec::new()).await
+            } else {
+                self.do_once(session, &mut grant).await
+            };
+            match ran {
+                Ok(()) => {}
+                Err(Halt::Stop(stop)) => return Err(stop),
+                Err(Halt::GiveUp(_) | Halt::Moved | Halt::Wait) => break,
+            }
+        }
+        self.skip_the_rest(session).await
+    }
+
+    /// One that leaves nothing: done, or told that it could not be.
+    async fn do_once(&self, session: &mut Session, grant: &mut Grant) -> Result<(), Halt> {
+        let done = self.place(grant, self.frame(session)).await;
+        let now = self.0.clock.now();
+        grant.state = GrantState::Removed;
+        grant.removed_at = Some(now);
+        grant.last_error = done.as_ref().err().map(ToString::to_string);
+        let what = grant.privilege.describe();
+        let (level, message) = match &done {
+            Ok(placed) => (LogLevel::Info, format!("Did {what}: {}", placed.read_back)),
+            Err(error) => (LogLevel::Error, format!("Failed at {what}: {error}")),
+        };
+        let (app, copy, saved) = (self.clone(), session.clone(), grant.clone());
+        let written = self.store().write(move |tx| {
+            Box::pin(async move {
+                tx.save_grant(&saved).await?;
+                app.announce_grants(tx, &copy, std::slice::from_ref(&saved));
+                let note = Note { level, stage: Stage::PostSession, message, detail: json!({ "grant": saved.id }) };
+                app.write_note(tx, &drive()?, &copy, note, now).await.map_err(AppError::from)
+            })
+        });
+        written.await?;
+        match done {
+            Err(error) if !grant.continue_on_error => Err(Halt::GiveUp(reason_of(&what, &error))),
+            _ => Ok(()),
+        }
+    }
+
+    /// What comes behind one that failed is not run.
+    async fn skip_the_rest(&self, session: &Session) -> Result<(), Stop> {
+        let (app, session) = (self.clone(), session.clone());
+        let skipped = self.store().write(move |tx| {
+            Box::pin(async move {
+                let mut grants = tx.grants_of(session.id).await?;
+                grants.retain(|grant| grant.stage == Stage::PostSession && grant.state == GrantState::Planned);
+                let now = app.0.clock.now();
+                for grant in &mut grants {
+                    grant.state = GrantState::Removed;
+                    grant.removed_at = Some(now);
+                    tx.save_grant(grant).await?;
+                    let message = format!("Skipped {}", grant.privilege.describe());
+                    tx.append_log(session.id, now, LogLevel::Warn, Stage::PostSession, &message).await?;
+                }
+                app.announce_grants(tx, &session, &grants);
+                Ok::<_, AppError>(())
+            })
+        });
+        Ok(skipped.await?)
     }
 
     /// Keys of former gateway processes on an open session.
-    pub(super) async fn remove_strays(&self, session: Session) -> Result<(), Stop> {
-        let id = session.id;
+    pub(super) async fn remove_strays(&self, id: SessionId) -> Result<(), Stop> {
+        let is_stray = |grant: &Grant| grant.state == GrantState::Removing;
         let grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
-        let grants: Vec<_> = grants.into_iter().filter(|grant| grant.state == GrantState::Removing).collect();
+        if !grants.iter().any(is_stray) {
+            return Ok(());
+        }
+        let (session, grants) = self.claimed(id).await?;
+        let grants: Vec<_> = grants.into_iter().filter(is_stray).collect();
         let removals = self.remove(&session, grants).await;
         self.retried(|| self.write_down(id, &removals)).await?;
         Ok(())
     }
 
-    /// A fresh fence, so that nothing that was sent before can still be obeyed; and what is to be removed.
+    /// A fresh fence, so that nothing that was sent before can still be obeyed; and what is to be removed. What other sessions
+    /// hold as well stays, and is taken away with the last of them.
     async fn claimed(&self, id: SessionId) -> Result<(Session, Vec<Grant>), Stop> {
+        let now = self.0.clock.now();
+        let (app, claim) = (self.clone(), self.claim(now));
         let claimed = self.store().write(move |tx| {
             Box::pin(async move {
-                let session = tx.claim(id).await?;
-                let grants = tx.grants_of(id).await?.into_iter().filter(|grant| grant.state.is_out());
-                Ok::<_, AppError>((session, grants.collect()))
+                let session = tx.claim(id, &claim, now).await?;
+                let mut out: Vec<_> = tx.grants_of(id).await?;
+                out.retain(|grant| grant.state.is_out());
+                let mut left = Vec::new();
+                for grant in &mut out {
+                    if app.stays_with_others(tx, grant).await? {
+                        left.push(grant.clone());
+                    }
+                }
+                app.announce_grants(tx, &session, &left);
+                out.retain(|grant| grant.state.is_out());
+                Ok::<_, AppError>((session, out))
             })
         });
         Ok(claimed.await?)
     }
 
+    /// Whether other sessions hold the same privilege; then it is theirs from now on.
+    async fn stays_with_others(&self, tx: &mut Tx, grant: &mut Grant) -> Result<bool, AppError> {
+        let Some(key) = grant.share_key.as_ref().filter(|_| grant.state == GrantState::Removing) else {
+            return Ok(false);
+        };
+        let mut others = tx.holders(key).await?;
+        others.retain(|other| other.id != grant.id && other.state != GrantState::Removing);
+        if others.is_empty() {
+            return Ok(false);
+        }
+        let now = self.0.clock.now();
+        grant.state = GrantState::Removed;
+        grant.removed_at = Some(now);
+        grant.evidence = Some(Evidence {
+            read_at: now,
+            read_back: format!("{} other sessions hold it: it is taken away with the last of them", others.len()),
+            self_reported: false,
+            findings: Vec::new(),
+        });
+        tx.save_grant(grant).await?;
+        let message = format!("{} stays, because other sessions hold it", capitalised(&grant.privilege.describe()));
+        tx.append_log(grant.session, now, LogLevel::Info, Stage::PostSession, &message).await?;
+        Ok(true)
+    }
+
     /// Removes the grants, dependent ones first, and keeps as evidence what was read after the last of them: until the
-    /// account's processes are gone, one of them could have put something back.
+    /// account's processes are gone, one of them could have put something back. The dead man's switch goes last.
     async fn remove(&self, session: &Session, grants: Vec<Grant>) -> Vec<Removal> {
         let frame = Frame { session: session.id, fence: session.fence, limit: REMOVE_LIMIT };
-        let (accounts, others): (Vec<_>, Vec<_>) =
-            grants.into_iter().rev().partition(|grant| grant.privilege == Privilege::Account);
-        let mut removals = join_all(others.into_iter().map(|grant| self.remove_one(grant, frame))).await;
-        for account in accounts {
-            removals.push(self.remove_one(account, frame).await);
+        let rank = |grant: &Grant| match grant.privilege {
+            Privilege::DeadMan { .. } => 2,
+            _ if grant.privilege.is_account() => 1,
+            _ => 0,
+        };
+        let mut removals = Vec::with_capacity(grants.len());
+        for turn in 0..=2 {
+            let now = grants.iter().rev().filter(|grant| rank(grant) == turn).cloned();
+            let is_held_up = turn == 2 && removals.iter().any(|removal: &Removal| removal.outcome.is_err());
+            if is_held_up {
+                // It ends by itself what could not be removed.
+                removals
+                    .extend(now.map(|grant| Removal { grant, outcome: Err(ConnectorError::Refused(KEPT.to_owned())) }));
+                continue;
+            }
+            removals.extend(join_all(now.map(|grant| self.remove_one(grant, frame))).await);
         }
         self.look_again(frame, &mut removals).await;
         let gave_root =
             removals.iter().any(|removal| removal.grant.privilege.gives_root()) || self.had_root(session).await;
         let now = self.0.clock.now();
         for evidence in removals.iter_mut().filter_map(|removal| removal.outcome.as_mut().ok()) {
-            evidence.self_reported = gave_root;
+            evidence.self_reported |= gave_root;
             evidence.read_at = now;
         }
         removals
     }
 
     async fn remove_one(&self, grant: Grant, frame: Frame) -> Removal {
-        let outcome = self.0.linux.remove(&grant.target, frame, &order(&grant)).await;
+        let outcome = if is_script(&grant) {
+            Ok(Evidence {
+                read_at: self.0.clock.now(),
+                read_back: "unproven: whether the script ran, and what it did, is not known".to_owned(),
+                self_reported: true,
+                findings: Vec::new(),
+            })
+        } else {
+            self.0.linux.remove(&grant.target, frame, &order(&grant)).await
+        };
         Removal { grant, outcome }
     }
 
     async fn look_again(&self, frame: Frame, removals: &mut [Removal]) {
-        let gone: Vec<usize> = (0..removals.len()).filter(|index| removals[*index].outcome.is_ok()).collect();
+        let is_gone = |index: &usize| removals[*index].outcome.is_ok() && !is_script(&removals[*index].grant);
+        let gone: Vec<usize> = (0..removals.len()).filter(is_gone).collect();
         let Some(first) = gone.first() else { return };
         let target = removals[*first].grant.target.clone();
         let orders: Vec<Order> = gone.iter().map(|index| order(&removals[*index].grant)).collect();
@@ -128,12 +279,9 @@ impl App {
                     });
                     // No claim ever had that number: somebody on the host wrote it. Ours goes above it.
                     session.fence = seen.max().map_or(fence, |seen| seen.min(FENCE_MAX));
-                    let mut grants = Vec::with_capacity(removals.len());
-                    for Removal { grant, outcome } in removals {
-                        let grant = app.removed(grant, outcome);
-                        tx.save_grant(&grant).await?;
-                        grants.push(grant);
-                    }
+                    let settled = removals.into_iter().map(|Removal { grant, outcome }| app.removed(grant, outcome));
+                    let grants: Vec<_> = settled.collect();
+                    tx.save_grants(&grants).await?;
                     // Not only this round's: an end meanwhile may have turned more of them towards removal.
                     let all = tx.grants_of(id).await?;
                     let notes = app.judge(&mut session, &grants, &all);
@@ -149,11 +297,28 @@ impl App {
                             tx.append_log(id, app.0.clock.now(), note.level, note.stage, &note.message).await?;
                         }
                     }
+                    if session.clean {
+                        app.let_go(tx, &session, &all).await?;
+                    }
                     app.announce_session(tx, &session);
                     Ok(())
                 })
             })
             .await
+    }
+
+    /// Nothing of the session is out there any more: what only it needed goes.
+    async fn let_go(&self, tx: &mut Tx, session: &Session, grants: &[Grant]) -> Result<(), AppError> {
+        for secret in grants.iter().filter_map(|grant| grant.privilege.secret()) {
+            tx.delete_secret(secret).await?;
+        }
+        if grants.iter().any(|grant| matches!(grant.privilege, Privilege::ManagedAccount { .. })) {
+            tx.check_in(session.id).await?;
+        }
+        if grants.iter().any(|grant| grant.privilege.gives_root()) {
+            tx.delete_snapshot(session.id).await?;
+        }
+        Ok(())
     }
 
     fn removed(&self, mut grant: Grant, outcome: Result<Evidence, ConnectorError>) -> Grant {
@@ -176,22 +341,26 @@ impl App {
     /// What this round means for the session, all of whose grants are `all`, and what the log says.
     fn judge(&self, session: &mut Session, grants: &[Grant], all: &[Grant]) -> Vec<Note> {
         let now = self.0.clock.now();
-        let stage = if session.status.is_open() { Stage::Session } else { Stage::PostSession };
+        let stage = if session.status.is_standing() { Stage::Session } else { Stage::PostSession };
         let mut notes: Vec<_> = grants
             .iter()
             .filter(|grant| grant.state == GrantState::Removed)
             .flat_map(|grant| removal_notes(grant, stage))
             .collect();
         let failed: Vec<_> = grants.iter().filter(|grant| grant.state == GrantState::Removing).collect();
-        let is_owed = |grant: &Grant| match session.status.is_open() {
+        let is_owed = |grant: &Grant| match session.status.is_standing() {
             true => grant.state == GrantState::Removing,
             false => grant.state.is_out(),
         };
         let is_done = !all.iter().any(is_owed);
         let evidence: Vec<_> = grants.iter().map(|grant| json!({ "grant": grant.id, "state": grant.state, "evidence": grant.evidence, "error": grant.last_error })).collect();
+        let is_more = all.iter().any(|grant| grant.stage == Stage::PostSession && grant.state == GrantState::Planned);
         if is_done {
-            if session.status.is_open() {
-                session.wake_at = session.end_at;
+            if session.status.is_standing() {
+                session.rest(now);
+            } else if is_more {
+                session.wake_at = Some(now);
+                session.claim = None;
             } else {
                 session.cleaned(now);
                 notes.push(Note::info(stage, gone_message(all)).with(json!({ "grants": evidence })));
@@ -202,7 +371,7 @@ impl App {
             let mut jitter = [0];
             self.0.entropy.fill(&mut jitter);
             session.cleanup_failed(now, jitter[0]);
-            if session.status.is_open() {
+            if session.status.is_standing() {
                 session.wake_at = session.wake_at.min(session.end_at);
             }
             for grant in &failed {
@@ -220,10 +389,15 @@ impl App {
     }
 }
 
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
 fn gone_message(grants: &[Grant]) -> &'static str {
     if grants.iter().any(|grant| grant.privilege.gives_root()) {
-        "Everything that this session placed is gone, read back on the host. The person was root there: what the host says \
-         of itself could be forged, and what they set up beside is not looked for yet"
+        "Everything that this session placed is gone, read back on the host. The person was root there, so what the host says \
+         of itself could be forged; what they could have changed beside was compared with what it was before"
     } else {
         "Everything that this session placed is gone, read back on the host"
     }

@@ -3,175 +3,283 @@
 use std::time::Duration;
 
 use cardea_domain::{
-    ConnectorError, Frame, Grant, GrantState, Observation, Order, Presence, Privilege, Progress, Reason, Session,
-    Stage, Timestamp,
+    ConnectorError, Depth, EndCause, Frame, Grant, GrantState, LogLevel, Observation, Order, Placed, Presence,
+    Privilege, Progress, Reason, Session, Stage, Timestamp,
 };
+use cardea_store::Tx;
 use serde_json::json;
 
 use super::{Stop, drive};
 use crate::{App, AppError, change::Note, gate::order};
 
 /// How long one command on the host may take.
-const STEP_LIMIT: Duration = Duration::from_secs(30);
-/// A request that waited longer than this for the engine (it was down) is not begun or gone on with: nobody waits for it
+pub(super) const STEP_LIMIT: Duration = Duration::from_secs(30);
+/// A session that waited longer than this for the engine (it was down) is not begun or gone on with: nobody waits for it
 /// any more. Shorter than the margin of the targets' own expiry, which runs from when a privilege was first placed.
 const BEGIN_WITHIN: Duration = Duration::from_secs(240);
 /// A step whose outcome is unknown is looked at and done again this often before the session fails.
 const TRIES: u32 = 3;
+/// When to look again at a privilege that another session is just giving back.
+const SHARED_PAUSE: Duration = Duration::from_millis(300);
+
+/// Why provisioning stops here.
+pub(super) enum Halt {
+    /// The session fails, and what was placed is taken away.
+    GiveUp(Reason),
+    /// The session waits for approval again.
+    Moved,
+    /// Not now: another session is giving back what this one wants to share.
+    Wait,
+    Stop(Stop),
+}
+
+impl<E: Into<Stop>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Stop(error.into())
+    }
+}
 
 impl App {
     pub(super) async fn provision(&self, mut session: Session) -> Result<(), Stop> {
-        let id = session.id;
-        let mut grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
-        if self.0.clock.now().since(session.requested_at) > BEGIN_WITHIN {
-            let reason = Reason::new("too_late", "Cardea was not running when this was requested: request it again");
-            return self.give_up(session, reason).await;
+        match self.provision_steps(&mut session).await {
+            Ok(done) => self.finish(session, done).await,
+            Err(Halt::GiveUp(reason)) => self.give_up(session, reason).await,
+            Err(Halt::Moved) => Ok(()),
+            Err(Halt::Wait) => self.look_again_soon(session).await,
+            Err(Halt::Stop(stop)) => Err(stop),
         }
-        let before = match self.observe(&session, &grants).await {
-            Ok(before) => before,
-            Err(error) => return self.give_up(session, reason_of("looking at the host", &error)).await,
-        };
-        let mut done = None;
-        for index in 0..grants.len() {
-            if matches!(grants[index].state, GrantState::Placed | GrantState::Preexisting) {
-                continue;
-            }
-            let what = grants[index].privilege.describe();
-            match foreign(&grants[index], &before[index]) {
-                Foreign::No => {}
-                Foreign::Member => {
-                    self.settle(&mut session, &mut grants[index], &before[index], &mut done).await?;
-                    continue;
-                }
-                Foreign::InTheWay(error) => return self.give_up(session, reason_of(&what, &error)).await,
-            }
-            if !self.begin(&mut session, &mut grants, index, &before[index], done.take()).await? {
-                let reason = Reason::new(
-                    "changed_meanwhile",
-                    "The policy, activity, profile or resource was changed after the request: request it again",
-                );
-                return self.give_up(session, reason).await;
-            }
-            let frame = Frame { session: id, fence: session.fence, limit: STEP_LIMIT };
-            match self.place(&grants[index], frame).await {
-                Ok(read_back) => done = Some(placed(&mut grants[index], read_back, self.0.clock.now())),
-                Err(error @ ConnectorError::Collision(_)) => {
-                    // The host refused before it touched anything: what is there is not ours to remove.
-                    self.forget(&session, grants[index].clone(), &error).await?;
-                    return self.give_up(session, reason_of(&what, &error)).await;
-                }
-                Err(error) => return self.give_up(session, reason_of(&what, &error)).await,
-            }
-        }
-        self.finish(session, done).await
     }
 
-    /// Looks at the target for every grant that is not placed yet; one question, one answer.
-    async fn observe(&self, session: &Session, grants: &[Grant]) -> Result<Vec<Observation>, ConnectorError> {
-        let Some(first) = grants.first() else { return Ok(Vec::new()) };
-        let orders: Vec<Order> = grants.iter().map(order).collect();
-        let frame = Frame { session: session.id, fence: session.fence, limit: STEP_LIMIT };
-        let mut seen = self.0.linux.observe(&first.target, frame, &orders).await;
+    async fn provision_steps(&self, session: &mut Session) -> Result<Vec<Done>, Halt> {
+        let id = session.id;
+        // Since it could begin, which approval and schedule may have put off.
+        if session.wake_at.is_some_and(|due| self.0.clock.now().since(due) > BEGIN_WITHIN) {
+            return Err(give_up("too_late", "Cardea was not running when this was to begin: request it again"));
+        }
+        let mut grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
+        // Of an earlier try.
+        grants.retain(|grant| grant.state != GrantState::Removed);
+        self.settle_account(session, &mut grants).await?;
+        self.keep_snapshot(session, &grants).await?;
+        let before = self.observe(session, &grants).await?;
+        let mut done = Vec::new();
+        let mut from = 0;
+        while from < grants.len() {
+            let to = (from..grants.len()).find(|index| is_script(&grants[*index])).unwrap_or(grants.len());
+            self.place_all(session, &mut grants, from..to, &before, &mut done).await?;
+            if let Some(script) = grants.get_mut(to).filter(|grant| is_due(grant)) {
+                self.run_script(session, script, std::mem::take(&mut done)).await?;
+            }
+            from = to + 1;
+        }
+        Ok(done)
+    }
+
+    /// Looks at the target for every grant that is to be placed; one question, one answer.
+    async fn observe(&self, session: &Session, grants: &[Grant]) -> Result<Vec<Option<Observation>>, Halt> {
+        let due: Vec<_> = (0..grants.len()).filter(|at| is_due(&grants[*at]) && !is_script(&grants[*at])).collect();
+        let mut found = vec![None; grants.len()];
+        let Some(first) = due.first() else { return Ok(found) };
+        let orders: Vec<Order> = due.iter().map(|at| order(&grants[*at])).collect();
+        let (frame, target) = (self.frame(session), &grants[*first].target);
+        let mut seen = self.0.linux.observe(target, frame, &orders).await;
         for _ in 1..TRIES {
             if !matches!(seen, Err(ConnectorError::Unknown(_))) {
                 break;
             }
-            seen = self.0.linux.observe(&first.target, frame, &orders).await;
+            seen = self.0.linux.observe(target, frame, &orders).await;
         }
-        seen
+        let seen = seen.map_err(|error| Halt::GiveUp(reason_of("looking at the host", &error)))?;
+        for (at, observation) in due.into_iter().zip(seen) {
+            found[at] = Some(observation);
+        }
+        Ok(found)
     }
 
-    /// Writes down that this grant is about to be placed; with the one before it, if that was just placed. False, and
-    /// nothing written, if what the request was judged by has changed before anything was touched.
+    /// Places grants in order. All are written down as being placed before the first of them touches the host.
+    async fn place_all(
+        &self,
+        session: &mut Session,
+        grants: &mut [Grant],
+        range: std::ops::Range<usize>,
+        before: &[Option<Observation>],
+        done: &mut Vec<Done>,
+    ) -> Result<(), Halt> {
+        let due: Vec<_> = range.filter(|at| is_due(&grants[*at])).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let fresh: Vec<_> = due.iter().copied().filter(|at| grants[*at].state == GrantState::Planned).collect();
+        self.begin(session, grants, &due, before, std::mem::take(done)).await?;
+        for at in due {
+            if grants[at].state == GrantState::Preexisting {
+                continue;
+            }
+            self.announce_step(session, grants, at);
+            let stopped = match self.place(&grants[at], self.frame(session)).await {
+                Ok(read_back) => {
+                    done.push(placed(&mut grants[at], read_back, self.0.clock.now()));
+                    self.bounded_by_host(session, done)
+                }
+                Err(error) => self.could_not_place(session, &mut grants[at], &error, done).await,
+            };
+            if let Err(halt) = stopped {
+                // Those behind it were not touched by anybody.
+                let untouched = fresh.into_iter().filter(|other| *other > at).map(|other| grants[other].clone());
+                self.forget(session, untouched.collect()).await?;
+                return Err(halt);
+            }
+        }
+        Ok(())
+    }
+
+    /// A profile may refuse a host that cannot end a privilege by itself.
+    fn bounded_by_host(&self, session: &Session, done: &[Done]) -> Result<(), Halt> {
+        let unbounded =
+            done.iter().rev().find(|done| done.grant.privilege.kind() == "dead_man" && done.warning.is_some());
+        match unbounded.and_then(|done| done.warning.clone()) {
+            Some(warning) if session.rules.require_host_expiry => Err(give_up("no_host_expiry", &warning)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The activity says whether that fails the session.
+    async fn could_not_place(
+        &self,
+        session: &Session,
+        grant: &mut Grant,
+        error: &ConnectorError,
+        done: &mut Vec<Done>,
+    ) -> Result<(), Halt> {
+        let what = grant.privilege.describe();
+        if let ConnectorError::Collision(_) = error {
+            // The host refused before it touched anything: what is there is not ours to remove.
+            let refused = Grant { last_error: Some(error.to_string()), ..grant.clone() };
+            self.forget(session, vec![refused]).await?;
+        }
+        if !grant.continue_on_error {
+            return Err(Halt::GiveUp(reason_of(&what, error)));
+        }
+        grant.last_error = Some(error.to_string());
+        let message = format!("Failed at {what}, and goes on as the activity says: {error}");
+        done.push(Done {
+            grant: grant.clone(),
+            level: LogLevel::Warn,
+            message,
+            read_back: String::new(),
+            warning: None,
+        });
+        Ok(())
+    }
+
+    /// Writes down that these grants are about to be placed, with what was placed before them. What others hold already is
+    /// shared with them; what was there before Cardea is left alone.
     async fn begin(
         &self,
         session: &mut Session,
         grants: &mut [Grant],
-        index: usize,
-        before: &Observation,
-        done: Option<Done>,
-    ) -> Result<bool, Stop> {
+        due: &[usize],
+        before: &[Option<Observation>],
+        done: Vec<Done>,
+    ) -> Result<(), Halt> {
         let now = self.0.clock.now();
-        let of = u32::try_from(grants.len()).unwrap_or(u32::MAX);
-        let is_first = grants.iter().all(|grant| grant.state == GrantState::Planned);
-        let grant = &mut grants[index];
-        if grant.state == GrantState::Planned {
-            grant.before = Some(before.clone());
-            grant.state = GrantState::Placing;
+        let is_first = grants.iter().all(|grant| matches!(grant.state, GrantState::Planned | GrantState::Preexisting));
+        for at in due {
+            let grant = &mut grants[*at];
+            grant.before = grant.before.take().or_else(|| before[*at].clone());
+            grant.expires_at = Some(now.plus(session.duration.get()).plus(Session::EXPIRY_MARGIN));
         }
-        grant.expires_at = Some(now.plus(session.pins.max_duration.get()).plus(Session::EXPIRY_MARGIN));
-        let step = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        session.progress = Some(Progress { step, of, text: format!("adding {}", grant.privilege.describe()) });
-        let (app, grant, copy) = (self.clone(), grant.clone(), session.clone());
-        let begun = self
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let mut session = copy;
-                    let pins =
-                        [session.pins.policy, session.pins.activity, session.pins.profile, session.pins.resource];
-                    if is_first && !tx.revisions_hold(&pins).await? {
-                        return Ok(None);
+        session.progress = Some(progress(grants, due[0]));
+        let (app, copy, all, due) = (self.clone(), session.clone(), grants.to_vec(), due.to_vec());
+        let begun = self.store().write(move |tx| {
+            Box::pin(async move {
+                let (mut session, mut all) = (copy, all);
+                let pins = [session.pins.policy, session.pins.activity, session.pins.profile, session.pins.resource];
+                if is_first && !tx.revisions_hold(&pins).await? {
+                    return Ok(Begun::Changed);
+                }
+                app.tell_done(tx, &session, &done).await?;
+                for at in &due {
+                    match share(tx, &mut all[*at]).await? {
+                        Shared::No => {}
+                        Shared::Leaving => return Ok(Begun::Later),
+                        Shared::InTheWay(what) => return Ok(Begun::Collision(*at, what)),
                     }
-                    let mut changed = Vec::new();
-                    if let Some(done) = done {
-                        app.write_done(tx, &session, &done).await?;
-                        changed.push(done.grant);
+                }
+                restate_dead_man(tx, &mut all).await?;
+                let changed: Vec<_> = due.iter().map(|at| all[*at].clone()).collect();
+                let placed = done.iter().map(|done| done.grant.clone());
+                tx.save_grants(&placed.chain(changed.iter().cloned()).collect::<Vec<_>>()).await?;
+                for grant in &changed {
+                    if grant.state == GrantState::Preexisting {
+                        let what = grant.privilege.describe();
+                        let note = format!("Found {what} there already; it stays when the session ends");
+                        tx.append_log(session.id, now, LogLevel::Info, grant.stage, &note).await?;
                     }
-                    tx.save_grant(&grant).await?;
-                    changed.push(grant);
-                    tx.save_session(&drive()?, &mut session).await?;
-                    app.announce_session(tx, &session);
-                    app.announce_grants(tx, &session, &changed);
-                    Ok::<_, AppError>(Some(session))
-                })
+                }
+                tx.save_session(&drive()?, &mut session).await?;
+                app.announce_session(tx, &session);
+                app.announce_grants(tx, &session, &done.iter().map(|done| done.grant.clone()).collect::<Vec<_>>());
+                app.announce_grants(tx, &session, &changed);
+                Ok::<_, AppError>(Begun::Yes(Box::new(session), all))
             })
-            .await?;
-        let is_begun = begun.is_some();
-        *session = begun.unwrap_or_else(|| session.clone());
-        Ok(is_begun)
-    }
-
-    async fn write_done(&self, tx: &mut cardea_store::Tx, session: &Session, done: &Done) -> Result<(), AppError> {
-        tx.save_grant(&done.grant).await?;
-        let note = Note::info(Stage::PreSession, done.message.clone())
-            .with(json!({ "grant": done.grant.id, "read_back": done.read_back }));
-        self.write_note(tx, &drive()?, session, note, self.0.clock.now()).await?;
-        Ok(())
-    }
-
-    /// The account was a member before Cardea came: never ours to remove.
-    async fn settle(
-        &self,
-        session: &mut Session,
-        grant: &mut Grant,
-        before: &Observation,
-        done: &mut Option<Done>,
-    ) -> Result<(), Stop> {
-        grant.state = GrantState::Preexisting;
-        grant.before = Some(before.clone());
-        let earlier = done.replace(Done {
-            message: format!("Found {} there already; it stays when the session ends", grant.privilege.describe()),
-            read_back: before.detail.clone(),
-            grant: grant.clone(),
         });
-        let Some(earlier) = earlier else { return Ok(()) };
-        let (app, copy) = (self.clone(), session.clone());
-        *session = self
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let mut session = copy;
-                    app.write_done(tx, &session, &earlier).await?;
-                    tx.save_session(&drive()?, &mut session).await?;
-                    Ok::<_, AppError>(session)
-                })
-            })
-            .await?;
+        match begun.await? {
+            Begun::Yes(saved, all) => {
+                *session = *saved;
+                grants.clone_from_slice(&all);
+                Ok(())
+            }
+            Begun::Changed if self.ask_again(session.id).await? => Err(Halt::Moved),
+            Begun::Changed => Err(self.changed_meanwhile(session).await?),
+            Begun::Later => Err(Halt::Wait),
+            Begun::Collision(at, what) => {
+                Err(Halt::GiveUp(reason_of(&grants[at].privilege.describe(), &ConnectorError::Collision(what))))
+            }
+        }
+    }
+
+    /// What somebody approved has to be approved again as it is now; what needed nobody's approval fails.
+    async fn changed_meanwhile(&self, session: &Session) -> Result<Halt, AppError> {
+        if self.ask_again(session.id).await? {
+            return Ok(Halt::Stop(Stop::Overtaken));
+        }
+        let sentence = "The policy, activity, profile or resource was changed after the request: request it again";
+        Ok(give_up("changed_meanwhile", sentence))
+    }
+
+    /// Saves grants that were placed, and tells of them.
+    pub(super) async fn write_done(&self, tx: &mut Tx, session: &Session, done: &[Done]) -> Result<(), AppError> {
+        let grants: Vec<_> = done.iter().map(|done| done.grant.clone()).collect();
+        tx.save_grants(&grants).await?;
+        self.announce_grants(tx, session, &grants);
+        self.tell_done(tx, session, done).await
+    }
+
+    async fn tell_done(&self, tx: &mut Tx, session: &Session, done: &[Done]) -> Result<(), AppError> {
+        let now = self.0.clock.now();
+        for done in done {
+            let note = Note {
+                level: done.level,
+                stage: done.grant.stage,
+                message: done.message.clone(),
+                detail: json!({ "grant": done.grant.id, "read_back": done.read_back }),
+            };
+            self.write_note(tx, &drive()?, session, note, now).await?;
+            if let Some(warning) = &done.warning {
+                tx.append_log(session.id, now, LogLevel::Warn, done.grant.stage, warning).await?;
+            }
+        }
         Ok(())
     }
 
-    async fn place(&self, grant: &Grant, frame: Frame) -> Result<String, ConnectorError> {
+    /// Tells browsers which step it is at; the store hears of it with the next unit.
+    fn announce_step(&self, session: &mut Session, grants: &[Grant], at: usize) {
+        session.progress = Some(progress(grants, at));
+        self.publish_session(session);
+    }
+
+    pub(super) async fn place(&self, grant: &Grant, frame: Frame) -> Result<Placed, ConnectorError> {
         let order = order(grant);
         let mut answer = self.0.linux.place(&grant.target, frame, &order).await;
         for _ in 1..TRIES {
@@ -180,101 +288,280 @@ impl App {
             }
             answer = self.0.linux.place(&grant.target, frame, &order).await;
         }
-        answer.map(|placed| placed.read_back)
+        answer
     }
 
-    /// Everything is in place: the session starts.
-    async fn finish(&self, mut session: Session, done: Option<Done>) -> Result<(), Stop> {
-        let app = self.clone();
-        self.store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    if let Some(done) = &done {
-                        app.write_done(tx, &session, done).await?;
-                        app.announce_grants(tx, &session, std::slice::from_ref(&done.grant));
-                    }
-                    session.provisioned(app.0.clock.now())?;
-                    let took = app.0.clock.now().since(session.requested_at);
-                    let message = format!("Available as {} after {} ms", session.account.name, took.as_millis());
-                    app.save_session(tx, &drive()?, &mut session, Note::info(Stage::PreSession, message)).await?;
-                    Ok::<_, AppError>(())
-                })
-            })
-            .await?;
-        Ok(())
-    }
-
-    /// The grant was never placed and never will be.
-    async fn forget(&self, session: &Session, mut grant: Grant, error: &ConnectorError) -> Result<(), Stop> {
-        let now = self.0.clock.now();
-        grant.state = GrantState::Removed;
-        grant.removed_at = Some(now);
-        grant.scanned_at = Some(now);
-        grant.last_error = Some(error.to_string());
+    /// Before a session gives root: what the host looks like, to be compared when it is over.
+    async fn keep_snapshot(&self, session: &Session, grants: &[Grant]) -> Result<(), Halt> {
+        let Some(first) = grants.iter().find(|grant| grant.privilege.gives_root()) else { return Ok(()) };
+        if !grants.iter().all(is_untouched) {
+            return Ok(());
+        }
         let (app, session) = (self.clone(), session.clone());
-        self.store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    tx.save_grant(&grant).await?;
-                    app.announce_grants(tx, &session, std::slice::from_ref(&grant));
-                    Ok::<_, AppError>(())
-                })
-            })
-            .await?;
+        match self.0.linux.snapshot(&first.target, Depth::Quick).await {
+            Ok(snapshot) => {
+                let kept = self.store().write(move |tx| {
+                    Box::pin(async move { tx.insert_snapshot(session.id, &snapshot).await.map_err(AppError::from) })
+                });
+                kept.await?;
+            }
+            Err(error) => {
+                let now = app.0.clock.now();
+                let message = format!("Could not look at what the person could change as root: {error}");
+                let logged = self.store().write(move |tx| {
+                    Box::pin(async move {
+                        let logged = tx.append_log(session.id, now, LogLevel::Warn, Stage::PreSession, &message).await;
+                        logged.map_err(AppError::from)
+                    })
+                });
+                logged.await?;
+            }
+        }
         Ok(())
+    }
+
+    /// Everything is in place: the session starts. One without a log-in ends when what it still has to do is done.
+    async fn finish(&self, mut session: Session, done: Vec<Done>) -> Result<(), Stop> {
+        let app = self.clone();
+        let finished = self.store().write(move |tx| {
+            Box::pin(async move {
+                app.write_done(tx, &session, &done).await?;
+                let now = app.0.clock.now();
+                let took = session.wake_at.map_or(Duration::ZERO, |due| now.since(due)).as_millis();
+                session.provisioned(now, app.hours_close(&session, now))?;
+                let is_more = !session.rules.has_login || tx.has_planned(session.id, Stage::Session).await?;
+                if is_more {
+                    session.wake_at = Some(now);
+                }
+                let message = match session.account.name.as_str() {
+                    "" => format!("Ready after {took} ms"),
+                    name => format!("Available as {name} after {took} ms"),
+                };
+                app.save_session(tx, &drive()?, &mut session, Note::info(Stage::PreSession, message)).await?;
+                if is_more {
+                    let waker = app.clone();
+                    tx.after_commit(Box::new(move || waker.nudge()));
+                }
+                Ok::<_, AppError>(())
+            })
+        });
+        Ok(finished.await?)
+    }
+
+    /// These grants were never placed and never will be.
+    async fn forget(&self, session: &Session, mut grants: Vec<Grant>) -> Result<(), Stop> {
+        let now = self.0.clock.now();
+        for grant in grants.iter_mut().filter(|grant| grant.state == GrantState::Placing) {
+            grant.state = GrantState::Removed;
+            grant.removed_at = Some(now);
+            grant.scanned_at = Some(now);
+        }
+        let (app, session) = (self.clone(), session.clone());
+        let forgotten = self.store().write(move |tx| {
+            Box::pin(async move {
+                for grant in &grants {
+                    tx.save_grant(grant).await?;
+                }
+                app.announce_grants(tx, &session, &grants);
+                Ok::<_, AppError>(())
+            })
+        });
+        Ok(forgotten.await?)
     }
 
     /// A step failed: the session says why, and what was placed is taken away at once.
     async fn give_up(&self, mut session: Session, reason: Reason) -> Result<(), Stop> {
         let app = self.clone();
         let id = session.id;
-        self.store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let message = reason.detail.clone();
-                    session.failed(reason, app.0.clock.now())?;
-                    app.remove_all(tx, &session).await?;
-                    app.save_session(tx, &drive()?, &mut session, Note::error(Stage::PreSession, message)).await?;
-                    Ok::<_, AppError>(())
-                })
+        let given_up = self.store().write(move |tx| {
+            Box::pin(async move {
+                let message = reason.detail.clone();
+                session.failed(reason, app.0.clock.now())?;
+                app.remove_all(tx, &session).await?;
+                app.save_session(tx, &drive()?, &mut session, Note::error(Stage::PreSession, message)).await?;
+                Ok::<_, AppError>(())
             })
-            .await?;
+        });
+        given_up.await?;
         self.clean_up(id).await
     }
+
+    async fn look_again_soon(&self, session: Session) -> Result<(), Stop> {
+        self.wake_later(session.id, SHARED_PAUSE).await;
+        Ok(())
+    }
+
+    pub(super) fn frame(&self, session: &Session) -> Frame {
+        Frame { session: session.id, fence: session.fence, limit: STEP_LIMIT }
+    }
+
+    /// Runs what the session does while it is available, then ends it if nobody logs in to it.
+    pub(super) async fn during(&self, session: &mut Session) -> Result<bool, Stop> {
+        let id = session.id;
+        let mut grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
+        for grant in grants.iter_mut().filter(|grant| is_open_step(grant)) {
+            grant.continue_on_error = true;
+            let mut done = Vec::new();
+            let ran = if is_script(grant) {
+                self.run_script(session, grant, Vec::new()).await
+            } else {
+                self.place_all(session, std::slice::from_mut(grant), 0..1, &[None], &mut done).await
+            };
+            match ran {
+                Ok(()) => self.write_all_done(session, done).await?,
+                Err(Halt::GiveUp(reason)) => self.cannot_begin(session, grant, &reason.detail).await?,
+                Err(Halt::Wait | Halt::Moved) => return self.look_again_soon(session.clone()).await.map(|()| true),
+                Err(Halt::Stop(stop)) => return Err(stop),
+            }
+        }
+        if !session.rules.has_login {
+            self.end_because(id, &EndCause::Done).await?;
+            self.clean_up(id).await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Somebody's own thing is in the way of a step of an available session: told, and not tried again.
+    async fn cannot_begin(&self, session: &Session, grant: &Grant, why: &str) -> Result<(), Stop> {
+        let skipped = Grant { state: GrantState::Placing, last_error: Some(why.to_owned()), ..grant.clone() };
+        self.forget(session, vec![skipped]).await?;
+        let (now, id, message) = (self.0.clock.now(), session.id, why.to_owned());
+        let told = self.store().write(move |tx| {
+            Box::pin(async move {
+                tx.append_log(id, now, LogLevel::Error, Stage::Session, &message).await.map_err(AppError::from)
+            })
+        });
+        told.await?;
+        Ok(())
+    }
+
+    async fn write_all_done(&self, session: &Session, done: Vec<Done>) -> Result<(), Stop> {
+        let (app, session) = (self.clone(), session.clone());
+        let written = self.store().write(move |tx| {
+            Box::pin(async move {
+                app.write_done(tx, &session, &done).await?;
+                Ok::<_, AppError>(())
+            })
+        });
+        Ok(written.await?)
+    }
+}
+
+/// Whether nothing was done for it yet. One that was found there in an earlier try says nothing about this one.
+pub(super) fn is_untouched(grant: &Grant) -> bool {
+    matches!(grant.state, GrantState::Planned | GrantState::Preexisting)
+}
+
+/// What came of writing down that grants are about to be placed.
+enum Begun {
+    Yes(Box<Session>, Vec<Grant>),
+    /// What the request was judged by has changed before anything was touched.
+    Changed,
+    /// Another session is giving back what this one wants.
+    Later,
+    /// Somebody's own thing of the same name is there.
+    Collision(usize, String),
+}
+
+/// How a grant stands to others of the same privilege.
+enum Shared {
+    No,
+    Leaving,
+    InTheWay(String),
+}
+
+/// Decides how a grant is placed, in the unit that writes it down: with the mark of a session that holds the same, or with its
+/// own; or not at all, if it was there before Cardea.
+async fn share(tx: &mut Tx, grant: &mut Grant) -> Result<Shared, AppError> {
+    // An unresolved `placing` means ours, whoever wrote it.
+    if grant.state != GrantState::Planned {
+        return Ok(Shared::No);
+    }
+    let mut holders = match &grant.share_key {
+        Some(key) => tx.holders(key).await?,
+        None => Vec::new(),
+    };
+    holders.retain(|holder| holder.id != grant.id);
+    if holders.iter().any(|holder| holder.state == GrantState::Removing) {
+        return Ok(Shared::Leaving);
+    }
+    if let Some(holder) = holders.first() {
+        grant.mark = holder.mark;
+        grant.token.clone_from(&holder.token);
+        grant.expires_at = holders.iter().filter_map(|holder| holder.expires_at).chain(grant.expires_at).max();
+        grant.before.clone_from(&holder.before);
+    } else if let Some(before) = grant.before.as_ref().filter(|before| before.presence == Presence::Foreign) {
+        if !grant.privilege.may_preexist() {
+            return Ok(Shared::InTheWay(before.detail.clone()));
+        }
+        grant.state = GrantState::Preexisting;
+        return Ok(Shared::No);
+    }
+    grant.state = GrantState::Placing;
+    Ok(Shared::No)
+}
+
+/// The dead man's switch undoes what carries the marks that were decided on just now.
+async fn restate_dead_man(tx: &mut Tx, grants: &mut [Grant]) -> Result<(), AppError> {
+    let undo = crate::plan::undo_of_all(grants);
+    let Some(switch) = grants.iter_mut().find(|grant| matches!(grant.privilege, Privilege::DeadMan { .. })) else {
+        return Ok(());
+    };
+    let stated = Privilege::DeadMan { undo };
+    if switch.privilege != stated && switch.placed_at.is_none() {
+        switch.privilege = stated;
+        tx.replan_grant(switch).await?;
+    }
+    Ok(())
 }
 
 /// A grant that was just placed, and what the log says about it; written with the next step.
 pub(super) struct Done {
-    grant: Grant,
-    message: String,
-    read_back: String,
+    pub(super) grant: Grant,
+    pub(super) level: LogLevel,
+    pub(super) message: String,
+    pub(super) read_back: String,
+    pub(super) warning: Option<String>,
 }
 
-fn placed(grant: &mut Grant, read_back: String, now: Timestamp) -> Done {
+fn placed(grant: &mut Grant, placed: Placed, now: Timestamp) -> Done {
     grant.state = GrantState::Placed;
     grant.placed_at = Some(now);
-    Done { message: format!("Added {}", grant.privilege.describe()), read_back, grant: grant.clone() }
-}
-
-/// What somebody else's thing under the same name means.
-enum Foreign {
-    No,
-    /// Nothing to place and nothing to remove.
-    Member,
-    InTheWay(ConnectorError),
-}
-
-fn foreign(grant: &Grant, before: &Observation) -> Foreign {
-    // An unresolved `placing` means ours, whoever wrote it.
-    if before.presence != Presence::Foreign || grant.state == GrantState::Placing {
-        return Foreign::No;
-    }
-    match grant.privilege {
-        Privilege::GroupMembership { .. } => Foreign::Member,
-        _ => Foreign::InTheWay(ConnectorError::Collision(before.detail.clone())),
+    Done {
+        message: format!("Added {}", grant.privilege.describe()),
+        level: LogLevel::Info,
+        read_back: placed.read_back,
+        warning: placed.warning,
+        grant: grant.clone(),
     }
 }
 
-fn reason_of(what: &str, error: &ConnectorError) -> Reason {
+/// Whether it is to be placed before the session is available, and is not yet.
+fn is_due(grant: &Grant) -> bool {
+    grant.stage == Stage::PreSession && matches!(grant.state, GrantState::Planned | GrantState::Placing)
+}
+
+/// Whether it is to be placed while the session is available. One whose outcome is unknown is not tried again.
+fn is_open_step(grant: &Grant) -> bool {
+    grant.stage == Stage::Session && grant.state == GrantState::Planned
+}
+
+pub(super) fn is_script(grant: &Grant) -> bool {
+    grant.privilege.is_unproven()
+}
+
+fn progress(grants: &[Grant], at: usize) -> Progress {
+    let ahead = grants.iter().filter(|grant| grant.stage == Stage::PreSession);
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (step, of) = (number(at + 1), number(ahead.count().max(at + 1)));
+    Progress { step, of, text: format!("adding {}", grants[at].privilege.describe()) }
+}
+
+pub(super) fn give_up(code: &str, detail: &str) -> Halt {
+    Halt::GiveUp(Reason::new(code, detail))
+}
+
+pub(super) fn reason_of(what: &str, error: &ConnectorError) -> Reason {
     Reason::new(error.code(), format!("Failed at {what}: {error}"))
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Grant, LogLevel, Session, SessionId, Stage, Status, Timestamp, UidRange};
+use cardea_domain::{Grant, GrantState, LogLevel, Presence, Session, SessionId, Stage, Status, Timestamp, UidRange};
 
-use super::{Stop, drive};
-use crate::{App, AppError};
+use super::{Stop, drive, provision::is_script};
+use crate::{App, AppError, change::Note, gate::order};
 
 /// After a scan that failed (the host is away) the next one comes this much later.
 const AGAIN: Duration = Duration::from_secs(300);
@@ -17,6 +17,9 @@ impl App {
     /// before it began.
     pub(super) async fn scan(&self, session: Session) -> Result<(), Stop> {
         let began = self.0.clock.now();
+        if self.is_back(&session).await? {
+            return self.clean_up(session.id).await;
+        }
         let resource = session.resource;
         let waiting =
             self.store().read(move |tx| Box::pin(async move { tx.unscanned_accounts(resource, began).await })).await?;
@@ -44,6 +47,49 @@ impl App {
         }
     }
 
+    /// Looks once more, now that no command of before can still be under way, whether anything of the session is there again. Then
+    /// the session is being cleaned up again, whatever it was called.
+    async fn is_back(&self, session: &Session) -> Result<bool, Stop> {
+        let id = session.id;
+        let mut grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
+        grants.retain(|grant| grant.evidence.is_some() && grant.share_key.is_none() && !is_script(grant));
+        let Some(target) = grants.first().map(|grant| grant.target.clone()) else { return Ok(false) };
+        if grants.iter().all(|grant| grant.scanned_at.is_some()) {
+            return Ok(false);
+        }
+        let orders: Vec<_> = grants.iter().map(order).collect();
+        // A host that does not answer is asked again with the scan.
+        let Ok(seen) = self.0.linux.observe(&target, self.frame(session), &orders).await else { return Ok(false) };
+        let back: Vec<_> = grants.into_iter().zip(seen).filter(|(_, seen)| seen.presence == Presence::Ours).collect();
+        if back.is_empty() {
+            return Ok(false);
+        }
+        let app = self.clone();
+        let reopened = self.retried(|| {
+            let (app, back) = (app.clone(), back.clone());
+            self.store().write(move |tx| {
+                Box::pin(async move {
+                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    session.reopen(app.0.clock.now());
+                    for (mut grant, seen) in back {
+                        grant.state = GrantState::Removing;
+                        grant.last_error =
+                            Some(format!("it was there again after it had been removed: {}", seen.detail));
+                        tx.save_grant(&grant).await?;
+                        app.announce_grants(tx, &session, std::slice::from_ref(&grant));
+                    }
+                    let note = Note::error(
+                        Stage::PostSession,
+                        "Something of it was there again on the host: cleaning up once more",
+                    );
+                    app.save_session(tx, &drive()?, &mut session, note).await.map_err(AppError::from)
+                })
+            })
+        });
+        reopened.await?;
+        Ok(true)
+    }
+
     async fn write_scan(&self, reports: Vec<Report>) -> Result<(), Stop> {
         let now = self.0.clock.now();
         let written = self.store().write(move |tx| {
@@ -67,6 +113,10 @@ impl App {
             self.store().write(move |tx| {
                 Box::pin(async move {
                     let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    if !session.clean {
+                        // It was tried again meanwhile: its time is its new life's.
+                        return Ok(());
+                    }
                     session.scanned();
                     if session.status == Status::Failed && session.wake_at.is_some_and(|at| at <= now) {
                         session.dismiss()?;
@@ -85,7 +135,11 @@ impl App {
             self.store().write(move |tx| {
                 Box::pin(async move {
                     let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    if !session.clean {
+                        return Ok(());
+                    }
                     session.wake_at = at;
+                    session.claim = None;
                     tx.save_session(&drive()?, &mut session).await.map_err(AppError::from)
                 })
             })

@@ -1,10 +1,13 @@
 //! The engine against an in-memory target, with a hand-set clock: what is on the target always agrees with the ledger.
 
+mod control;
+mod stages;
+
 use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{
     Actor, Admission, Clock as _, ClosedConnection, ConnectorError, Entropy as _, Gate as _, GrantState, Kind, Secret,
-    SessionId, Status, Via,
+    SessionId, Stage, Status, Via,
 };
 use cardea_store::{SortKey, Store, StoreUrl, View};
 use cardea_testkit::{FakeConnector, ManualClock, Operation, SeededEntropy};
@@ -148,9 +151,8 @@ async fn open(
 ) -> App {
     let store = Store::open(&StoreUrl::Sqlite(dir.path().join("cardea.db"))).await.expect("a store");
     let vault = Arc::new(Vault::open(&dir.path().join("key")).expect("a vault"));
-    App::open(Parts { store, vault, clock: clock.clone(), entropy: entropy.clone(), linux: target.clone() })
-        .await
-        .expect("an app")
+    let (clock, entropy, linux) = (clock.clone(), entropy.clone(), target.clone());
+    App::open(Parts { store, vault, clock, entropy, linux, node: "main".to_owned() }).await.expect("an app")
 }
 
 #[tokio::test]
@@ -158,7 +160,7 @@ async fn a_session_lives_and_leaves_nothing() {
     let world = World::new().await;
     let detail = world.available("web1").await;
     assert!(detail.grants.iter().all(|grant| grant.state == GrantState::Placed && grant.before.is_some()));
-    assert_eq!((world.target.things().len(), world.out().await), (3, 3));
+    assert_eq!((world.target.things().len(), world.out().await), (4, 4));
     assert_eq!(detail.session.end_at, detail.session.start_at.map(|start| start.plus(Duration::from_secs(3600))));
     let margin = detail.grants.iter().map(|grant| grant.expires_at).min().flatten();
     assert!(margin > detail.session.end_at, "the target's own expiry comes after ours");
@@ -189,11 +191,14 @@ async fn a_failing_step_undoes_those_before_it_and_a_taken_name_is_left_alone() 
 #[tokio::test]
 async fn what_is_not_ours_is_not_removed_when_placing_meets_it() {
     let world = World::new().await;
+    // The dead man's switch is placed; the account is in somebody's way.
+    world.target.pass_next(Operation::Place);
     world.target.fail_next(Operation::Place, ConnectorError::Collision("somebody has this number".to_owned()));
     let id = world.request("web1").await;
     let detail = world.ended(id).await;
     assert_eq!(detail.session.reason.map(|reason| reason.code), Some("collision".to_owned()));
-    assert!(world.target.calls().iter().all(|call| call.operation != Operation::Remove), "nothing was there to remove");
+    let removed: Vec<_> = world.target.calls().into_iter().filter(|call| call.operation == Operation::Remove).collect();
+    assert!(removed.len() == 1 && removed[0].about[0].contains("dead_man"), "nothing else was there: {removed:?}");
 }
 
 #[tokio::test]
@@ -201,7 +206,7 @@ async fn an_unanswered_step_is_done_again_not_assumed() {
     let world = World::new().await;
     world.target.fail_next(Operation::Place, ConnectorError::Unknown("the connection died".to_owned()));
     let detail = world.available("web1").await;
-    assert_eq!((detail.grants.len(), world.target.things().len()), (3, 3));
+    assert_eq!((detail.grants.len(), world.target.things().len()), (4, 4));
 }
 
 #[tokio::test]
@@ -218,7 +223,7 @@ async fn clean_up_never_gives_up_and_says_when_it_stalls() {
     let detail = world.detail(id).await;
     assert_eq!(
         (detail.session.status, detail.session.cleanup_stalled, world.out().await),
-        (Status::Canceling, true, 3)
+        (Status::Canceling, true, 4)
     );
     world.target.heal();
     world.advance(Duration::from_secs(301));
@@ -271,7 +276,7 @@ async fn the_gateway_joins_counts_and_hears_the_end() {
     let first = world.app.join(&admission, KEY).await.expect("it is open");
     let second = world.app.join(&admission, KEY).await.expect("it is open");
     let detail = world.detail(id).await;
-    assert_eq!((detail.session.status, detail.grants.len()), (Status::LoggedIn, 4), "one key for both");
+    assert_eq!((detail.session.status, detail.grants.len()), (Status::LoggedIn, 5), "one key for both");
     world.app.closed(ClosedConnection { connection: first.connection, reason: "client" }).await;
     assert_eq!(world.detail(id).await.session.status, Status::LoggedIn, "one is still there");
     world.app.closed(ClosedConnection { connection: first.connection, reason: "client" }).await;
@@ -295,10 +300,10 @@ async fn a_restart_ends_log_ins_and_changes_the_gateways_key() {
     world.app.join(&world.admission(id), &other).await.expect("it is open");
     let detail = world
         .until(id, "rid of the old key", |detail| {
-            detail.grants.iter().any(|grant| grant.ordinal == 3 && grant.state == GrantState::Removed)
+            detail.grants.iter().any(|grant| grant.ordinal == 4 && grant.state == GrantState::Removed)
         })
         .await;
-    assert_eq!((detail.session.status, world.target.things().len()), (Status::LoggedIn, 4));
+    assert_eq!((detail.session.status, world.target.things().len()), (Status::LoggedIn, 5));
 }
 
 #[tokio::test]
@@ -372,6 +377,7 @@ async fn whatever_happens_nothing_is_left() {
             descending: false,
             limit: 100,
             cursor: None,
+            request: None,
         };
         assert!(world.app.sessions(&world.alice(), query).await.expect("a list").items.is_empty(), "seed {seed}");
         assert!(world.clock.now().as_micros() > 0);

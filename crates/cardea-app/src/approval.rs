@@ -1,0 +1,266 @@
+//! Approvals: what a session's approvers decide, and asking them again when what they decided about has changed.
+
+use cardea_domain::{
+    Actor, Approval, ApprovalId, ApprovalSpec, Configuration, Decision, FieldError, Offer, Period, Permit, Reason,
+    Session, SessionId, Stage, Status, Timestamp, Verb,
+};
+use serde_json::json;
+
+use crate::{
+    App, AppError, SessionDetail,
+    change::Note,
+    plan::{closed_at, offer_of, pins_of},
+    request::AHEAD_MAX,
+    session::{check_reason, detail},
+};
+
+/// A yes, and under which conditions.
+#[derive(Clone, Debug, Default)]
+pub struct Approve {
+    pub reason: String,
+    /// Makes the session shorter. Never longer.
+    pub duration: Option<Period>,
+    /// Makes it begin later. Never earlier.
+    pub start_at: Option<Timestamp>,
+}
+
+impl App {
+    /// Says yes to a request that waits. It begins when enough approvers of its profile have.
+    pub async fn approve_session(
+        &self,
+        actor: &Actor,
+        id: SessionId,
+        approve: Approve,
+    ) -> Result<SessionDetail, AppError> {
+        check_given(&approve.reason)?;
+        let approved = self.retried(|| self.approve_once(actor, id, &approve)).await;
+        if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &approved {
+            self.refused(actor, Verb::DecideSession, id.to_string(), error).await;
+        }
+        approved
+    }
+
+    /// Says no to a request that waits. One no is enough.
+    pub async fn deny_session(&self, actor: &Actor, id: SessionId, reason: &str) -> Result<SessionDetail, AppError> {
+        check_given(reason)?;
+        let denied = self.retried(|| self.deny_once(actor, id, reason)).await;
+        if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &denied {
+            self.refused(actor, Verb::DecideSession, id.to_string(), error).await;
+        }
+        denied
+    }
+
+    async fn approve_once(&self, actor: &Actor, id: SessionId, approve: &Approve) -> Result<SessionDetail, AppError> {
+        let (app, actor, approve) = (self.clone(), actor.clone(), approve.clone());
+        let configuration = self.configuration();
+        let approved = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let mut session = app.visible(tx, &actor, id).await?;
+                let permit = Permit::to_decide(&actor, &session, &configuration)?;
+                session.is_waiting()?;
+                let offer = offer_of(&configuration, &session)?;
+                if pins_of(&offer) != session.pins {
+                    return Ok(None);
+                }
+                let before = tx.approvals_of(&[id]).await?;
+                let now = app.0.clock.now();
+                let round = Round { configuration: &configuration, offer, before: &before, now };
+                round.apply(&mut session, &permit, &approve)?;
+                let approval = app.decision(&permit, &session, Decision::Approved, &approve.reason)?;
+                tx.insert_approval(&permit, &approval).await?;
+                let message = round.message(&session, &approval);
+                let note = Note::info(Stage::Request, message).with(json!({
+                    "reason": approval.reason, "pins": approval.pins, "duration": session.duration,
+                    "wanted_start_at": session.wanted_start_at,
+                }));
+                app.save_session(tx, &permit, &mut session, note).await?;
+                app.announce_approval(tx, &session, Some(&approval));
+                detail(tx, session).await.map(Some)
+            })
+        });
+        let Some(detail) = approved.await? else { return Err(self.changed_since(id).await?) };
+        self.nudge();
+        Ok(detail)
+    }
+
+    /// Nobody approves what they have not seen: the request is brought up to date and has to be read again.
+    async fn changed_since(&self, id: SessionId) -> Result<AppError, AppError> {
+        self.ask_again(id).await?;
+        let sentence = "the policy, activity, profile or resource was changed since the request, which is up to date now: \
+                        read it again, then decide";
+        Ok(AppError::refused("changed-since-request", sentence))
+    }
+
+    async fn deny_once(&self, actor: &Actor, id: SessionId, reason: &str) -> Result<SessionDetail, AppError> {
+        let (app, actor, reason) = (self.clone(), actor.clone(), reason.to_owned());
+        let configuration = self.configuration();
+        let denied = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let mut session = app.visible(tx, &actor, id).await?;
+                let permit = Permit::to_decide(&actor, &session, &configuration)?;
+                let approval = app.decision(&permit, &session, Decision::Denied, &reason)?;
+                let sentence = format!("Denied by {}: {}", approval.approver_name, approval.reason);
+                session.denied(Reason::new("denied", sentence.clone()), approval.at)?;
+                tx.insert_approval(&permit, &approval).await?;
+                app.remove_all(tx, &session).await?;
+                let note = Note::info(Stage::Request, sentence)
+                    .with(json!({ "reason": approval.reason, "pins": approval.pins }));
+                app.save_session(tx, &permit, &mut session, note).await?;
+                app.announce_approval(tx, &session, Some(&approval));
+                detail(tx, session).await
+            })
+        });
+        denied.await
+    }
+
+    fn decision(
+        &self,
+        permit: &Permit,
+        session: &Session,
+        decision: Decision,
+        reason: &str,
+    ) -> Result<Approval, AppError> {
+        let now = self.0.clock.now();
+        let approver = permit.user_id().ok_or_else(|| AppError::Internal("a decision of nobody".to_owned()))?;
+        Ok(Approval {
+            id: ApprovalId::mint(now, &*self.0.entropy),
+            session: session.id,
+            approver,
+            approver_name: permit.actor().to_string(),
+            decision,
+            reason: reason.trim().to_owned(),
+            pins: session.pins.clone(),
+            at: now,
+        })
+    }
+
+    /// What a session was judged by has changed before anything was touched. If its policy still gives it and somebody has to
+    /// approve it, it is brought up to date and waits for them, whoever had approved it before. Whether that is so.
+    pub(crate) async fn ask_again(&self, id: SessionId) -> Result<bool, AppError> {
+        let configuration = self.configuration();
+        let read = self.0.store.read(move |tx| Box::pin(async move { tx.session(id).await }));
+        let session = read.await?.ok_or(AppError::NotFound)?;
+        let (Ok(offer), Some(user)) = (offer_of(&configuration, &session), configuration.get(session.user)) else {
+            return Ok(false);
+        };
+        let plan = match self.plan(&configuration, user, &offer).await {
+            Ok(plan) => plan,
+            Err(AppError::Invalid(_)) => return Ok(false),
+            Err(other) => return Err(other),
+        };
+        let Some(window) = plan.approval_window else { return Ok(false) };
+        let app = self.clone();
+        let asked = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                if session.status != Status::Provisioning && session.is_waiting().is_err() {
+                    return Ok(false);
+                }
+                let permit = Permit::ask(&Actor::Engine, Verb::DriveSession)?;
+                app.replan(tx, &permit, &mut session, plan).await?;
+                let until = session.approve_by.unwrap_or_else(|| app.0.clock.now().plus(window.get()));
+                session.wait_for_approval(until);
+                let note = Note::warn(
+                    Stage::Request,
+                    "The policy, activity, profile or resource was changed since the request: it has to be approved as it is \
+                     now, and earlier approvals do not count",
+                )
+                .with(json!({ "pins": session.pins, "account": session.account }));
+                app.save_session(tx, &permit, &mut session, note).await?;
+                app.announce_approval(tx, &session, None);
+                Ok::<_, AppError>(true)
+            })
+        });
+        asked.await
+    }
+}
+
+/// One approver's turn: the request as it is offered now, and what others said before.
+struct Round<'a> {
+    configuration: &'a Configuration,
+    offer: Offer<'a>,
+    before: &'a [Approval],
+    now: Timestamp,
+}
+
+impl Round<'_> {
+    /// Puts the conditions on the session, and lets it begin if this yes is the last that it needs.
+    fn apply(&self, session: &mut Session, permit: &Permit, approve: &Approve) -> Result<(), AppError> {
+        if self.counting(session).any(|approval| Some(approval.approver) == permit.user_id()) {
+            let sentence = "you approved this request already: the others that it needs must be somebody else's";
+            return Err(AppError::refused("approved-already", sentence));
+        }
+        let mut errors = Vec::new();
+        if let Some(duration) = approve.duration {
+            if duration > session.duration {
+                let message = format!("an approval makes a session shorter: write at most {}", session.duration);
+                errors.push(FieldError::new("/duration", message));
+            }
+            session.shorten(duration);
+        }
+        if let Some(at) = approve.start_at {
+            errors.extend(self.start_fault(session, at).map(|message| FieldError::new("/start_at", message)));
+            session.wanted_start_at = Some(at);
+        }
+        if !errors.is_empty() {
+            return Err(AppError::Invalid(errors));
+        }
+        if self.have(session) >= self.needed() {
+            self.begin(session);
+        }
+        Ok(())
+    }
+
+    fn start_fault(&self, session: &Session, at: Timestamp) -> Option<String> {
+        if at <= self.now || at > self.now.plus(AHEAD_MAX) {
+            return Some("write a time to come, at most 366 days ahead".to_owned());
+        }
+        let wanted = session.wanted_start_at.filter(|wanted| at < *wanted);
+        let earlier = wanted.map(|wanted| format!("an approval makes a session begin later: write {wanted} or later"));
+        earlier.or_else(|| closed_at(&self.offer, at))
+    }
+
+    /// Approved outside of the policy's hours, it begins when they do.
+    fn begin(&self, session: &mut Session) {
+        let start = session.wanted_start_at.filter(|at| *at > self.now).unwrap_or(self.now);
+        let schedule = self.offer.schedule().filter(|schedule| schedule.open_until(start).is_none());
+        if let Some(opens) = schedule.and_then(|schedule| schedule.opens_after(start)) {
+            session.wanted_start_at = Some(opens);
+        }
+        session.ready(self.now);
+    }
+
+    /// Approvals that count: of what the session is now, by people who may still give them.
+    fn counting(&self, session: &Session) -> impl Iterator<Item = &Approval> {
+        let (pins, profile) = (session.pins.clone(), session.profile);
+        let is_approver = move |approver| self.configuration.is_approver(approver, profile);
+        self.before.iter().filter(move |approval| approval.counts_for(&pins) && is_approver(approval.approver))
+    }
+
+    /// How many said yes, with this one.
+    fn have(&self, session: &Session) -> usize {
+        self.counting(session).count() + 1
+    }
+
+    fn needed(&self) -> usize {
+        let quorum = self.offer.profile_spec().approval.as_ref().map_or(1, ApprovalSpec::quorum);
+        usize::try_from(quorum).unwrap_or(usize::MAX)
+    }
+
+    fn message(&self, session: &Session, approval: &Approval) -> String {
+        let (have, needed) = (self.have(session), self.needed());
+        let then = match (session.status, session.wanted_start_at) {
+            (Status::Scheduled, Some(at)) => format!("; it begins at {at}"),
+            _ => String::new(),
+        };
+        format!("{} approved it: {} ({have} of {needed}){then}", approval.approver_name, approval.reason)
+    }
+}
+
+/// A decision carries its reason.
+fn check_given(reason: &str) -> Result<(), AppError> {
+    if reason.trim().is_empty() {
+        return Err(AppError::field("/reason", "say why: the requester and auditors read it"));
+    }
+    check_reason(reason)
+}

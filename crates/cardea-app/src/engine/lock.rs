@@ -1,0 +1,100 @@
+//! Locks on the host: asked for until the host confirms, however long that takes.
+
+use std::time::Duration;
+
+use cardea_domain::{ConnectorError, Frame, Grant, GrantState, LockStage, Locked, Order, Session, Stage};
+use serde_json::json;
+
+use super::{Stop, drive};
+use crate::{App, AppError, change::Note, gate::order};
+
+/// How long locking or unlocking may take on the host.
+const LOCK_LIMIT: Duration = Duration::from_secs(60);
+/// The highest fence that is taken over from a host: far from where numbers end.
+const FENCE_MAX: i64 = 1 << 60;
+
+impl App {
+    /// Brings the host to where the session's lock is wanted, and says what it read back.
+    pub(super) async fn settle_lock(&self, session: Session) -> Result<(), Stop> {
+        let Some(lock) = session.lock.clone() else { return Ok(()) };
+        let wanted = lock.stage;
+        let id = session.id;
+        let grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
+        let grants: Vec<_> = grants.into_iter().filter(|grant| is_concerned(grant, wanted)).collect();
+        let orders: Vec<Order> = grants.iter().map(order).collect();
+        let frame = Frame { session: id, fence: session.fence, limit: LOCK_LIMIT };
+        let answer = match grants.first() {
+            None => Ok(Locked { read_back: "nothing of it is on the host".to_owned() }),
+            Some(first) if wanted == LockStage::Unlocking => self.0.linux.unlock(&first.target, frame, &orders).await,
+            Some(first) => self.0.linux.lock(&first.target, frame, &orders).await,
+        };
+        self.retried(|| self.write_down_lock(&session, wanted, answer.clone())).await?;
+        // At once, if there is more to do: a stage that waited for the unlocking, or the opposite wish.
+        self.nudge();
+        Ok(())
+    }
+
+    async fn write_down_lock(
+        &self,
+        asked: &Session,
+        wanted: LockStage,
+        answer: Result<Locked, ConnectorError>,
+    ) -> Result<(), AppError> {
+        let (app, id) = (self.clone(), asked.id);
+        let written = self.store().write(move |tx| {
+            Box::pin(async move {
+                let now = app.0.clock.now();
+                let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                if !session.lock.as_ref().is_some_and(|lock| lock.stage == wanted) || !session.status.is_standing() {
+                    // Ended, or wanted otherwise meanwhile: the next look does what is wanted now.
+                    if session.status.is_standing() {
+                        session.rest(now);
+                        tx.save_session(&drive()?, &mut session).await?;
+                    }
+                    return Ok(());
+                }
+                let note = match answer {
+                    Ok(Locked { read_back }) => {
+                        let connections = tx.open_connections(id).await?;
+                        session.lock_settled(connections, now);
+                        if session.lock.is_none() {
+                            // Whatever else is due was not done while it was locked.
+                            session.wake_at = Some(now);
+                            let doors = app.clone();
+                            tx.after_commit(Box::new(move || doors.0.doors.thaw(id)));
+                        }
+                        let done = if wanted == LockStage::Unlocking { "unlocked" } else { "locked" };
+                        Note::info(Stage::Session, format!("The host confirms that it is {done}: {read_back}"))
+                            .with(json!({ "read_back": read_back }))
+                    }
+                    Err(error) => app.lock_put_off(&mut session, wanted, &error),
+                };
+                app.save_session(tx, &drive()?, &mut session, note).await.map_err(AppError::from)
+            })
+        });
+        written.await
+    }
+
+    fn lock_put_off(&self, session: &mut Session, wanted: LockStage, error: &ConnectorError) -> Note {
+        if let ConnectorError::Superseded { seen } = error {
+            // No claim ever had that number: somebody on the host wrote it. Ours goes above it.
+            session.fence = session.fence.max((*seen).min(FENCE_MAX));
+        }
+        let what = if wanted == LockStage::Unlocking { "unlock" } else { "lock" };
+        let message = format!("The host could not {what} it (attempt {}): {error}", session.cleanup_attempts + 1);
+        let mut jitter = [0];
+        self.0.entropy.fill(&mut jitter);
+        session.lock_failed(error.to_string(), self.0.clock.now(), jitter[0]);
+        Note::warn(Stage::Session, message)
+    }
+}
+
+/// What is suspended: also what may be there. What is given again: only what was there for certain.
+fn is_concerned(grant: &Grant, wanted: LockStage) -> bool {
+    let is_there = match grant.state {
+        GrantState::Placed => true,
+        GrantState::Placing => wanted != LockStage::Unlocking,
+        _ => false,
+    };
+    is_there && !grant.privilege.is_unproven()
+}

@@ -1,0 +1,179 @@
+//! Administrators' scripts: run at most once, their output in the session's log, and never counted as proven.
+
+use cardea_domain::{
+    ConnectorError, Evidence, Frame, Grant, GrantState, LogLevel, Privilege, Reason, Script, ScriptOutcome, Session,
+    Timestamp,
+};
+use cardea_store::Tx;
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use super::{
+    drive,
+    provision::{Done, Halt},
+};
+use crate::{App, AppError, change::Note, event::Event, plan::environment};
+
+/// Lines of a script's output that the session's log keeps, and characters of each.
+const LINES_MAX: usize = 200;
+const LINE_CHARS_MAX: usize = 1000;
+
+impl App {
+    /// Runs a script if it was not begun before. `done` is what was placed before it.
+    pub(super) async fn run_script(
+        &self,
+        session: &mut Session,
+        grant: &mut Grant,
+        done: Vec<Done>,
+    ) -> Result<(), Halt> {
+        let outcome = match grant.state {
+            GrantState::Planned => {
+                self.begin_script(session, grant, done).await?;
+                self.run(session, grant).await
+            }
+            // Begun before a crash: it ran, in part or whole, or it did not.
+            _ => Err(ConnectorError::Unknown("Cardea was stopped while the script ran".to_owned())),
+        };
+        self.write_outcome(session, grant, &outcome).await?;
+        let failure = match outcome {
+            Ok(outcome) if outcome.timed_out => {
+                Some(("script_failed", "the script took too long and was ended".to_owned()))
+            }
+            Ok(outcome) if outcome.status != 0 => {
+                Some(("script_failed", format!("the script ended with status {}", outcome.status)))
+            }
+            Ok(_) => None,
+            Err(error) => Some((error.code(), error.to_string())),
+        };
+        match failure.filter(|_| !grant.continue_on_error) {
+            Some((code, what)) => Err(Halt::GiveUp(Reason::new(code, format!("Failed at a script: {what}")))),
+            None => Ok(()),
+        }
+    }
+
+    async fn run(&self, session: &Session, grant: &Grant) -> Result<ScriptOutcome, ConnectorError> {
+        let Privilege::Script(script) = &grant.privilege else {
+            return Err(ConnectorError::Refused("it is not a script".to_owned()));
+        };
+        let limit = script.limit.get();
+        let order = Script {
+            grant: grant.id,
+            text: script.script.clone(),
+            environment: environment(session, grant.stage),
+            limit,
+        };
+        let frame: Frame = self.frame(session);
+        tokio::select! {
+            outcome = self.0.linux.run_script(&grant.target, frame, &order) => outcome,
+            // Nobody waits for a script of a session that is over: the clean-up's first command ends it on the host.
+            () = self.moved_on(session) => {
+                Err(ConnectorError::Unknown("the session was ended while the script ran".to_owned()))
+            }
+        }
+    }
+
+    /// Resolves when the session is not any more in the status that it has here.
+    async fn moved_on(&self, session: &Session) {
+        let mut events = self.0.hub.subscribe(None, None);
+        while let Some((_, event)) = events.next().await {
+            if matches!(&event, Event::Session(other) if other.id == session.id && !other.status.can_end()) {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Written down before the first byte goes to the host, so that it never runs twice.
+    async fn begin_script(&self, session: &mut Session, grant: &mut Grant, done: Vec<Done>) -> Result<(), Halt> {
+        grant.state = GrantState::Placing;
+        grant.expires_at = Some(self.0.clock.now());
+        let (app, mut copy, grant) = (self.clone(), session.clone(), grant.clone());
+        let begun = self.store().write(move |tx| {
+            Box::pin(async move {
+                app.write_done(tx, &copy, &done).await?;
+                tx.save_grant(&grant).await?;
+                tx.save_session(&drive()?, &mut copy).await?;
+                app.announce_grants(tx, &copy, std::slice::from_ref(&grant));
+                Ok::<_, AppError>(copy)
+            })
+        });
+        *session = begun.await?;
+        Ok(())
+    }
+
+    /// What a script left cannot be read back: its row is done with, and says so.
+    async fn write_outcome(
+        &self,
+        session: &Session,
+        grant: &mut Grant,
+        outcome: &Result<ScriptOutcome, ConnectorError>,
+    ) -> Result<(), Halt> {
+        let now = self.0.clock.now();
+        settle_script(grant, outcome, now);
+        let (app, session, grant, outcome) = (self.clone(), session.clone(), grant.clone(), outcome.clone());
+        let written = self.store().write(move |tx| {
+            Box::pin(async move {
+                tx.save_grant(&grant).await?;
+                app.announce_grants(tx, &session, std::slice::from_ref(&grant));
+                let note = note_of(&grant, &outcome);
+                app.write_note(tx, &drive()?, &session, note, now).await?;
+                if let Ok(outcome) = &outcome {
+                    write_output(tx, &session, &grant, &outcome.output, now).await?;
+                }
+                Ok::<_, AppError>(())
+            })
+        });
+        Ok(written.await?)
+    }
+}
+
+fn settle_script(grant: &mut Grant, outcome: &Result<ScriptOutcome, ConnectorError>, now: Timestamp) {
+    let said = match outcome {
+        Ok(outcome) if outcome.timed_out => "it was ended because its time was over".to_owned(),
+        Ok(outcome) => format!("it ended with status {}", outcome.status),
+        Err(error) => error.to_string(),
+    };
+    grant.state = GrantState::Removed;
+    grant.removed_at = Some(now);
+    grant.scanned_at = Some(now);
+    grant.last_error = outcome.as_ref().err().map(ToString::to_string);
+    grant.evidence = Some(Evidence {
+        read_at: now,
+        read_back: format!("unproven: what a script does cannot be read back; {said}"),
+        self_reported: true,
+        findings: Vec::new(),
+    });
+}
+
+fn note_of(grant: &Grant, outcome: &Result<ScriptOutcome, ConnectorError>) -> Note {
+    let (level, message) = match outcome {
+        Ok(outcome) if outcome.timed_out => (LogLevel::Error, "A script took too long and was ended".to_owned()),
+        Ok(outcome) if outcome.status == 0 => (LogLevel::Info, "Ran a script (unproven)".to_owned()),
+        Ok(outcome) => (LogLevel::Error, format!("A script ended with status {}", outcome.status)),
+        Err(error @ ConnectorError::Unknown(_)) => {
+            (LogLevel::Error, format!("Whether a script ran is not known, and it is not run again: {error}"))
+        }
+        Err(error) => (LogLevel::Error, format!("A script could not be run: {error}")),
+    };
+    Note { level, stage: grant.stage, message, detail: json!({ "grant": grant.id, "evidence": grant.evidence }) }
+}
+
+async fn write_output(
+    tx: &mut Tx,
+    session: &Session,
+    grant: &Grant,
+    output: &str,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let mut lines = output.lines().filter(|line| !line.trim().is_empty());
+    for line in lines.by_ref().take(LINES_MAX) {
+        let line: String = line.chars().take(LINE_CHARS_MAX).collect();
+        tx.append_log(session.id, now, LogLevel::Info, grant.stage, &format!("script: {line}")).await?;
+    }
+    let more = lines.count();
+    if more > 0 {
+        let message = format!("script: {more} more lines were not kept");
+        tx.append_log(session.id, now, LogLevel::Warn, grant.stage, &message).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! What sessions stand on: when the configuration takes it away they end, within a moment of the change.
+
+use std::sync::{Mutex, PoisonError};
+
+use cardea_domain::{Configuration, EndCause, Kind, ObjectId, OnChange, Session, SessionId, Stage, Timestamp};
+use futures_util::{StreamExt as _, stream};
+
+use crate::{App, AppError, change::Note, engine::drive};
+
+/// So many sessions are judged and written together; the store groups them into few commits.
+const TOGETHER: usize = 64;
+
+/// What changed since sessions were last judged.
+pub(crate) struct Ground(Mutex<Changed>);
+
+/// Which sessions are to be judged.
+#[derive(Debug)]
+enum Changed {
+    /// Every one: the process has just started, and may have missed changes.
+    All,
+    /// Those that hang on these objects.
+    Objects(Vec<ObjectId>),
+}
+
+impl Default for Ground {
+    fn default() -> Self {
+        Self(Mutex::new(Changed::All))
+    }
+}
+
+impl Ground {
+    /// These objects changed.
+    pub(crate) fn changed(&self, objects: impl IntoIterator<Item = ObjectId>) {
+        if let Changed::Objects(known) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            known.extend(objects);
+        }
+    }
+
+    fn take(&self) -> Option<Changed> {
+        let mut changed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*changed {
+            Changed::Objects(known) if known.is_empty() => None,
+            _ => Some(std::mem::replace(&mut *changed, Changed::Objects(Vec::new()))),
+        }
+    }
+
+    /// It could not be judged: everything is, the next time.
+    fn put_back(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Changed::All;
+    }
+}
+
+/// What becomes of a session whose ground moved.
+enum Verdict {
+    Stands,
+    Ends(String),
+    /// Its policy's hours end at another time now.
+    Hours(Option<Timestamp>),
+}
+
+impl App {
+    /// Judges the sessions that a change of the configuration concerns.
+    pub(crate) async fn check_ground(&self) -> Result<(), AppError> {
+        let Some(changed) = self.0.ground.take() else { return Ok(()) };
+        let checked = self.check_all(changed).await;
+        if checked.is_err() {
+            self.0.ground.put_back();
+        }
+        checked
+    }
+
+    async fn check_all(&self, changed: Changed) -> Result<(), AppError> {
+        let configuration = self.configuration();
+        let read = self.0.store.read(move |tx| {
+            Box::pin(async move {
+                match changed {
+                    Changed::All => tx.live_sessions().await,
+                    Changed::Objects(objects) => tx.sessions_on(&touched(&configuration, objects)).await,
+                }
+            })
+        });
+        let sessions = read.await?;
+        let judged = stream::iter(sessions.into_iter().filter(|session| session.status.can_end()));
+        let mut judged = judged.map(|session| self.carry_out(session)).buffer_unordered(TOGETHER);
+        let mut first_error = Ok(());
+        while let Some(done) = judged.next().await {
+            first_error = first_error.and(done);
+        }
+        self.nudge();
+        first_error
+    }
+
+    async fn carry_out(&self, session: Session) -> Result<(), AppError> {
+        match self.judge_ground(&session) {
+            Verdict::Stands => Ok(()),
+            Verdict::Ends(why) => self.end_because(session.id, &EndCause::GroundLost(why)).await,
+            Verdict::Hours(closes_at) => self.retried(|| self.move_hours(session.id, closes_at)).await,
+        }
+    }
+
+    fn judge_ground(&self, session: &Session) -> Verdict {
+        let (configuration, now) = (self.configuration(), self.0.clock.now());
+        let closes_at = self.hours_close(session, now);
+        let Some(why) = configuration.ground_lost(session, now) else { return Verdict::Hours(closes_at) };
+        let is_shut = closes_at.is_some_and(|at| at <= now) && session.rules.on_hours_close == OnChange::End;
+        // What has not begun has nothing that could be kept.
+        let ends = !configuration.may_act(session.user)
+            || session.rules.on_policy_change == OnChange::End
+            || session.status.is_ahead()
+            || (is_shut && session.status.is_standing());
+        if ends { Verdict::Ends(why) } else { Verdict::Stands }
+    }
+
+    async fn move_hours(&self, id: SessionId, closes_at: Option<Timestamp>) -> Result<(), AppError> {
+        let app = self.clone();
+        let moved = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                if !session.hours_changed(closes_at, app.0.clock.now()) {
+                    return Ok(());
+                }
+                let end = session.end_at.map(|end| end.to_string()).unwrap_or_default();
+                let note = Note::warn(Stage::Session, format!("The hours of its policy changed: it ends at {end}"));
+                app.save_session(tx, &drive()?, &mut session, note).await.map_err(AppError::from)
+            })
+        });
+        moved.await
+    }
+}
+
+/// The objects, and the policies that say whom or what they give by groups among them.
+fn touched(configuration: &Configuration, mut objects: Vec<ObjectId>) -> Vec<ObjectId> {
+    let groups: Vec<_> = objects
+        .iter()
+        .filter(|id| matches!(id.kind(), Kind::Group | Kind::ResourceGroup))
+        .filter_map(|id| configuration.get(*id))
+        .map(|group| (group.id.kind(), group.id))
+        .collect();
+    let names_one = |policy: &&cardea_domain::Object| {
+        policy.spec.references().iter().any(|reference| {
+            groups.iter().any(|(kind, id)| {
+                reference.kinds.contains(kind)
+                    && configuration.find(*kind, &reference.name).is_some_and(|found| found.id == *id)
+            })
+        })
+    };
+    let policies: Vec<_> = configuration.of(Kind::AccessPolicy).filter(names_one).map(|policy| policy.id).collect();
+    objects.extend(policies);
+    objects
+}

@@ -1,0 +1,73 @@
+//! Trying a failed session again, judged by the configuration of today.
+
+use cardea_domain::{Actor, Session, SessionId, Stage, Status, Verb};
+use serde_json::json;
+
+use crate::{
+    App, AppError, SessionDetail,
+    change::Note,
+    plan::{Plan, closed_at, offer_of},
+    session::{detail, permit},
+};
+
+impl App {
+    /// Begins a failed session again that left nothing behind: with a fresh account, and approved again if what was approved
+    /// has changed.
+    pub async fn retry_session(&self, actor: &Actor, id: SessionId) -> Result<SessionDetail, AppError> {
+        let retried = self.retried(|| self.retry_once(actor, id)).await;
+        if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &retried {
+            self.refused(actor, Verb::RetrySession, id.to_string(), error).await;
+        }
+        retried
+    }
+
+    async fn retry_once(&self, actor: &Actor, id: SessionId) -> Result<SessionDetail, AppError> {
+        let session = self.session(actor, id).await?.session;
+        permit(actor, Verb::RetrySession, &session)?;
+        session.clone().retry(self.0.clock.now())?;
+        let plan = self.plan_again(&session).await?;
+        let (app, actor) = (self.clone(), actor.clone());
+        let begun = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let now = app.0.clock.now();
+                let mut session = app.visible(tx, &actor, id).await?;
+                let permit = permit(&actor, Verb::RetrySession, &session)?;
+                session.retry(now)?;
+                app.must_be_unlocked(tx, [&session].into_iter()).await?;
+                let (step, window) = (plan.first_step(), plan.approval_window);
+                let (same, duration) = (plan.pins == session.pins, session.duration);
+                app.replan(tx, &permit, &mut session, plan).await?;
+                session.progress = Some(step);
+                match window.filter(|_| !same) {
+                    Some(window) => session.wait_for_approval(now.plus(window.get())),
+                    // Whoever made it shorter meant what it still is.
+                    None if same => session.shorten(duration),
+                    None => {}
+                }
+                let waits = session.status == Status::WaitingForApproval;
+                let again = if waits { "; it has changed meanwhile and has to be approved again" } else { "" };
+                let note = Note::info(Stage::Request, format!("{actor} had it tried again{again}"))
+                    .with(json!({ "pins": session.pins, "account": session.account }));
+                app.save_session(tx, &permit, &mut session, note).await?;
+                if waits {
+                    app.announce_approval(tx, &session, None);
+                }
+                detail(tx, session).await
+            })
+        });
+        let detail = begun.await?;
+        self.nudge();
+        Ok(detail)
+    }
+
+    /// The session as it would be requested now.
+    async fn plan_again(&self, session: &Session) -> Result<Plan, AppError> {
+        let configuration = self.configuration();
+        let offer = offer_of(&configuration, session)?;
+        if let Some(closed) = closed_at(&offer, self.0.clock.now()) {
+            return Err(AppError::refused("outside-hours", closed));
+        }
+        let user = configuration.get(session.user).ok_or(AppError::NotFound)?;
+        self.plan(&configuration, user, &offer).await
+    }
+}
