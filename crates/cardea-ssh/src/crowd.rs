@@ -1,4 +1,4 @@
-//! How many strangers may stand at the door.
+//! How many strangers may stand at the door, and how many connections one user may have.
 
 use std::{
     collections::HashMap,
@@ -6,9 +6,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use cardea_domain::ObjectId;
+
 use crate::Limits;
 
-/// Counts connections, and for each address those that have not logged in.
+/// Counts connections: for each address those that have not logged in, for each user those that have.
 #[derive(Clone)]
 pub(crate) struct Crowd {
     limits: Limits,
@@ -19,6 +21,13 @@ pub(crate) struct Crowd {
 struct Counts {
     open: usize,
     waiting: HashMap<IpAddr, usize>,
+    seated: HashMap<ObjectId, usize>,
+}
+
+/// One logged-in connection of a user; dropping it gives it up.
+pub(crate) struct Seat {
+    crowd: Crowd,
+    user: ObjectId,
 }
 
 /// One connection's place; dropping it gives it up.
@@ -42,6 +51,22 @@ impl Crowd {
         counts.open += 1;
         counts.waiting.insert(peer, waiting + 1);
         Some(Place { crowd: self.clone(), waiting: Some(peer) })
+    }
+
+    /// A seat for a user who has logged in, unless they have too many.
+    pub(crate) fn sit(&self, user: ObjectId) -> Option<Seat> {
+        let mut counts = self.counts();
+        let seated = counts.seated.entry(user).or_default();
+        if *seated >= self.limits.per_user_max {
+            return None;
+        }
+        *seated += 1;
+        Some(Seat { crowd: self.clone(), user })
+    }
+
+    /// How many one user may have.
+    pub(crate) fn seats_max(&self) -> usize {
+        self.limits.per_user_max
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -70,6 +95,18 @@ impl Drop for Place {
     }
 }
 
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = self.crowd.counts();
+        if let Some(seated) = counts.seated.get_mut(&self.user) {
+            *seated -= 1;
+            if *seated == 0 {
+                counts.seated.remove(&self.user);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +128,16 @@ mod tests {
         drop((first, second, third));
         assert!(crowd.enter(OTHER).is_some());
         assert!(crowd.counts().waiting.is_empty(), "nothing is remembered of those that left");
+    }
+
+    #[test]
+    fn seats_are_limited_per_user_and_come_back() {
+        let crowd = Crowd::new(Limits { per_user_max: 2, ..Limits::default() });
+        let user = |number: u8| format!("usr_0000000000000000000000000{number}").parse().expect("an id");
+        let seats = [crowd.sit(user(1)), crowd.sit(user(1))];
+        assert!(crowd.sit(user(1)).is_none() && crowd.sit(user(2)).is_some());
+        drop(seats);
+        assert!(crowd.sit(user(1)).is_some());
+        assert!(crowd.counts().seated.is_empty(), "nobody is remembered who left");
     }
 }

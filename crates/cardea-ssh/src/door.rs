@@ -84,8 +84,17 @@ impl Handler for Door {
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {
         match self.ask(user, key.public_key).await {
             Ok(admission) => {
+                let Some(seat) = self.shared.crowd.sit(admission.user) else {
+                    info!(session.id = %admission.session, peer = %admission.peer, "Refused a log-in: too many of one user");
+                    self.banner = Some(format!(
+                        "you have {} connections open here: close some first.",
+                        self.shared.crowd.seats_max()
+                    ));
+                    self.was_told = true;
+                    return Ok(Auth::reject());
+                };
                 info!(session.id = %admission.session, peer = %admission.peer, "`{}` is let in", admission.user_name);
-                self.visit.admit(admission);
+                self.visit.admit(admission, seat);
                 Ok(Auth::Accept)
             }
             Err(refusal) => {
@@ -130,7 +139,7 @@ impl Handler for Door {
         }
         let started = Arc::new(AtomicBool::new(false));
         self.channels.insert(channel.id(), Arc::clone(&started));
-        let carried = relay::carry(channel, session.handle(), self.visit.way());
+        let carried = relay::carry(channel, session.handle(), self.visit.way(), self.visit.hold());
         self.visit.channels.spawn(async move {
             carried.await;
             drop(started);

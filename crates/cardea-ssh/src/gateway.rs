@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Keyring,
     pub(crate) ssh: Arc<russh::server::Config>,
     pub(crate) limits: Limits,
+    pub(crate) crowd: Crowd,
 }
 
 impl Gateway {
@@ -58,7 +59,8 @@ impl Gateway {
         let listener = TcpListener::bind(address).await.map_err(|source| GatewayError::Bind { address, source })?;
         let address = listener.local_addr().map_err(|source| GatewayError::Bind { address, source })?;
         let ssh = settings::towards_people(host_key);
-        let shared = Shared { gate, keys: Keyring::new(entropy), ssh, limits: settings.limits };
+        let crowd = Crowd::new(settings.limits);
+        let shared = Shared { gate, keys: Keyring::new(entropy), ssh, limits: settings.limits, crowd };
         Ok(Self { listener, address, shared: Arc::new(shared) })
     }
 
@@ -71,7 +73,6 @@ impl Gateway {
     pub async fn serve(self, stop: CancellationToken) {
         let Self { listener, address, shared } = self;
         info!(%address, "The SSH gateway listens on {address}");
-        let crowd = Crowd::new(shared.limits);
         let connections = TaskTracker::new();
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -79,7 +80,7 @@ impl Gateway {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = sweep.tick() => shared.keys.sweep(),
-                (socket, peer) = accept(&listener) => match crowd.enter(peer.ip()) {
+                (socket, peer) = accept(&listener) => match shared.crowd.enter(peer.ip()) {
                     Some(place) => {
                         let visit = visit::Arrival { socket, peer, place, stop: stop.clone() };
                         connections.spawn(visit::receive(Arc::clone(&shared), visit));

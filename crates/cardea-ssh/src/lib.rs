@@ -5,11 +5,12 @@
 //! forward ports, agents or displays.
 //!
 //! A connection in files: `gateway` accepts it, `door` lets the person in, `visit` holds it together and ends it,
-//! `target` dials the host, `relay` carries one channel.
+//! `target` dials the host, `relay` carries one channel, `hold` is what it hears meanwhile.
 
 mod crowd;
 mod door;
 mod gateway;
+mod hold;
 mod key;
 mod keyring;
 mod line;

@@ -3,7 +3,7 @@
 //! Each side may send a window's worth and gets more as the other side takes it, so a slow reader slows down its writer
 //! and nothing else.
 
-use std::{collections::VecDeque, future::pending, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use russh::{
     Channel, ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Error, client,
@@ -12,6 +12,7 @@ use russh::{
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
+    hold::Hold,
     prelude::{Prelude, Start},
     settings::WINDOW,
     visit::Way,
@@ -25,14 +26,14 @@ const FAILED: u32 = 255;
 const LAST_WORDS_MAX: Duration = Duration::from_millis(200);
 
 /// Carries a channel that a client opened, until the client, the target or the session ends it.
-pub(crate) async fn carry(channel: Channel<server::Msg>, handle: Handle, way: watch::Receiver<Way>) {
+pub(crate) async fn carry(channel: Channel<server::Msg>, handle: Handle, way: watch::Receiver<Way>, hold: Hold) {
     let (mut from, write) = channel.split();
     let client = Client { id: write.id(), write, handle };
     if let Some(prelude) = Prelude::read(&mut from).await {
         let ended = tokio::select! {
             biased;
             sentence = shut(way.clone()) => Err(sentence),
-            ended = through(&prelude, &mut from, &client, way) => ended,
+            ended = through(&prelude, &mut from, &client, (way, hold)) => ended,
         };
         if let Err(sentence) = ended {
             let words = client.last_words(&sentence, prelude.has_terminal());
@@ -47,13 +48,16 @@ async fn through(
     prelude: &Prelude,
     from: &mut ChannelReadHalf,
     client: &Client,
-    way: watch::Receiver<Way>,
+    (way, hold): (watch::Receiver<Way>, Hold),
 ) -> Result<(), Arc<str>> {
     if let Start::Subsystem(name) = &prelude.start {
         let name: String = name.chars().filter(|letter| !letter.is_control()).take(32).collect();
         return Err(format!("this gateway offers shells and commands, not `{name}`. To copy a file, pipe it: `ssh … 'cat >file' <file`, or `scp -O`.").into());
     }
     let Some(target) = open(way).await else { return pending().await };
+    if let Some(sentence) = hold.frozen() {
+        return Err(sentence);
+    }
     let channel = target.open_channel().await?;
     let (mut from_target, to_target) = channel.split();
     let lost = |_: Error| Arc::from(LOST);
@@ -61,8 +65,9 @@ async fn through(
     let asked = [prelude.has_terminal().then_some(Asked::Terminal), Some(Asked::Command)];
     let ended = tokio::select! {
         biased;
-        ended = downward(&mut from_target, client, &to_target, asked.into_iter().flatten().collect()) => ended,
-        () = upward(from, client, &to_target) => {
+        ended = downward(&mut from_target, client, (&to_target, &hold), asked.into_iter().flatten().collect()) => ended,
+        never = tell(client, &hold), if prelude.has_terminal() => match never {},
+        () = upward(from, client, &to_target, Input { hold: &hold, is_typed: prelude.has_terminal() }) => {
             // Without a terminal a command outlives the channel of its client, which waits for the status.
             if !prelude.has_terminal() && to_target.eof().await.is_ok() {
                 last_status(&mut from_target, client).await;
@@ -82,19 +87,53 @@ enum Asked {
     Terminal,
 }
 
+/// Shows a terminal what its connection hears. Never ends.
+async fn tell(client: &Client, hold: &Hold) -> Infallible {
+    let mut heard = hold.heard();
+    loop {
+        let sentence = hold.next_sentence(&mut heard).await;
+        // A client that is gone is seen by those that read from it.
+        let _gone = client.say(&sentence, true).await;
+    }
+}
+
+/// What becomes of input while nothing passes.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    hold: &'a Hold,
+    /// What is typed at a terminal is dropped: nobody wants it obeyed later. A stream waits, or its file would lose its
+    /// middle.
+    is_typed: bool,
+}
+
+impl Input<'_> {
+    /// Passes something on that is to be dropped or to wait while nothing passes.
+    async fn pass(self, sent: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+        if !self.is_typed {
+            self.hold.until_thawed().await;
+            return sent.await;
+        }
+        tokio::select! {
+            biased;
+            () = self.hold.until_frozen() => Ok(()),
+            sent = sent => sent,
+        }
+    }
+}
+
 /// From the client to the target, until the client closes the channel.
-async fn upward(from: &mut ChannelReadHalf, client: &Client, to: &ChannelWriteHalf<client::Msg>) {
+async fn upward(from: &mut ChannelReadHalf, client: &Client, to: &ChannelWriteHalf<client::Msg>, input: Input<'_>) {
     let mut taken = Taken::default();
     while let Some(message) = from.wait().await {
         let sent = match message {
             ChannelMsg::Data { data } => {
                 let length = data.len();
-                let sent = to.data_bytes(data).await;
+                let sent = input.pass(to.data_bytes(data)).await;
                 taken.grant(length, &client.write).await;
                 sent
             }
             ChannelMsg::Eof => to.eof().await,
-            ChannelMsg::Signal { signal } => to.signal(signal).await,
+            ChannelMsg::Signal { signal } => input.pass(to.signal(signal)).await,
             ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height } => {
                 to.window_change(col_width, row_height, pix_width, pix_height).await
             }
@@ -112,11 +151,12 @@ async fn upward(from: &mut ChannelReadHalf, client: &Client, to: &ChannelWriteHa
 async fn downward(
     from: &mut ChannelReadHalf,
     client: &Client,
-    target: &ChannelWriteHalf<client::Msg>,
+    (target, hold): (&ChannelWriteHalf<client::Msg>, &Hold),
     mut asked: VecDeque<Asked>,
 ) -> Result<(), Arc<str>> {
     let mut taken = Taken::default();
     while let Some(message) = from.wait().await {
+        hold.until_thawed().await;
         let passed = match message {
             ChannelMsg::Data { data } => {
                 let length = data.len();

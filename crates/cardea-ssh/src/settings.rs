@@ -36,6 +36,8 @@ pub struct Settings {
 pub struct Limits {
     /// Open connections, logged in or not.
     pub connections_max: usize,
+    /// Connections of one user who has logged in, on all sessions together.
+    pub per_user_max: usize,
     /// Connections of one address that have not logged in yet.
     pub unauthenticated_per_peer_max: usize,
     /// From the first byte to the end of the log-in.
@@ -48,6 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 1024,
+            per_user_max: 256,
             unauthenticated_per_peer_max: 32,
             login_time_max: Duration::from_secs(30),
             dial_time_max: Duration::from_secs(10),
@@ -92,9 +95,8 @@ pub(crate) fn towards_target(host_key: &Algorithm) -> Arc<russh::client::Config>
         manual_window: true,
         maximum_packet_size: PACKET_MAX,
         channel_buffer_size: CHANNEL_MESSAGES_MAX,
-        inactivity_timeout: Some(STALL_MAX),
-        keepalive_interval: Some(KEEPALIVE),
-        keepalive_max: KEEPALIVES_UNANSWERED_MAX,
+        // Signs of life are asked for by `Target::faded`, which knows when there can be none.
+        inactivity_timeout: None,
         ..Default::default()
     })
 }

@@ -1,6 +1,7 @@
 //! The gateway as a client: dials the target, checks that it shows the pinned key, logs in.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -10,16 +11,24 @@ use russh::{
     client::{self, Handle, Handler, Msg},
     keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate},
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
-use crate::{line::Line, settings};
+use crate::{hold::Hold, line::Line, settings};
 
 /// For an open target to open one more channel.
 const CHANNEL_TIME_MAX: Duration = Duration::from_secs(10);
 /// For a target to see the connection off, before it is cut.
 const GOODBYE_MAX: Duration = Duration::from_millis(200);
+
+/// A silent target is asked for a sign of life this often.
+const SIGN_EVERY: Duration = Duration::from_secs(30);
+/// For the sign to come; then the target is lost.
+const SIGN_MAX: Duration = Duration::from_secs(90);
 
 /// Where to, and as whom.
 pub(crate) struct Host {
@@ -33,6 +42,8 @@ pub(crate) struct Host {
 /// An open connection to a target, logged in.
 pub(crate) struct Target {
     handle: Handle<Greeter>,
+    /// Our end of the connection, unless it was cut at once.
+    pub(crate) source: Option<SocketAddr>,
     /// Cancelled when the connection is over.
     gone: CancellationToken,
     _cut: DropGuard,
@@ -70,6 +81,24 @@ impl Target {
         self.gone.cancelled().await;
     }
 
+    /// Waits until the target gives no sign of life. It is not asked for one while nothing passes: a locked account's own
+    /// end of the connection stands still with the rest of its processes.
+    pub(crate) async fn faded(&self, hold: &Hold) {
+        loop {
+            hold.until_thawed().await;
+            sleep(SIGN_EVERY).await;
+            tokio::select! {
+                biased;
+                () = hold.until_frozen() => {}
+                sign = timeout(SIGN_MAX, self.handle.send_ping()) => {
+                    if sign.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
     /// Ends the connection, politely if the target is quick.
     pub(crate) async fn leave(&self) {
         let goodbye = async {
@@ -90,6 +119,7 @@ async fn connect(host: &Host, key: Arc<PrivateKey>) -> Result<Target, String> {
         .map_err(|error| format!("cannot be reached: {error}. {LATER}"))?;
     // Small writes are keystrokes; if the option cannot be set they are merely late.
     let _late = socket.set_nodelay(true);
+    let source = socket.local_addr().ok();
 
     let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
     let config = settings::towards_target(&pinned.algorithm());
@@ -105,7 +135,7 @@ async fn connect(host: &Host, key: Arc<PrivateKey>) -> Result<Target, String> {
     })?;
     let key = PrivateKeyWithHashAlg::new(key, None);
     match handle.authenticate_publickey(&host.account, key).await {
-        Ok(answer) if answer.success() => Ok(Target { handle, gone, _cut }),
+        Ok(answer) if answer.success() => Ok(Target { handle, source, gone, _cut }),
         Ok(_) => Err(format!("refused Cardea's key for the account `{}`. {LATER}", host.account)),
         Err(error) => Err(format!("broke off the log-in: {error}. {LATER}")),
     }

@@ -7,15 +7,18 @@
 //! [`Gate::closed`]: cardea_domain::Gate::closed
 
 use std::{
+    convert::Infallible,
+    future::pending,
     net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use cardea_domain::{Admission, ClosedConnection, Lease};
+use cardea_domain::{Admission, ClosedConnection, ConnectionId, EndNotice, Lease, Word};
 use futures_util::{
-    FutureExt,
+    FutureExt, StreamExt as _,
     future::{Fuse, FusedFuture},
+    stream::BoxStream,
 };
 use russh::{
     Disconnect,
@@ -27,9 +30,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info};
 
 use crate::{
-    crowd::Place,
+    crowd::{Place, Seat},
     door::Door,
     gateway::Shared,
+    hold::{Hold, Holder},
     key::public_line,
     line::Line,
     target::{Host, Target},
@@ -56,10 +60,11 @@ pub(crate) struct Visit {
     pub(crate) peer: SocketAddr,
     /// The tasks of the open channels.
     pub(crate) channels: TaskTracker,
-    admission: OnceLock<Admission>,
+    admission: OnceLock<(Admission, Seat)>,
     is_admitted: CancellationToken,
     is_target_wanted: CancellationToken,
     way: watch::Sender<Way>,
+    holder: Holder,
 }
 
 /// The way to the target.
@@ -80,12 +85,13 @@ impl Visit {
             is_admitted: CancellationToken::new(),
             is_target_wanted: CancellationToken::new(),
             way: watch::Sender::new(Way::Opening),
+            holder: Holder::new(),
         }
     }
 
     /// The person has proven who they are.
-    pub(crate) fn admit(&self, admission: Admission) {
-        self.admission.get_or_init(|| admission);
+    pub(crate) fn admit(&self, admission: Admission, seat: Seat) {
+        self.admission.get_or_init(|| (admission, seat));
         self.is_admitted.cancel();
     }
 
@@ -96,6 +102,18 @@ impl Visit {
 
     pub(crate) fn way(&self) -> watch::Receiver<Way> {
         self.way.subscribe()
+    }
+
+    pub(crate) fn hold(&self) -> Hold {
+        self.holder.hold()
+    }
+
+    /// Waits until the session is over to which somebody was admitted who has not joined it.
+    async fn over(&self, shared: &Shared) -> EndNotice {
+        match self.admission.get() {
+            Some((admission, _)) => shared.gate.over(admission).await,
+            None => pending().await,
+        }
     }
 }
 
@@ -111,6 +129,10 @@ impl Parting {
     fn stopping() -> Self {
         let sentence = "the gateway is stopping. Log in again in a minute.".to_owned();
         Self { reason: "gateway_stopping", sentence, limit: CUT_MAX }
+    }
+
+    fn ended(notice: EndNotice) -> Self {
+        Self { reason: ENDED, sentence: notice.sentence, limit: CUT_MAX }
     }
 
     fn client_left() -> Self {
@@ -170,6 +192,7 @@ pub(crate) async fn receive(shared: Arc<Shared>, arrival: Arrival) {
         () = person.left() => {}
         () = stop.cancelled() => part(&visit, &mut person, &Parting::stopping()).await,
         () = visit.is_target_wanted.cancelled() => enter(&shared, visit, person, stop).await,
+        notice = visit.over(&shared) => part(&visit, &mut person, &Parting::ended(notice)).await,
     }
 }
 
@@ -186,7 +209,7 @@ async fn log_in(shared: &Arc<Shared>, visit: &Arc<Visit>, line: Line) -> Option<
 
 /// Joins the session and stays until somebody ends it.
 async fn enter(shared: &Arc<Shared>, visit: Arc<Visit>, mut person: Person, stop: CancellationToken) {
-    let Some(admission) = visit.admission.get() else { return };
+    let Some((admission, _)) = visit.admission.get() else { return };
     let session = admission.session;
     let key = shared.keys.key(session);
     // Never dropped half-way, whoever leaves meanwhile: what the product has counted must be reported as closed.
@@ -198,7 +221,7 @@ async fn enter(shared: &Arc<Shared>, visit: Arc<Visit>, mut person: Person, stop
         }
     };
     let connection = lease.connection;
-    let stay = stay(visit, person, (lease, key, shared.limits.dial_time_max), stop);
+    let stay = stay(visit, person, (lease, key, Arc::clone(shared)), stop);
     // A task of its own, so that even a defect in it is followed by the report.
     let reason = tokio::spawn(stay).await.unwrap_or_else(|defect| {
         error!(connection.id = %connection, "The connection `{connection}` broke down: {defect}");
@@ -219,31 +242,52 @@ const ENDED: &str = "session_ended";
 async fn stay(
     visit: Arc<Visit>,
     mut person: Person,
-    (lease, key, dial_time_max): (Lease, Arc<PrivateKey>, Duration),
+    (lease, key, shared): (Lease, Arc<PrivateKey>, Arc<Shared>),
     stop: CancellationToken,
 ) -> &'static str {
-    let Lease { address, port, host_key, account, mut ended, .. } = lease;
+    let Lease { connection, address, port, host_key, account, mut ended, words, .. } = lease;
     let host = Host { address, port, host_key, account };
     let parting = tokio::select! {
         biased;
-        notice = &mut ended => Parting { reason: ENDED, sentence: notice.sentence, limit: CUT_MAX },
+        notice = &mut ended => Parting::ended(notice),
         () = person.left() => Parting::client_left(),
         () = stop.cancelled() => Parting::stopping(),
-        parting = attend(&visit, &host, key, dial_time_max) => parting,
+        never = listen(&visit, words) => match never {},
+        parting = attend(&visit, &shared, (connection, &host), key) => parting,
     };
     let reason = parting.reason;
     part(&visit, &mut person, &parting).await;
     reason
 }
 
+/// Hands on what the connection hears. Never ends: silence for good is no news.
+async fn listen(visit: &Visit, mut words: BoxStream<'static, Word>) -> Infallible {
+    while let Some(word) = words.next().await {
+        visit.holder.hear(&word);
+    }
+    pending().await
+}
+
 /// Opens the way to the target and waits for the target to end it.
-async fn attend(visit: &Visit, host: &Host, key: Arc<PrivateKey>, limit: Duration) -> Parting {
-    match Target::dial(host, key, limit).await {
+async fn attend(
+    visit: &Visit,
+    shared: &Shared,
+    (connection, host): (ConnectionId, &Host),
+    key: Arc<PrivateKey>,
+) -> Parting {
+    match Target::dial(host, key, shared.limits.dial_time_max).await {
         Err(sentence) => Parting::explained("error", sentence),
         Ok(target) => {
             let target = Arc::new(target);
             visit.way.send_replace(Way::Open(Arc::clone(&target)));
-            target.gone().await;
+            if let Some(source) = target.source {
+                shared.gate.reached(connection, source).await;
+            }
+            let hold = visit.hold();
+            tokio::select! {
+                () = target.gone() => {}
+                () = target.faded(&hold) => {}
+            }
             Parting::explained("target", "the connection to the target was lost. Log in again.".to_owned())
         }
     }

@@ -17,6 +17,18 @@ fn a_command_runs_as_the_login_account_and_gives_its_exit_status() {
 }
 
 #[test]
+fn the_product_learns_where_the_target_sees_a_connection_come_from() {
+    let world = World::new();
+    let output = world.run("echo $SSH_CONNECTION");
+    let told = stdout(&output);
+    let (mut words, reached) = (told.split(' '), world.gate.reached());
+    let seen = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    assert_eq!(reached.len(), 1, "{reached:?}");
+    assert_eq!((reached[0].1.ip().to_string().as_str(), reached[0].1.port().to_string().as_str()), seen);
+    assert_eq!(reached[0].0, world.gate.joins()[0].connection);
+}
+
+#[test]
 fn standard_error_stays_apart() {
     let world = World::new();
     let output = world.run("for i in 1 2 3; do echo out $i; echo err $i >&2; done");

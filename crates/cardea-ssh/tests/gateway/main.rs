@@ -3,6 +3,7 @@
 mod commands;
 mod ends;
 mod flow;
+mod holds;
 mod refusals;
 mod strangers;
 mod terminal;

@@ -8,7 +8,7 @@ use std::{
 use crate::world::World;
 
 /// Runs `ssh` on a terminal of its own, 100 columns and 30 rows, named in the first line of the output.
-fn at_a_terminal(world: &World, remote: &str) -> Command {
+pub(crate) fn at_a_terminal(world: &World, remote: &str) -> Command {
     let options = world.options("mine").join(" ");
     let line = format!("tty; stty cols 100 rows 30; exec ssh {options} {}@127.0.0.1 {remote}", world.session);
     let mut script = Command::new("script");
