@@ -122,7 +122,7 @@ describe("the Create Session wizard", () => {
 describe("ending sessions", () => {
   it("asks only for those that can be ended, with the reason, and closes when all are ending", async () => {
     const close = vi.fn();
-    const [one, over] = [session(), session({ actions: { end: false, dismiss: false } })];
+    const [one, over] = [session(), session({ actions: { ...session().actions, end: false } })];
     show(<EndDialog sessions={[one, over]} onClose={close} />);
     answers = [{ status: 200, body: { items: [{ id: one.id, session: { ...one, status: "canceling" } }] } }];
     fireEvent.change(screen.getByLabelText("Reason"), { target: { value: " done " } });

@@ -18,7 +18,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
     }
     prerequisites::rust(workspace)?;
     prerequisites::root("a benchmark against real hosts")?;
-    packages::ensure(workspace, &[packages::HOSTS])?;
+    packages::ensure(workspace, &[packages::HOSTS, packages::MEASUREMENTS])?;
     let fixed = ["bench", "--package", "cardea-server", "--bench", name, "--"];
     let words: Vec<&str> = fixed.into_iter().chain(rest.iter().copied()).collect();
     process::run(&mut workspace.command("", "cargo", &words))

@@ -5,25 +5,51 @@ use axum::{
     http::HeaderMap,
     response::{Response, sse},
 };
-use cardea_app::{Event, Subscription};
-use cardea_domain::Actor;
+use cardea_app::{Alert, Event, Subscription};
+use cardea_domain::{Actor, Configuration, SessionId, Timestamp};
 use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     Api,
     actor::Caller,
+    approval::ApprovalChange,
     grant::GrantView,
     problem::Problem,
     session::SessionSummary,
     stream::{Lifeline, Pulse, named, respond},
 };
 
+/// Something that a person should look at.
+#[derive(Serialize)]
+struct AlertView<'a> {
+    at: Timestamp,
+    code: &'a str,
+    text: &'a str,
+    session: Option<SessionId>,
+    resource: Option<&'a str>,
+}
+
+impl<'a> AlertView<'a> {
+    fn of(alert: &'a Alert) -> Self {
+        Self {
+            at: alert.at,
+            code: alert.code,
+            text: &alert.text,
+            session: alert.session,
+            resource: alert.resource.as_deref(),
+        }
+    }
+}
+
 /// Follow changes.
 ///
 /// Server-sent events: `ready` first; `session` (a `SessionSummary`) and `grant` (a `GrantView`) with each change that
-/// the caller may see; `configuration` when what somebody may do could be different; `reset` when events were lost:
-/// read everything again. A comment each 15 seconds keeps the line alive. Every event has an id; sent back in the
+/// the caller may see; `approval` (an `ApprovalChange`) when a session waits for approval, is decided about or waits no more,
+/// for its approvers too; `alert` (`{at, code, text, session, resource}`) to administrators, auditors and the operator when
+/// a person should look at something; `configuration` when what somebody may do could be different; `reset` when events
+/// were lost: read everything again. A comment each 15 seconds keeps the line alive. Every event has an id; sent back in the
 /// header `Last-Event-ID`, it resumes without a gap. The stream ends with the sign-in, at most 15 seconds after it.
 ///
 /// **Who:** everybody, of what they may see. **Audit:** none.
@@ -54,17 +80,21 @@ async fn next(
         },
         change = subscription.next() => {
             let (id, event) = change?;
-            view(&event, &line.caller.actor).id(id)
+            view(&event, &line.caller.actor, &line.api.app.configuration()).id(id)
         }
     };
     Some((event, (line, subscription)))
 }
 
-fn view(event: &Event, actor: &Actor) -> sse::Event {
+fn view(event: &Event, actor: &Actor, configuration: &Configuration) -> sse::Event {
     match event {
+        Event::Alert(alert) => named("alert", &AlertView::of(alert)),
+        Event::Approval { session, approval } => {
+            named("approval", &ApprovalChange::of(session, approval.as_deref(), actor, configuration))
+        }
         Event::Configuration => named("configuration", &json!({})),
         Event::Grant(grant) => named("grant", &GrantView::of(grant)),
         Event::Reset => named("reset", &json!({})),
-        Event::Session(session) => named("session", &SessionSummary::of(session, actor)),
+        Event::Session(session) => named("session", &SessionSummary::of(session, actor, configuration)),
     }
 }

@@ -99,7 +99,7 @@ impl GrantView {
 }
 
 impl OutGrantView {
-    fn of(out: &OutGrant) -> Self {
+    pub(crate) fn of(out: &OutGrant) -> Self {
         Self { grant: GrantView::of(&out.grant), session_status: out.session_status }
     }
 }

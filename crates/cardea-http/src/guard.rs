@@ -18,7 +18,7 @@ use axum::{
 };
 use cardea_domain::Entropy;
 use futures_util::FutureExt as _;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field::Empty};
 
 use crate::{origin::authority, problem::Problem};
 
@@ -32,6 +32,9 @@ pub(crate) struct Guard {
 
 /// Event streams are not held by it: their handlers answer at once and the body follows.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Bytes of a path that the log and traces get.
+const PATH_MAX: usize = 256;
 
 impl Guard {
     pub(crate) fn new(entropy: &dyn Entropy, answer_within: Duration) -> Self {
@@ -57,13 +60,15 @@ pub(crate) fn request_number() -> String {
 /// The outermost layer.
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let number = guard.number();
-    let span = tracing::info_span!("request", id = number, method = %request.method(), path = request.uri().path());
+    let path = cut(request.uri().path());
+    let span = tracing::info_span!("request", id = number, method = %request.method(), path, status = Empty);
     // RFC 6797 binds a host name on all its ports: on this one it would break whatever else the person runs there.
     let is_localhost = authority(request.uri(), request.headers()).is_some_and(|host| host.host() == "localhost");
     let is_api = request.uri().path().starts_with("/api/");
     let mut response =
         NUMBER.scope(number.clone(), answer(request, next, guard.answer_within)).instrument(span.clone()).await;
-    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "Answered {}", response.status()));
+    span.record("status", response.status().as_u16());
+    span.in_scope(|| tracing::debug!("Answered {}", response.status()));
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -95,6 +100,12 @@ async fn answer(request: Request, next: Next, within: Duration) -> Response {
             Problem::new("internal", detail).into_response()
         }
     }
+}
+
+/// No longer than what finds the request: strangers may send paths of any length.
+fn cut(path: &str) -> &str {
+    let end = (0..=PATH_MAX.min(path.len())).rev().find(|end| path.is_char_boundary(*end));
+    &path[..end.unwrap_or_default()]
 }
 
 fn said(panic: &(dyn Any + Send)) -> &str {
@@ -153,6 +164,13 @@ mod tests {
         let (status, number, body) = ask("/panics").await;
         assert_eq!((status, number.as_str()), (500, "00000000-1"));
         assert!(body.contains("/problems/internal") && body.contains(&number) && !body.contains("secret"), "{body}");
+    }
+
+    #[test]
+    fn a_long_path_is_cut_between_characters() {
+        assert_eq!(cut("/api"), "/api");
+        assert_eq!(cut(&"é".repeat(200)).len(), 256);
+        assert_eq!(cut(&format!("/{}", "é".repeat(200))).len(), 255);
     }
 
     #[tokio::test]

@@ -5,12 +5,15 @@
 
 mod actor;
 mod apply;
+mod approval;
 mod event;
 mod grant;
 mod guard;
 mod health;
 mod input;
+mod lock;
 mod log;
+mod metrics;
 mod my;
 mod object;
 mod openapi;
@@ -34,6 +37,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{origin::Origin, stream::Streams};
 
+pub use metrics::{MetricsSettings, ProcessFigures};
+
 /// What the server is known as to its clients, and what the routes need beside [`App`].
 #[derive(Clone)]
 pub struct HttpSettings {
@@ -46,6 +51,8 @@ pub struct HttpSettings {
     pub entropy: Arc<dyn Entropy>,
     /// How often event streams say something, and how late they notice that a sign-in is over: [`HEARTBEAT`].
     pub heartbeat: Duration,
+    /// Who may scrape `/metrics`.
+    pub metrics: MetricsSettings,
     /// Ends event streams, which would otherwise hold a shutdown up.
     pub stop: CancellationToken,
 }
@@ -74,6 +81,7 @@ pub(crate) struct Api {
     pub(crate) public_origin: Option<Origin>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) heartbeat: Duration,
+    pub(crate) metrics: MetricsSettings,
     pub(crate) stop: CancellationToken,
     /// The OpenAPI document.
     pub(crate) document: Arc<str>,
@@ -94,6 +102,7 @@ pub fn router(app: App, settings: HttpSettings) -> Router {
         public_origin: Origin::of_url(&settings.public_url),
         streams: Arc::default(),
         heartbeat: settings.heartbeat,
+        metrics: settings.metrics,
         stop: settings.stop,
         document: openapi::document(&openapi).to_string().into(),
     };
@@ -121,6 +130,7 @@ fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(health::show_health))
         .routes(routes!(health::show_readiness))
+        .routes(routes!(metrics::show_metrics))
         .routes(routes!(openapi::show_document))
         .routes(routes!(sign_in::sign_in))
         .routes(routes!(sign_in::set_up))
@@ -134,6 +144,15 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(session::show_session))
         .routes(routes!(session::end_session))
         .routes(routes!(session::dismiss_session))
+        .routes(routes!(session::retry_session))
+        .routes(routes!(approval::approve_session))
+        .routes(routes!(approval::deny_session))
+        .routes(routes!(lock::extend_session))
+        .routes(routes!(lock::lock_session))
+        .routes(routes!(lock::unlock_session))
+        .routes(routes!(lock::list_locks, lock::create_lock))
+        .routes(routes!(lock::delete_lock))
+        .routes(routes!(lock::try_removal))
         .routes(routes!(session::list_connections))
         .routes(routes!(log::show_log))
         .routes(routes!(grant::list_grants))

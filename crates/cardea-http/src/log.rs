@@ -60,7 +60,7 @@ impl From<LogLine> for LogLineView {
 /// At most 10,000 lines. Followed, it is a stream of `line` events whose ids are the lines' numbers, and `end` when
 /// the session is over; `Last-Event-ID` resumes.
 ///
-/// **Who:** its user, administrators, auditors. **Audit:** none.
+/// **Who:** its user, its approvers, administrators, auditors. **Audit:** none.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/log", tag = "sessions", params(("id" = String, Path), LogQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The last line that was heard, when following.")),
     responses((status = 200, description = "The log.",
@@ -152,7 +152,7 @@ impl Tail {
         let new = lines.into_iter().filter(|line| line.line > self.sent).map(LogLineView::from);
         let mut events: Vec<_> = new.map(|line| named("line", &line).id(line.line.to_string())).collect();
         self.sent += i64::try_from(events.len()).unwrap_or(0);
-        self.over = matches!(status, Status::Completed | Status::Canceled);
+        self.over = matches!(status, Status::Completed | Status::Canceled | Status::Denied | Status::Expired);
         if self.over {
             events.push(named("end", &json!({})));
         }
@@ -168,10 +168,14 @@ impl Tail {
                     Pulse::Stop => None,
                 },
                 change = self.changes.next() => match change?.1 {
-                    Event::Session(session) if session.id == self.session => return self.look().await.ok(),
+                    Event::Session(session) | Event::Approval { session, .. } if session.id == self.session => return self.look().await.ok(),
                     Event::Grant(grant) if grant.session == self.session => return self.look().await.ok(),
                     Event::Reset => return self.look().await.ok(),
-                    Event::Configuration | Event::Grant(_) | Event::Session(_) => {}
+                    Event::Alert(_)
+                    | Event::Approval { .. }
+                    | Event::Configuration
+                    | Event::Grant(_)
+                    | Event::Session(_) => {}
                 },
             }
         }

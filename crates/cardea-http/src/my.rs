@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use cardea_app::{MyActivity, Way};
-use cardea_domain::{Period, Platform, Protocol};
+use cardea_domain::{CustomField, Extension, Period, Platform, Protocol, Schedule, Timestamp};
 use serde::Serialize;
 
 use crate::{Api, actor::Caller, problem::Problem};
@@ -35,6 +35,18 @@ pub(crate) struct WayView {
     max_duration: Period,
     require_notes: bool,
     require_ticket: bool,
+    /// Whether somebody has to approve a session before it begins.
+    requires_approval: bool,
+    /// How many have to.
+    approvals_needed: u32,
+    /// By how much, and how often, a session may be made longer.
+    extension: Option<Extension>,
+    /// What else the request asks for.
+    custom_fields: Vec<CustomField>,
+    /// When the policy holds; always if there is none.
+    schedule: Option<Schedule>,
+    /// When it opens, if it is closed now: a start at that time or later can be requested.
+    opens_at: Option<Timestamp>,
 }
 
 impl From<Way> for WayView {
@@ -46,6 +58,12 @@ impl From<Way> for WayView {
             max_duration: way.max_duration,
             require_notes: way.require_notes,
             require_ticket: way.require_ticket,
+            requires_approval: way.approvals_needed > 0,
+            approvals_needed: way.approvals_needed,
+            extension: way.extension,
+            custom_fields: way.custom_fields,
+            schedule: way.schedule,
+            opens_at: way.opens_at,
         }
     }
 }
@@ -57,7 +75,7 @@ impl MyActivityView {
             activity: mine.activity.name.to_string(),
             platform: spec.platform,
             protocol: spec.protocol,
-            actions: spec.pre_session.iter().map(|action| action.privilege().describe()).collect(),
+            actions: spec.pre_session.iter().map(|entry| entry.action.describe()).collect(),
             ways: mine.ways.into_iter().map(WayView::from).collect(),
         })
     }

@@ -12,7 +12,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use crate::{Api, apply, grant, log, my, object, problem, problems, session, sign_in, token};
+use crate::{Api, apply, approval, grant, lock, log, my, object, problem, problems, session, sign_in, token};
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
 macro_rules! describe { ($function:ident: $($kind:ty),* $(,)?) => {
@@ -33,8 +33,12 @@ macro_rules! describe { ($function:ident: $($kind:ty),* $(,)?) => {
 
 describe! { bodies_out:
     apply::Changes,
+    approval::ApprovalChange,
     grant::GrantPage,
     grant::GrantView,
+    grant::OutGrantView,
+    lock::LockList,
+    lock::LockView,
     log::Log,
     my::MyActivities,
     problem::Problem,
@@ -50,6 +54,11 @@ describe! { bodies_out:
 
 describe! { bodies_in:
     apply::Documents,
+    approval::Approving,
+    approval::Denying,
+    lock::Extending,
+    lock::Locking,
+    lock::LockingWhole,
     session::Because,
     session::NewSessions,
     session::SessionsToEnd,

@@ -1,90 +1,29 @@
 //! Activity sessions: request them, look at them, end them.
 
+mod view;
+
 use std::collections::BTreeMap;
 
-use axum::{Json, extract::State, http::StatusCode};
-use cardea_app::{Connection, NewRequest, SessionDetail, SessionQuery, SortKey, View};
-use cardea_domain::{
-    Actor, ConnectionId, Period, Permit, Progress, Reason, RequestId, Session, SessionId, Status, Timestamp, Verb,
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
 };
+use cardea_app::{NewRequest, SessionDetail, SessionQuery, SortKey, View};
+use cardea_domain::{Actor, SessionId, Timestamp};
 use futures_util::{StreamExt as _, stream};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+pub(crate) use self::view::{
+    ConnectionList, CreatedSessions, EndedSession, EndedSessions, SessionPage, SessionSummary, SessionView,
+};
 use crate::{
     Api,
     actor::Caller,
-    grant::{GrantView, limit},
+    grant::limit,
     input::{Id, Input, OptionalInput, Query},
     problem::Problem,
 };
-
-/// A session without its part of the ledger: what `session` events carry.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct SessionSummary {
-    id: SessionId,
-    request_id: RequestId,
-    status: Status,
-    /// Why it is where it is, where there is something to say.
-    reason: Option<Reason>,
-    /// The user's name.
-    user: String,
-    activity: String,
-    resource: String,
-    policy: String,
-    connection_profile: String,
-    /// The account's name on the resource.
-    login_account: String,
-    requested_at: Timestamp,
-    wanted_start_at: Option<Timestamp>,
-    /// When it became available.
-    start_at: Option<Timestamp>,
-    /// When it will end, or ended.
-    end_at: Option<Timestamp>,
-    max_duration: Period,
-    notes: String,
-    ticket: String,
-    custom: BTreeMap<String, String>,
-    /// How far the running stage is, while one runs.
-    progress: Option<Progress>,
-    /// Clean-up has been failing for more than a minute. It goes on.
-    cleanup_stalled: bool,
-    /// Whether it is on the active list.
-    listed: bool,
-    /// Whether nothing of it is out there any more, proven.
-    clean: bool,
-    /// What it will be when clean-up is done.
-    closes_as: Option<Status>,
-    actions: SessionActions,
-}
-
-/// What the caller may do with a session as it is now.
-#[derive(Clone, Copy, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct SessionActions {
-    end: bool,
-    dismiss: bool,
-}
-
-/// A session.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct SessionView {
-    #[serde(flatten)]
-    summary: SessionSummary,
-    /// Its part of the ledger, in the order of placing.
-    grants: Vec<GrantView>,
-    approvals: Vec<Approval>,
-}
-
-/// A decision on a session. There are none: every request is decided by policies alone.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct Approval {}
-
-/// A page of sessions.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct SessionPage {
-    items: Vec<SessionView>,
-    /// The `cursor` of the next page.
-    next: Option<String>,
-}
 
 /// A request for an activity.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -102,13 +41,30 @@ pub(crate) struct NewSessions {
     /// At most 200 characters.
     #[serde(default)]
     ticket: String,
+    /// Values of the fields that the connection profile adds, by their names.
+    #[serde(default)]
+    custom: BTreeMap<String, CustomValue>,
+    /// When to begin, at most 366 days ahead and within the policy's hours; at once if left out.
+    start_at: Option<Timestamp>,
 }
 
-/// What became of a request.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct CreatedSessions {
-    request_id: Option<RequestId>,
-    items: Vec<SessionView>,
+/// A value of a custom field: as text, or as what it is.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+enum CustomValue {
+    Flag(bool),
+    Number(i64),
+    Text(String),
+}
+
+impl CustomValue {
+    fn into_text(self) -> String {
+        match self {
+            Self::Flag(flag) => flag.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text,
+        }
+    }
 }
 
 /// Why something is done.
@@ -117,7 +73,7 @@ pub(crate) struct CreatedSessions {
 pub(crate) struct Because {
     /// At most 1,000 characters.
     #[serde(default)]
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Sessions to end.
@@ -131,49 +87,15 @@ pub(crate) struct SessionsToEnd {
     reason: Option<String>,
 }
 
-/// What became of each session that was to end.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct EndedSessions {
-    items: Vec<EndedSession>,
-}
-
-/// What became of one: the session as it is now, or the problem.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct EndedSession {
-    id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<SessionView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Problem>,
-}
-
-/// One connection through the gateway.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct ConnectionView {
-    id: ConnectionId,
-    session: SessionId,
-    /// Where the person connected from.
-    peer: String,
-    opened_at: Timestamp,
-    closed_at: Option<Timestamp>,
-    /// `client`, `target`, `session_ended`, `gateway_stopping` or `error`.
-    close_reason: Option<String>,
-}
-
-/// The connections of a session.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct ConnectionList {
-    items: Vec<ConnectionView>,
-    next: Option<String>,
-}
-
 /// Which sessions, in which order.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    /// `active` (if left out) or `history`.
+    /// `active` (if left out), `scheduled`, `history`, or `approvals`: what waits for the caller's decision.
     view: Option<String>,
+    /// The sessions of this request (`req_…`), whatever their view and whatever else is asked for.
+    request: Option<String>,
     /// `all` that the caller may see (if left out), or `mine`.
     scope: Option<String>,
     /// Substring of user, activity, resource, login account, notes, ticket, status or reason, in any case.
@@ -193,78 +115,14 @@ pub(crate) struct ListQuery {
     cursor: Option<String>,
 }
 
-impl SessionSummary {
-    pub(crate) fn of(session: &Session, actor: &Actor) -> Self {
-        Self {
-            id: session.id,
-            request_id: session.request,
-            status: session.status,
-            reason: session.reason.clone(),
-            user: session.user_name.clone(),
-            activity: session.activity_name.clone(),
-            resource: session.resource_name.clone(),
-            policy: session.policy_name.clone(),
-            connection_profile: session.profile_name.clone(),
-            login_account: session.account.name.clone(),
-            requested_at: session.requested_at,
-            wanted_start_at: None,
-            start_at: session.start_at,
-            end_at: session.end_at,
-            max_duration: session.pins.max_duration,
-            notes: session.notes.clone(),
-            ticket: session.ticket.clone(),
-            custom: BTreeMap::new(),
-            progress: session.progress.clone(),
-            cleanup_stalled: session.cleanup_stalled,
-            listed: session.listed,
-            clean: session.clean,
-            closes_as: session.closes_as,
-            actions: SessionActions::of(session, actor),
-        }
-    }
-}
-
-impl SessionActions {
-    fn of(session: &Session, actor: &Actor) -> Self {
-        let may = |verb| Permit::for_session(actor, verb, session).is_ok();
-        let runs = session.status == Status::Provisioning || session.status.is_open();
-        Self {
-            end: runs && may(Verb::EndSession),
-            // Whether it can be dismissed is the session's to say; asked of a copy, it changes nothing.
-            dismiss: session.clone().dismiss().is_ok() && may(Verb::DismissSession),
-        }
-    }
-}
-
-impl SessionView {
-    pub(crate) fn of(detail: &SessionDetail, actor: &Actor) -> Self {
-        Self {
-            summary: SessionSummary::of(&detail.session, actor),
-            grants: detail.grants.iter().map(GrantView::of).collect(),
-            approvals: Vec::new(),
-        }
-    }
-}
-
-impl From<Connection> for ConnectionView {
-    fn from(connection: Connection) -> Self {
-        Self {
-            id: connection.id,
-            session: connection.session,
-            peer: connection.peer.to_string(),
-            opened_at: connection.opened_at,
-            closed_at: connection.closed_at,
-            close_reason: connection.close_reason,
-        }
-    }
-}
-
 impl ListQuery {
     fn parse(self) -> Result<SessionQuery, Problem> {
         let view = match self.view.as_deref() {
             None | Some("active") => View::Active,
+            Some("scheduled") => View::Scheduled,
             Some("history") => View::History,
-            Some(_) => return Err(Problem::field("/view", "write `active` or `history`")),
+            Some("approvals") => View::Approvals,
+            Some(_) => return Err(Problem::field("/view", "write `active`, `scheduled`, `history` or `approvals`")),
         };
         let mine = match self.scope.as_deref() {
             None | Some("all") => false,
@@ -276,6 +134,8 @@ impl ListQuery {
                 return Err(Problem::field(pointer, "write at most 200 printable characters"));
             }
         }
+        let request = self.request.as_deref().map(str::parse).transpose();
+        let request = request.map_err(|_| Problem::field("/request", "write the id of a request, `req_…`"))?;
         let statuses = self.status.as_deref().unwrap_or_default().split(',').filter(|text| !text.is_empty());
         let statuses = statuses.map(str::parse).collect::<Result<_, _>>();
         let sort = self.sort.as_deref().unwrap_or("-requested_at");
@@ -290,6 +150,7 @@ impl ListQuery {
             descending,
             limit: limit(self.limit)?,
             cursor: self.cursor,
+            request,
         })
     }
 }
@@ -317,7 +178,7 @@ fn sort_key(text: &str) -> Result<SortKey, Problem> {
 
 /// List sessions.
 ///
-/// **Who:** everybody, their own; administrators and auditors, all. **Audit:** none.
+/// **Who:** everybody, their own; approvers, what waits for them; administrators and auditors, all. **Audit:** none.
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions", params(ListQuery),
     responses((status = 200, body = SessionPage, description = "A page of sessions.")))]
 pub(crate) async fn list_sessions(
@@ -326,35 +187,38 @@ pub(crate) async fn list_sessions(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<SessionPage>, Problem> {
     let page = api.app.sessions(&caller.actor, query.parse()?).await?;
-    let items = page.items.iter().map(|detail| SessionView::of(detail, &caller.actor)).collect();
-    Ok(Json(SessionPage { items, next: page.next }))
+    Ok(Json(SessionPage::of(&page, &api, &caller.actor)))
 }
 
 /// Request an activity on one or more resources.
 ///
-/// One session for each resource, all or none. They are made ready at once; watch their status.
+/// One session for each resource, all or none. They wait for approval where the profile asks for one, begin at the wanted
+/// time if there is one, and else are made ready at once; watch their status. With an `Idempotency-Key`, the same request
+/// sent again within 24 hours is answered with the sessions that the first one made.
 ///
 /// **Who:** users, what policies give them. **Audit:** `session.create`.
 #[utoipa::path(post, path = "/api/v1/sessions", tag = "sessions", request_body = NewSessions,
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "The caller's own name for this request: 1 to 255 printable ASCII characters.")),
     responses((status = 201, body = CreatedSessions, description = "The sessions.")))]
 pub(crate) async fn create_sessions(
     State(api): State<Api>,
     caller: Caller,
+    headers: HeaderMap,
     Input(new): Input<NewSessions>,
 ) -> Result<(StatusCode, Json<CreatedSessions>), Problem> {
-    let NewSessions { activity, resources, policy, notes, ticket } = new;
-    let request = NewRequest { activity, resources, policy, notes, ticket };
+    let NewSessions { activity, resources, policy, notes, ticket, custom, start_at } = new;
+    let custom = custom.into_iter().map(|(name, value)| (name, value.into_text())).collect();
+    // What is not text is not a key either; its place says so.
+    let key = headers.get("idempotency-key").map(|value| value.to_str().unwrap_or_default().to_owned());
+    let request = NewRequest { activity, resources, policy, notes, ticket, custom, start_at, idempotency_key: key };
     let created = api.app.create_sessions(&caller.actor, request).await?;
-    let answer = CreatedSessions {
-        request_id: created.first().map(|detail| detail.session.request),
-        items: created.iter().map(|detail| SessionView::of(detail, &caller.actor)).collect(),
-    };
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok((StatusCode::CREATED, Json(CreatedSessions::of(&created, &api, &caller.actor))))
 }
 
 /// Show a session.
 ///
-/// **Who:** its user, administrators, auditors. **Audit:** none.
+/// **Who:** its user, its approvers, administrators, auditors. **Audit:** none.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, body = SessionView, description = "The session.")))]
 pub(crate) async fn show_session(
@@ -362,7 +226,8 @@ pub(crate) async fn show_session(
     caller: Caller,
     Id(id): Id<SessionId>,
 ) -> Result<Json<SessionView>, Problem> {
-    Ok(Json(SessionView::of(&api.app.session(&caller.actor, id).await?, &caller.actor)))
+    let shown = api.app.session(&caller.actor, id).await?;
+    Ok(Json(api.view(&shown, &caller.actor)))
 }
 
 /// End a session.
@@ -380,7 +245,7 @@ pub(crate) async fn end_session(
     OptionalInput(because): OptionalInput<Because>,
 ) -> Result<Json<SessionView>, Problem> {
     let ended = api.app.end_session(&caller.actor, id, because.reason).await?;
-    Ok(Json(SessionView::of(&ended, &caller.actor)))
+    Ok(Json(api.view(&ended, &caller.actor)))
 }
 
 /// Take a failed session off the active list.
@@ -394,7 +259,31 @@ pub(crate) async fn dismiss_session(
     Id(id): Id<SessionId>,
 ) -> Result<Json<SessionView>, Problem> {
     let dismissed = api.app.dismiss_session(&caller.actor, id).await?;
-    Ok(Json(SessionView::of(&dismissed, &caller.actor)))
+    Ok(Json(api.view(&dismissed, &caller.actor)))
+}
+
+/// Try a failed session again.
+///
+/// It is judged by the configuration of now, gets a fresh account, and has to be approved again if it was and what was
+/// approved has changed.
+///
+/// **Who:** its user, administrators. **Audit:** `session.retry`.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/retry", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 200, body = SessionView, description = "The session as it is now.")))]
+pub(crate) async fn retry_session(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<SessionId>,
+) -> Result<Json<SessionView>, Problem> {
+    let begun = api.app.retry_session(&caller.actor, id).await?;
+    Ok(Json(api.view(&begun, &caller.actor)))
+}
+
+impl Api {
+    /// A session as this caller is shown it.
+    pub(crate) fn view(&self, detail: &SessionDetail, actor: &Actor) -> SessionView {
+        SessionView::of(detail, actor, &self.app.configuration())
+    }
 }
 
 const ENDED_AT_ONCE_MAX: usize = 1000;
@@ -418,7 +307,7 @@ pub(crate) async fn end_sessions(
     }
     let (api, actor) = (&api, &caller.actor);
     let ends = ids.into_iter().map(|id| end_one(api, actor, id, reason.clone()));
-    Ok(Json(EndedSessions { items: stream::iter(ends).buffered(ENDED_TOGETHER).collect().await }))
+    Ok(Json(EndedSessions::new(stream::iter(ends).buffered(ENDED_TOGETHER).collect().await)))
 }
 
 async fn end_one(api: &Api, actor: &Actor, id: String, reason: Option<String>) -> EndedSession {
@@ -426,10 +315,7 @@ async fn end_one(api: &Api, actor: &Actor, id: String, reason: Option<String>) -
         Ok(session) => api.app.end_session(actor, session, reason).await.map_err(Problem::from),
         Err(_) => Err(Problem::not_found()),
     };
-    match ended {
-        Ok(detail) => EndedSession { id, session: Some(SessionView::of(&detail, actor)), problem: None },
-        Err(problem) => EndedSession { id, session: None, problem: Some(problem) },
-    }
+    EndedSession::of(id, ended.map(|detail| api.view(&detail, actor)))
 }
 
 /// List a session's connections through the gateway.
@@ -443,5 +329,5 @@ pub(crate) async fn list_connections(
     Id(id): Id<SessionId>,
 ) -> Result<Json<ConnectionList>, Problem> {
     let connections = api.app.connections(&caller.actor, id).await?;
-    Ok(Json(ConnectionList { items: connections.into_iter().map(ConnectionView::from).collect(), next: None }))
+    Ok(Json(ConnectionList::of(connections)))
 }

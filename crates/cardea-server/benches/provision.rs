@@ -8,6 +8,8 @@ mod harness;
 
 use std::{
     fs,
+    process::Stdio,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -16,6 +18,7 @@ use harness::{Server, Stream};
 
 const WARM_ROUNDS: usize = 60;
 const COLD_ROUNDS: usize = 8;
+const CUT_ROUNDS: usize = 100;
 const BARE_ROUNDS: usize = 30;
 
 /// What a session places and takes away, as an administrator would type it, timed on the host: no ssh, no ledger, no
@@ -51,6 +54,10 @@ fn main() {
             }
         }
     }
+    let cut: Vec<_> = {
+        let alice = server.api("alice");
+        (0..CUT_ROUNDS).map(|_| cut(&alice)).collect()
+    };
     let resident = resident_mib(&server);
     let (mut cold, mut ready) = (Vec::new(), Vec::new());
     for _ in 0..COLD_ROUNDS {
@@ -62,12 +69,13 @@ fn main() {
         let mut live = Stream::open(&server, &alice, None);
         cold.push(life(&alice, &mut live).0);
     }
-    println!("{:42} {:>9} {:>9} {:>9}", "", "p50", "p90", "max");
+    println!("{:42} {:>9} {:>9} {:>9} {:>9}", "", "p50", "p90", "p99", "max");
     row("bare commands on the host: place", placed.clone());
     row("request to Available, warm connection", available.clone());
     row("request to Available, cold connection", cold);
     row("bare commands on the host: remove", removed.clone());
     row("end to verified removal, warm", clean.clone());
+    row("end to connection cut, seen by ssh", cut);
     row("server start to ready", ready);
     println!(
         "warm place / bare place: {:.1}   warm removal / bare removal: {:.1}",
@@ -75,7 +83,8 @@ fn main() {
         ratio(&clean, &removed)
     );
     let binary = fs::metadata(env!("CARGO_BIN_EXE_cardea")).map_or(0, |file| file.len());
-    println!("resident memory after {WARM_ROUNDS} sessions: {resident} MiB   binary: {} MiB", binary / 1024 / 1024);
+    let sessions = WARM_ROUNDS + CUT_ROUNDS;
+    println!("resident memory after {sessions} sessions: {resident} MiB   binary: {} MiB", binary / 1024 / 1024);
 }
 
 /// One session from request to proven clean-up: how long until it was available, and until it was clean again.
@@ -90,6 +99,23 @@ fn life(alice: &harness::Api<'_>, live: &mut Stream) -> (Duration, Duration) {
     (available, began.elapsed())
 }
 
+/// How long after an end is asked for until the person's ssh client is gone.
+fn cut(alice: &harness::Api<'_>) -> Duration {
+    let session = alice.available("web1");
+    let id = session["id"].as_str().expect("an id");
+    let mut open = alice.server.ssh("alice", id).arg("sleep 600").stderr(Stdio::null()).spawn().expect("ssh runs");
+    alice.until(id, &["logged_in"]);
+    let gone = thread::spawn(move || {
+        open.wait().expect("it is our child");
+        Instant::now()
+    });
+    let began = Instant::now();
+    alice.end(id);
+    let cut = gone.join().expect("waiting cannot fail").saturating_duration_since(began);
+    alice.until(id, &["completed"]);
+    cut
+}
+
 fn bare(host: &LinuxHost) -> (Vec<Duration>, Vec<Duration>) {
     let said = host.root(&BARE.replace("ROUNDS", &BARE_ROUNDS.to_string()));
     let micros = |text: &str| Duration::from_micros(text.parse().expect("a number"));
@@ -102,7 +128,7 @@ fn bare(host: &LinuxHost) -> (Vec<Duration>, Vec<Duration>) {
 fn row(what: &str, mut samples: Vec<Duration>) {
     samples.sort();
     let at = |share: usize| samples[(samples.len() - 1) * share / 100].as_secs_f64() * 1000.0;
-    println!("{what:42} {:6.1} ms {:6.1} ms {:6.1} ms", at(50), at(90), at(100));
+    println!("{what:42} {:6.1} ms {:6.1} ms {:6.1} ms {:6.1} ms", at(50), at(90), at(99), at(100));
 }
 
 fn ratio(one: &[Duration], other: &[Duration]) -> f64 {

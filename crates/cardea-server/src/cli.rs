@@ -4,6 +4,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
+use serde_json::json;
+
 use crate::{
     client::{Client, Whereabouts},
     command,
@@ -81,6 +83,25 @@ enum ApiCommand {
     /// Activity sessions
     #[command(subcommand)]
     Sessions(command::sessions::Command),
+    /// Say yes to a request that one is an approver of
+    Approve {
+        /// The session's id
+        id: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Say no to a request that one is an approver of
+    Deny {
+        /// The session's id
+        id: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// What is out there
+    #[command(subcommand)]
+    Grants(command::grants::Command),
     /// Host keys of resources
     #[command(subcommand)]
     HostKey(command::host_key::Command),
@@ -129,6 +150,13 @@ impl ApiCommand {
             Self::Apply(arguments) => command::apply::apply(&client, &arguments, json).await,
             Self::Token(command) => command.run(&client, json).await,
             Self::Sessions(command) => command.run(&client, json).await,
+            Self::Approve { id, reason } => {
+                command::sessions::act(&client, &id, "approve", &json!({ "reason": reason }), json).await
+            }
+            Self::Deny { id, reason } => {
+                command::sessions::act(&client, &id, "deny", &json!({ "reason": reason }), json).await
+            }
+            Self::Grants(command) => command.run(&client, json).await,
             Self::HostKey(command) => command.run(&client, json).await,
         };
         client.close().await;

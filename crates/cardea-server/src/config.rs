@@ -6,8 +6,10 @@
 mod data_dir;
 mod http;
 mod log;
+mod metrics;
 mod ssh;
 mod store;
+mod trace;
 mod vault;
 
 use std::{
@@ -24,8 +26,10 @@ use crate::failure::Failure;
 
 pub(crate) use http::Http;
 pub(crate) use log::{Format, Log};
+pub(crate) use metrics::Metrics;
 pub(crate) use ssh::Ssh;
 pub(crate) use store::Store;
+pub(crate) use trace::Trace;
 pub(crate) use vault::Vault;
 
 /// The environment of the process, taken once.
@@ -39,8 +43,10 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) http: Http,
     pub(crate) log: Log,
+    pub(crate) metrics: Metrics,
     pub(crate) ssh: Ssh,
     pub(crate) store: Store,
+    pub(crate) trace: Trace,
     pub(crate) vault: Vault,
 }
 
@@ -51,8 +57,10 @@ struct Layer {
     data_dir: Option<PathBuf>,
     http: http::Layer,
     log: log::Layer,
+    metrics: metrics::Layer,
     ssh: ssh::Layer,
     store: store::Layer,
+    trace: trace::Layer,
     vault: vault::Layer,
 }
 
@@ -79,8 +87,10 @@ impl Config {
         Ok(Self {
             http: layer.http.resolve()?,
             log: layer.log.resolve()?,
+            metrics: layer.metrics.resolve()?,
             ssh: layer.ssh.resolve(),
             store: layer.store.resolve(&data_dir)?,
+            trace: layer.trace.resolve()?,
             vault: layer.vault.resolve(&data_dir)?,
             data_dir,
         })
@@ -92,8 +102,10 @@ impl Config {
             "data_dir": self.data_dir,
             "http": self.http.shown(),
             "log": self.log.shown(),
+            "metrics": self.metrics.shown(),
             "ssh": self.ssh.shown(),
             "store": self.store.shown(),
+            "trace": self.trace.shown(),
             "vault": self.vault.shown(),
         })
     }
@@ -127,8 +139,10 @@ impl Layer {
             data_dir: self.data_dir.or(under.data_dir),
             http: self.http.over(under.http),
             log: self.log.over(under.log),
+            metrics: self.metrics.over(under.metrics),
             ssh: self.ssh.over(under.ssh),
             store: self.store.over(under.store),
+            trace: self.trace.over(under.trace),
             vault: self.vault.over(under.vault),
         }
     }

@@ -13,8 +13,10 @@ mod failure;
 mod host_key;
 mod logging;
 mod output;
+mod process;
 mod serve;
 mod tls;
+mod trace;
 mod wiring;
 
 use std::process::ExitCode;

@@ -27,6 +27,7 @@ use crate::{
     failure::{Failure, with_causes},
     host_key, logging,
     tls::Certificate,
+    trace::Collector,
     wiring::Wired,
 };
 
@@ -40,7 +41,16 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn serve(config: Config) -> Result<(), Failure> {
-    logging::for_server(&config.log);
+    let collector = Collector::new(&config.trace)?;
+    logging::for_server(&config.log, collector.as_ref());
+    let outcome = hold_and_run(config).await;
+    if let Some(collector) = collector {
+        collector.close().await;
+    }
+    outcome
+}
+
+async fn hold_and_run(config: Config) -> Result<(), Failure> {
     raise_file_limit();
     // Held to the very end: nobody else may open the store before this process let go of it.
     let data = Arc::new(DataDir::lock(&config.data_dir).await?);

@@ -6,7 +6,7 @@ use axum::Router;
 use cardea_app::{App, AppError, Keyring, Parts};
 use cardea_connectors::Linux;
 use cardea_domain::{Clock, Entropy, Kind};
-use cardea_http::HttpSettings;
+use cardea_http::{HttpSettings, MetricsSettings};
 use cardea_store::{Store, StoreError};
 use cardea_vault::{System, Vault, VaultError};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use crate::{
     clock::SystemClock,
     config::Config,
     failure::{Failure, with_causes},
+    process,
 };
 
 /// What the connector calls this process in its traces on hosts. One process owns an installation, so there is one name;
@@ -37,7 +38,8 @@ impl Wired {
         let credentials = Arc::new(Keyring::new(store.clone(), Arc::clone(&vault), installation.clone()));
         let linux =
             Arc::new(Linux::new(credentials, Arc::clone(&clock), Arc::clone(&entropy), installation, NODE.to_owned()));
-        let app = App::open(Parts { store: store.clone(), vault, clock, entropy, linux }).await?;
+        let app =
+            App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node: NODE.to_owned() }).await?;
         Ok(Self { app, store })
     }
 
@@ -58,6 +60,7 @@ impl Wired {
             gateway,
             entropy: Arc::new(System),
             heartbeat: cardea_http::HEARTBEAT,
+            metrics: MetricsSettings { token: config.metrics.token.clone(), process: process::figures },
             stop,
         };
         cardea_http::router(self.app.clone(), settings)

@@ -224,8 +224,10 @@ export interface paths {
         /**
          * Follow changes.
          * @description Server-sent events: `ready` first; `session` (a `SessionSummary`) and `grant` (a `GrantView`) with each change that
-         *     the caller may see; `configuration` when what somebody may do could be different; `reset` when events were lost:
-         *     read everything again. A comment each 15 seconds keeps the line alive. Every event has an id; sent back in the
+         *     the caller may see; `approval` (an `ApprovalChange`) when a session waits for approval, is decided about or waits no more,
+         *     for its approvers too; `alert` (`{at, code, text, session, resource}`) to administrators, auditors and the operator when
+         *     a person should look at something; `configuration` when what somebody may do could be different; `reset` when events
+         *     were lost: read everything again. A comment each 15 seconds keeps the line alive. Every event has an id; sent back in the
          *     header `Last-Event-ID`, it resumes without a gap. The stream ends with the sign-in, at most 15 seconds after it.
          *
          *     **Who:** everybody, of what they may see. **Audit:** none.
@@ -255,6 +257,28 @@ export interface paths {
         get: operations["list_grants"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/{id}/try-now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a removal now.
+         * @description A privilege whose removal keeps failing is tried at once, without waiting for its pause to be over.
+         *
+         *     **Who:** administrators. **Audit:** `removal.try`.
+         */
+        post: operations["try_removal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -312,6 +336,54 @@ export interface paths {
          *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
          */
         delete: operations["delete_group"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/locks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List locks.
+         * @description The users and resources that are locked as a whole.
+         *
+         *     **Who:** administrators and auditors. **Audit:** none.
+         */
+        get: operations["list_locks"];
+        put?: never;
+        /**
+         * Lock a user or a resource.
+         * @description All its sessions freeze, and nothing of it begins; a locked user signs in nowhere.
+         *
+         *     **Who:** administrators, but not themselves. **Audit:** `lock`.
+         */
+        post: operations["create_lock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/locks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Unlock a user or a resource.
+         * @description **Who:** administrators. **Audit:** `lock`.
+         */
+        delete: operations["delete_lock"];
         options?: never;
         head?: never;
         patch?: never;
@@ -581,13 +653,15 @@ export interface paths {
         };
         /**
          * List sessions.
-         * @description **Who:** everybody, their own; administrators and auditors, all. **Audit:** none.
+         * @description **Who:** everybody, their own; approvers, what waits for them; administrators and auditors, all. **Audit:** none.
          */
         get: operations["list_sessions"];
         put?: never;
         /**
          * Request an activity on one or more resources.
-         * @description One session for each resource, all or none. They are made ready at once; watch their status.
+         * @description One session for each resource, all or none. They wait for approval where the profile asks for one, begin at the wanted
+         *     time if there is one, and else are made ready at once; watch their status. With an `Idempotency-Key`, the same request
+         *     sent again within 24 hours is answered with the sessions that the first one made.
          *
          *     **Who:** users, what policies give them. **Audit:** `session.create`.
          */
@@ -629,11 +703,35 @@ export interface paths {
         };
         /**
          * Show a session.
-         * @description **Who:** its user, administrators, auditors. **Audit:** none.
+         * @description **Who:** its user, its approvers, administrators, auditors. **Audit:** none.
          */
         get: operations["show_session"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve a request.
+         * @description It begins when as many approvers as its profile asks for have approved it. If what was requested has changed since,
+         *     it is brought up to date and the answer is 409: read it again, then decide.
+         *
+         *     **Who:** the approvers of its connection profile, but never its own user, and nobody by a token that the operator issued.
+         *     **Audit:** `session.decide`.
+         */
+        post: operations["approve_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -654,6 +752,29 @@ export interface paths {
         get: operations["list_connections"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/deny": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deny a request.
+         * @description One denial ends it.
+         *
+         *     **Who:** the approvers of its connection profile, but never its own user, and nobody by a token that the operator issued.
+         *     **Audit:** `session.decide`.
+         */
+        post: operations["deny_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -702,6 +823,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extend a session.
+         * @description Its end and every expiry on the resource are moved, the resource's first: if that fails nothing has changed.
+         *
+         *     **Who:** its user and administrators, as far as its connection profile allows. **Audit:** `session.extend`.
+         */
+        post: operations["extend_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lock a session.
+         * @description Its connections freeze at once; its login account is shut on the resource until it is unlocked.
+         *
+         *     **Who:** administrators. **Audit:** `lock`.
+         */
+        post: operations["lock_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/log": {
         parameters: {
             query?: never;
@@ -714,11 +879,56 @@ export interface paths {
          * @description At most 10,000 lines. Followed, it is a stream of `line` events whose ids are the lines' numbers, and `end` when
          *     the session is over; `Last-Event-ID` resumes.
          *
-         *     **Who:** its user, administrators, auditors. **Audit:** none.
+         *     **Who:** its user, its approvers, administrators, auditors. **Audit:** none.
          */
         get: operations["show_log"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a failed session again.
+         * @description It is judged by the configuration of now, gets a fresh account, and has to be approved again if it was and what was
+         *     approved has changed.
+         *
+         *     **Who:** its user, administrators. **Audit:** `session.retry`.
+         */
+        post: operations["retry_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unlock a session.
+         * @description Connections go on when the resource has confirmed that all is as it was before the lock.
+         *
+         *     **Who:** administrators. **Audit:** `lock`.
+         */
+        post: operations["unlock_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -887,6 +1097,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The figures of this moment, in the text format of Prometheus.
+         * @description **Who:** administrators, auditors, the operator, and whoever sends the token of the setting `metrics.token_file`.
+         *     **Audit:** none.
+         */
+        get: operations["show_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/readyz": {
         parameters: {
             query?: never;
@@ -941,6 +1172,8 @@ export interface components {
             resource_groups: string[];
             /** @default [] */
             resources: string[];
+            /** @description When the policy holds; always if left out. */
+            schedule?: components["schemas"]["Schedule"] | null;
             /** @default [] */
             users: string[];
         };
@@ -954,23 +1187,13 @@ export interface components {
             resource_groups: string[];
             /** @default [] */
             resources: string[];
+            /** @description When the policy holds; always if left out. */
+            schedule?: components["schemas"]["ScheduleInput"] | null;
             /** @default [] */
             users: string[];
         };
         /** @description How the name of an activity-token account is made: text with `{user}` and `{random}`. */
         AccountTemplate: string;
-        /** @description One entry of an activity's stage: a map with one key, the action's name. */
-        Action: {
-            add_sudo_rule: components["schemas"]["AddSudoRule"];
-        } | {
-            add_to_group: components["schemas"]["AddToGroup"];
-        };
-        /** @description One entry of an activity's stage: a map with one key, the action's name. */
-        ActionInput: {
-            add_sudo_rule: components["schemas"]["AddSudoRuleInput"];
-        } | {
-            add_to_group: components["schemas"]["AddToGroup"];
-        };
         /** @description An activity. */
         Activity: {
             created_at: components["schemas"]["Timestamp"];
@@ -993,32 +1216,55 @@ export interface components {
         };
         /** @description What may be done. */
         ActivitySpec: {
-            login_account: components["schemas"]["LoginAccountSpec"];
+            /** @description Which account the person uses. With `protocol: none` it may be left out, if no action needs one. */
+            login_account?: components["schemas"]["LoginAccountSpec"] | null;
             platform: components["schemas"]["Platform"];
+            /**
+             * @description What runs when everything that the session placed was removed and read back. Only actions that leave nothing.
+             * @default []
+             */
+            post_session: components["schemas"]["StageEntry"][];
             /**
              * @description What is placed before the session is available, in this order; removed in the reverse order at its end.
              * @default []
              */
-            pre_session: components["schemas"]["Action"][];
+            pre_session: components["schemas"]["StageEntry"][];
             protocol: components["schemas"]["Protocol"];
+            /**
+             * @description What is placed when the session is available. A failure is told, and the session goes on.
+             * @default []
+             */
+            session: components["schemas"]["StageEntry"][];
         };
         /** @description What may be done. */
         ActivitySpecInput: {
-            login_account: components["schemas"]["LoginAccountSpecInput"];
+            /** @description Which account the person uses. With `protocol: none` it may be left out, if no action needs one. */
+            login_account?: components["schemas"]["LoginAccountSpecInput"] | null;
             platform: components["schemas"]["Platform"];
+            /**
+             * @description What runs when everything that the session placed was removed and read back. Only actions that leave nothing.
+             * @default []
+             */
+            post_session: components["schemas"]["StageEntryInput"][];
             /**
              * @description What is placed before the session is available, in this order; removed in the reverse order at its end.
              * @default []
              */
-            pre_session: components["schemas"]["ActionInput"][];
+            pre_session: components["schemas"]["StageEntryInput"][];
             protocol: components["schemas"]["Protocol"];
+            /**
+             * @description What is placed when the session is available. A failure is told, and the session goes on.
+             * @default []
+             */
+            session: components["schemas"]["StageEntryInput"][];
         };
         /** @description Parameters of `add_sudo_rule`. */
         AddSudoRule: {
             /** @description `ALL`, or absolute paths with their arguments, as sudoers matches them. */
             commands: string[];
             /**
-             * @description Whether sudo asks for the account's password. An activity-token account has none, so only `false` is taken.
+             * @description Whether sudo asks for the account's password: for accounts that have one, which are managed ones and those of
+             *     activities with `set_password`.
              * @default false
              */
             password: boolean;
@@ -1033,7 +1279,8 @@ export interface components {
             /** @description `ALL`, or absolute paths with their arguments, as sudoers matches them. */
             commands: string[];
             /**
-             * @description Whether sudo asks for the account's password. An activity-token account has none, so only `false` is taken.
+             * @description Whether sudo asks for the account's password: for accounts that have one, which are managed ones and those of
+             *     activities with `set_password`.
              * @default false
              */
             password: boolean;
@@ -1048,8 +1295,59 @@ export interface components {
             /** @description A group that exists on the resource. */
             group: string;
         };
-        /** @description A decision on a session. There are none: every request is decided by policies alone. */
-        Approval: Record<string, never>;
+        /** @description What `approval` events carry. */
+        ApprovalChange: {
+            /** @description What was just decided, if that is what happened. */
+            approval: components["schemas"]["ApprovalView"] | null;
+            /** @description A session that waits for approval, or waits no more. */
+            session: components["schemas"]["SessionSummary"];
+        };
+        ApprovalId: string;
+        /** @description What a profile demands before a session begins. */
+        ApprovalSpec: {
+            /** @description Asked one after the other. One for now. */
+            tiers: components["schemas"]["Tier"][];
+            /**
+             * @description How long a request may wait for all of them.
+             * @default PT24H
+             */
+            window: components["schemas"]["Period"];
+        };
+        /** @description What a profile demands before a session begins. */
+        ApprovalSpecInput: {
+            /** @description Asked one after the other. One for now. */
+            tiers: components["schemas"]["TierInput"][];
+            /**
+             * @description How long a request may wait for all of them.
+             * @default PT24H
+             */
+            window: components["schemas"]["Period"];
+        };
+        /** @description One approver's decision. */
+        ApprovalView: {
+            /** @description The approver's name. */
+            approver: string;
+            at: components["schemas"]["Timestamp"];
+            decision: components["schemas"]["Decision"];
+            id: components["schemas"]["ApprovalId"];
+            /** @description Whether it is about the session as it is now: what is changed after an approval has to be approved again. */
+            is_current: boolean;
+            reason: string;
+        };
+        /** @description A yes. */
+        Approving: {
+            /** @description Makes the session shorter than requested. */
+            duration?: components["schemas"]["Period"] | null;
+            /** @description Why. 1 to 1,000 characters. */
+            reason: string;
+            /** @description Makes it begin later than requested. */
+            start_at?: components["schemas"]["Timestamp"] | null;
+        };
+        /** @description Parameters of `authorize_key`. */
+        AuthorizeKey: {
+            /** @description One OpenSSH public-key line. Left out: every key that the session's user registered. */
+            public_key?: string | null;
+        };
         /** @description Why something is done. */
         Because: {
             /**
@@ -1188,15 +1486,69 @@ export interface components {
         };
         /** @description The rules of a session. */
         ConnectionProfileSpec: {
+            /** @description Whether somebody has to say yes before a session begins, and who. */
+            approval?: components["schemas"]["ApprovalSpec"] | null;
             /** @default key */
             connect_auth: components["schemas"]["ConnectAuth"];
+            /**
+             * @description What else the request asks for.
+             * @default []
+             */
+            custom_fields: components["schemas"]["CustomField"][];
+            /**
+             * @description What a log-in past the gateway means.
+             * @default alert
+             */
+            direct_login: components["schemas"]["DirectLogin"];
+            /**
+             * @description How long before the end its user is warned.
+             * @default [
+             *       "PT10M",
+             *       "PT1M"
+             *     ]
+             */
+            end_warnings: components["schemas"]["Period"][];
+            /** @description Whether and how far a session may be made longer. */
+            extension?: components["schemas"]["Extension"] | null;
+            /**
+             * @description What becomes of processes that still hold a group when its membership ends.
+             * @default end
+             */
+            group_processes: components["schemas"]["GroupProcesses"];
+            /** @description Ends a session on which nobody was for so long. Without it nothing does before its end. */
+            idle_limit?: components["schemas"]["Period"] | null;
+            /**
+             * @description What becomes of files that a login account leaves outside its home.
+             * @default chown
+             */
+            leftovers: components["schemas"]["Leftovers"];
             /** @description How long a session lasts, counted from when it is ready. */
             max_duration: components["schemas"]["Period"];
+            /**
+             * @description How often the resource is asked who is logged in.
+             * @default PT30S
+             */
+            monitor_interval: components["schemas"]["Period"];
+            /**
+             * @description What happens to a session when the hours of its policy are over.
+             * @default end
+             */
+            on_hours_close: components["schemas"]["OnChange"];
+            /**
+             * @description What happens to a session when its user, policy, activity or resource give it no more.
+             * @default end
+             */
+            on_policy_change: components["schemas"]["OnChange"];
             /**
              * @description Whether connections are recorded. Nothing is recorded yet, so only `false` is taken.
              * @default false
              */
             record: boolean;
+            /**
+             * @description Whether to refuse a host that cannot end a privilege by itself when Cardea is gone.
+             * @default false
+             */
+            require_host_expiry: boolean;
             /**
              * @description Whether the request must carry notes.
              * @default false
@@ -1210,15 +1562,69 @@ export interface components {
         };
         /** @description The rules of a session. */
         ConnectionProfileSpecInput: {
+            /** @description Whether somebody has to say yes before a session begins, and who. */
+            approval?: components["schemas"]["ApprovalSpecInput"] | null;
             /** @default key */
             connect_auth: components["schemas"]["ConnectAuth"];
+            /**
+             * @description What else the request asks for.
+             * @default []
+             */
+            custom_fields: components["schemas"]["CustomFieldInput"][];
+            /**
+             * @description What a log-in past the gateway means.
+             * @default alert
+             */
+            direct_login: components["schemas"]["DirectLogin"];
+            /**
+             * @description How long before the end its user is warned.
+             * @default [
+             *       "PT10M",
+             *       "PT1M"
+             *     ]
+             */
+            end_warnings: components["schemas"]["Period"][];
+            /** @description Whether and how far a session may be made longer. */
+            extension?: components["schemas"]["Extension"] | null;
+            /**
+             * @description What becomes of processes that still hold a group when its membership ends.
+             * @default end
+             */
+            group_processes: components["schemas"]["GroupProcesses"];
+            /** @description Ends a session on which nobody was for so long. Without it nothing does before its end. */
+            idle_limit?: components["schemas"]["Period"] | null;
+            /**
+             * @description What becomes of files that a login account leaves outside its home.
+             * @default chown
+             */
+            leftovers: components["schemas"]["Leftovers"];
             /** @description How long a session lasts, counted from when it is ready. */
             max_duration: components["schemas"]["Period"];
+            /**
+             * @description How often the resource is asked who is logged in.
+             * @default PT30S
+             */
+            monitor_interval: components["schemas"]["Period"];
+            /**
+             * @description What happens to a session when the hours of its policy are over.
+             * @default end
+             */
+            on_hours_close: components["schemas"]["OnChange"];
+            /**
+             * @description What happens to a session when its user, policy, activity or resource give it no more.
+             * @default end
+             */
+            on_policy_change: components["schemas"]["OnChange"];
             /**
              * @description Whether connections are recorded. Nothing is recorded yet, so only `false` is taken.
              * @default false
              */
             record: boolean;
+            /**
+             * @description Whether to refuse a host that cannot end a privilege by itself when Cardea is gone.
+             * @default false
+             */
+            require_host_expiry: boolean;
             /**
              * @description Whether the request must carry notes.
              * @default false
@@ -1251,6 +1657,63 @@ export interface components {
             password: string;
             user: string;
         };
+        /** @description A field that a profile adds to the request. */
+        CustomField: {
+            /**
+             * @description For `choice`: what there is to choose from.
+             * @default []
+             */
+            choices: string[];
+            /**
+             * @description What people read beside the field; the name if left out.
+             * @default
+             */
+            label: string;
+            /** @description At most 32 of `[a-z0-9_]`, starting with a letter. Scripts read it as `CARDEA_CUSTOM_NAME`. */
+            name: string;
+            /** @default false */
+            required: boolean;
+            /** @default text */
+            type: components["schemas"]["FieldType"];
+        };
+        /** @description A field that a profile adds to the request. */
+        CustomFieldInput: {
+            /**
+             * @description For `choice`: what there is to choose from.
+             * @default []
+             */
+            choices: string[];
+            /**
+             * @description What people read beside the field; the name if left out.
+             * @default
+             */
+            label: string;
+            /** @description At most 32 of `[a-z0-9_]`, starting with a letter. Scripts read it as `CARDEA_CUSTOM_NAME`. */
+            name: string;
+            /** @default false */
+            required: boolean;
+            /** @default text */
+            type: components["schemas"]["FieldType"];
+        };
+        /** @description A value of a custom field: as text, or as what it is. */
+        CustomValue: boolean | number | string;
+        /**
+         * @description A day of the week.
+         * @enum {string}
+         */
+        Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+        /**
+         * @description What an approver said.
+         * @enum {string}
+         */
+        Decision: "approved" | "denied";
+        /** @description A no. */
+        Denying: {
+            /** @description Why. 1 to 1,000 characters. */
+            reason: string;
+        };
+        /** @description What a log-in past the gateway means. */
+        DirectLogin: "deny" | "alert" | "allow";
         /** @description One object. */
         DocumentInput: {
             kind: components["schemas"]["Kind"];
@@ -1297,6 +1760,34 @@ export interface components {
             /** @description Whether the person had root there, so that its word could be forged. */
             self_reported: boolean;
         };
+        /** @description How much longer. */
+        Extending: {
+            /**
+             * Format: uint32
+             * @description As much as the profile allows if left out.
+             */
+            minutes?: number | null;
+        };
+        /** @description How often and by how much a session may be made longer. */
+        Extension: {
+            /** @description By how much at most, each time. */
+            by: components["schemas"]["Period"];
+            /**
+             * Format: uint32
+             * @description How many times.
+             */
+            limit: number;
+        };
+        /** @description How a session can be made longer. */
+        ExtensionView: {
+            /** @description By how much at most, each time. */
+            by: components["schemas"]["Period"];
+            /**
+             * Format: uint32
+             * @description How many more times.
+             */
+            left: number;
+        };
         /** @description One field's change. Secrets are named without values. */
         FieldChangeView: {
             after: unknown;
@@ -1311,6 +1802,8 @@ export interface components {
             /** @description JSON pointer (RFC 6901) into the input, `/spec/port`. */
             pointer: string;
         };
+        /** @description What a custom field of the request takes. */
+        FieldType: "text" | "number" | "boolean" | "date" | "choice";
         /** @description Where `ssh` finds the gateway, as people are told. */
         Gateway: {
             /** @description Host name or IP address. */
@@ -1373,6 +1866,8 @@ export interface components {
             items: components["schemas"]["Group"][];
             next: string | null;
         };
+        /** @description What becomes of processes that still hold a group when the membership of their account ends. */
+        GroupProcesses: "end" | "report";
         /** @description A set of users. */
         GroupSpec: {
             /**
@@ -1404,6 +1899,72 @@ export interface components {
          * @enum {string}
          */
         Kind: "AccessPolicy" | "Activity" | "ConnectionProfile" | "Group" | "Resource" | "ResourceGroup" | "ServiceAccount" | "User";
+        /** @description What becomes of files that a login account leaves outside its home. */
+        Leftovers: "archive" | "chown" | "delete";
+        /** @description A lock on a session. Where it does not stand on a resource yet it only keeps the session from beginning. */
+        Lock: {
+            at: components["schemas"]["Timestamp"];
+            /** @description Who locked it. */
+            by: string;
+            /** @description What the resource said when it could not do as asked; it is asked again. */
+            last_error: string | null;
+            scope: components["schemas"]["LockScope"];
+            stage: components["schemas"]["LockStage"];
+            text: string;
+            /** @description What the person reads. */
+            title: string;
+        };
+        /** @description Everything that is locked as a whole. */
+        LockList: {
+            items: components["schemas"]["LockView"][];
+        };
+        /** @description How far a lock reaches. */
+        LockScope: "session" | "user" | "resource";
+        /** @description How far a lock has come on the resource. */
+        LockStage: "locking" | "locked" | "unlocking";
+        /** @description A user or a resource that is locked as a whole. */
+        LockView: {
+            at: components["schemas"]["Timestamp"];
+            /** @description Who locked it. */
+            by: string;
+            /** @description The id of the user or resource. */
+            id: components["schemas"]["ObjectId"];
+            /** @description `User` or `Resource`. */
+            kind: components["schemas"]["Kind"];
+            /** @description Its name. */
+            name: string;
+            text: string;
+            title: string;
+        };
+        /** @description A lock and what people who meet it read. */
+        Locking: {
+            /**
+             * @description This session; everything of its user; or everything on its resource.
+             * @default session
+             */
+            scope: components["schemas"]["LockScope"];
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
+            text: string;
+            /** @description 1 to 100 characters. */
+            title: string;
+        };
+        /** @description A lock of a user or a resource as a whole. */
+        LockingWhole: {
+            /** @description A resource's name or id. */
+            resource?: string | null;
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
+            text: string;
+            /** @description 1 to 100 characters. */
+            title: string;
+            /** @description A user's name or id; this or `resource`. */
+            user?: string | null;
+        };
         /** @description A session's log. */
         Log: {
             items: components["schemas"]["LogLineView"][];
@@ -1426,19 +1987,57 @@ export interface components {
             message: string;
             stage: components["schemas"]["Stage"];
         };
-        /** @description Where the login account comes from. */
-        LoginAccountKind: "activity_token";
+        /** @description Parameters of `log_off_user`: none. */
+        LogOffUser: Record<string, never>;
         /** @description Which account the person uses. */
         LoginAccountSpec: {
             /** @default {user}-{random} */
             template: components["schemas"]["AccountTemplate"];
-            type: components["schemas"]["LoginAccountKind"];
+            /** @constant */
+            type: "activity_token";
+        } | {
+            /** @description Its name on the resources. Made where it does not exist. */
+            account: string;
+            /**
+             * @description Whether an account that exists and is not Cardea's is taken over.
+             * @default false
+             */
+            adopt: boolean;
+            /**
+             * @description Whether its home is emptied and made anew for each session.
+             * @default false
+             */
+            clean_home: boolean;
+            /** @constant */
+            type: "managed";
+        } | {
+            /** @constant */
+            type: "requester";
         };
         /** @description Which account the person uses. */
         LoginAccountSpecInput: {
             /** @default {user}-{random} */
             template: components["schemas"]["AccountTemplate"];
-            type: components["schemas"]["LoginAccountKind"];
+            /** @constant */
+            type: "activity_token";
+        } | {
+            /** @description Its name on the resources. Made where it does not exist. */
+            account: string;
+            /**
+             * @description Whether an account that exists and is not Cardea's is taken over.
+             * @default false
+             */
+            adopt: boolean;
+            /**
+             * @description Whether its home is emptied and made anew for each session.
+             * @default false
+             */
+            clean_home: boolean;
+            /** @constant */
+            type: "managed";
+        } | {
+            /** @constant */
+            type: "requester";
         };
         /** @description Who the caller is. */
         Me: {
@@ -1507,6 +2106,10 @@ export interface components {
         NewSessions: {
             /** @description Name or id of the activity. */
             activity: string;
+            /** @description Values of the fields that the connection profile adds, by their names. */
+            custom?: {
+                [key: string]: components["schemas"]["CustomValue"];
+            };
             /**
              * @description At most 4,000 characters.
              * @default
@@ -1516,6 +2119,8 @@ export interface components {
             policy?: string | null;
             /** @description Names or ids of 1 to 50 resources: one session each, all or none. */
             resources: string[];
+            /** @description When to begin, at most 366 days ahead and within the policy's hours; at once if left out. */
+            start_at?: components["schemas"]["Timestamp"] | null;
             /**
              * @description At most 200 characters.
              * @default
@@ -1536,6 +2141,8 @@ export interface components {
             spec: components["schemas"]["UserSpecInput"];
         };
         ObjectId: string;
+        /** @description What happens to a running session when what gave it changes. */
+        OnChange: "end" | "keep";
         /** @description One privilege that is out there. */
         OutGrantView: {
             /**
@@ -1590,7 +2197,7 @@ export interface components {
              * @description `/problems/SLUG`: what kind of problem it is; a page that explains it.
              * @enum {string}
              */
-            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/foreign-origin" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/changed-meanwhile" | "/problems/host-key-pinned" | "/problems/in-use" | "/problems/last-administrator" | "/problems/name-taken" | "/problems/no-answer" | "/problems/not-clean" | "/problems/not-dismissable" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
+            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/foreign-origin" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
         };
         /** @description How far the running stage is. */
         Progress: {
@@ -1604,11 +2211,8 @@ export interface components {
             /** @description What the step does. */
             text: string;
         };
-        /**
-         * @description What people connect with.
-         * @enum {string}
-         */
-        Protocol: "ssh";
+        /** @description What people connect with. */
+        Protocol: "ssh" | "none";
         /** @description Why a session is where it is. */
         Reason: {
             /** @description Stable: `ended_by_user`, `ended_by_administrator`, `reached_end`, `unreachable`, … */
@@ -1731,6 +2335,44 @@ export interface components {
         };
         /** @description A built-in role of a user. */
         Role: "administrator" | "auditor" | "user";
+        /** @description Parameters of `run_script`. */
+        RunScript: {
+            /**
+             * @description How long it may run, at most an hour; then its whole process group is killed.
+             * @default PT1M
+             */
+            limit: components["schemas"]["Period"];
+            /**
+             * @description What to run, for `/bin/sh`. What the session knows is in the environment: `CARDEA_SESSION`, `CARDEA_USER`,
+             *     `CARDEA_RESOURCE`, `CARDEA_ACTIVITY`, `CARDEA_ACCOUNT`, `CARDEA_STAGE`, and `CARDEA_CUSTOM_NAME` for each custom field.
+             */
+            script: string;
+        };
+        /** @description Parameters of `run_script`. */
+        RunScriptInput: {
+            /**
+             * @description How long it may run, at most an hour; then its whole process group is killed.
+             * @default PT1M
+             */
+            limit: components["schemas"]["Period"];
+            /**
+             * @description What to run, for `/bin/sh`. What the session knows is in the environment: `CARDEA_SESSION`, `CARDEA_USER`,
+             *     `CARDEA_RESOURCE`, `CARDEA_ACTIVITY`, `CARDEA_ACCOUNT`, `CARDEA_STAGE`, and `CARDEA_CUSTOM_NAME` for each custom field.
+             */
+            script: string;
+        };
+        /** @description Days and hours on which a policy holds. It holds in any of the windows. */
+        Schedule: {
+            windows: components["schemas"]["Window"][];
+            /** @description An IANA zone: `Europe/Berlin`, `UTC`. */
+            zone: string;
+        };
+        /** @description Days and hours on which a policy holds. It holds in any of the windows. */
+        ScheduleInput: {
+            windows: components["schemas"]["WindowInput"][];
+            /** @description An IANA zone: `Europe/Berlin`, `UTC`. */
+            zone: string;
+        };
         /** @description A service account. */
         ServiceAccount: {
             created_at: components["schemas"]["Timestamp"];
@@ -1773,8 +2415,14 @@ export interface components {
         };
         /** @description What the caller may do with a session as it is now. */
         SessionActions: {
+            /** @description Approve or deny it. */
+            decide: boolean;
             dismiss: boolean;
             end: boolean;
+            extend: boolean;
+            lock: boolean;
+            retry: boolean;
+            unlock: boolean;
         };
         SessionId: string;
         /** @description A page of sessions. */
@@ -1787,21 +2435,41 @@ export interface components {
         SessionSummary: {
             actions: components["schemas"]["SessionActions"];
             activity: string;
+            /**
+             * Format: uint32
+             * @description How many have to approve it, while it waits.
+             */
+            approvals_needed: number | null;
+            /** @description Until when somebody must have approved it, while it waits. */
+            approve_by: components["schemas"]["Timestamp"] | null;
             /** @description Whether nothing of it is out there any more, proven. */
             clean: boolean;
             /** @description Clean-up has been failing for more than a minute. It goes on. */
             cleanup_stalled: boolean;
             /** @description What it will be when clean-up is done. */
             closes_as: components["schemas"]["Status"] | null;
+            /** @description When the hours of its policy end, if that ends it. */
+            closes_at: components["schemas"]["Timestamp"] | null;
             connection_profile: string;
+            /** @description Values of the fields that its connection profile adds. */
             custom: {
                 [key: string]: string;
             };
+            /** @description How long it lasts from its start: the maximum, or less if an approver said so. */
+            duration: components["schemas"]["Period"];
             /** @description When it will end, or ended. */
             end_at: components["schemas"]["Timestamp"] | null;
+            /** @description How long before the end its user is warned. */
+            end_warnings: components["schemas"]["Period"][];
+            /** @description Whether and how far it can be made longer. */
+            extension: components["schemas"]["ExtensionView"] | null;
             id: components["schemas"]["SessionId"];
+            /** @description When it ends because nobody is on it, while nobody is. */
+            idle_until: components["schemas"]["Timestamp"] | null;
             /** @description Whether it is on the active list. */
             listed: boolean;
+            /** @description Who froze it, and what its user reads. */
+            lock: components["schemas"]["Lock"] | null;
             /** @description The account's name on the resource. */
             login_account: string;
             max_duration: components["schemas"]["Period"];
@@ -1820,30 +2488,52 @@ export interface components {
             ticket: string;
             /** @description The user's name. */
             user: string;
+            /** @description When its user wants it to begin, or an approver put it off to; at once if there is none. */
             wanted_start_at: components["schemas"]["Timestamp"] | null;
         };
         /** @description A session. */
         SessionView: {
             actions: components["schemas"]["SessionActions"];
             activity: string;
-            approvals: components["schemas"]["Approval"][];
+            /** @description What its approvers said, oldest first. */
+            approvals: components["schemas"]["ApprovalView"][];
+            /**
+             * Format: uint32
+             * @description How many have to approve it, while it waits.
+             */
+            approvals_needed: number | null;
+            /** @description Until when somebody must have approved it, while it waits. */
+            approve_by: components["schemas"]["Timestamp"] | null;
             /** @description Whether nothing of it is out there any more, proven. */
             clean: boolean;
             /** @description Clean-up has been failing for more than a minute. It goes on. */
             cleanup_stalled: boolean;
             /** @description What it will be when clean-up is done. */
             closes_as: components["schemas"]["Status"] | null;
+            /** @description When the hours of its policy end, if that ends it. */
+            closes_at: components["schemas"]["Timestamp"] | null;
             connection_profile: string;
+            /** @description Values of the fields that its connection profile adds. */
             custom: {
                 [key: string]: string;
             };
+            /** @description How long it lasts from its start: the maximum, or less if an approver said so. */
+            duration: components["schemas"]["Period"];
             /** @description When it will end, or ended. */
             end_at: components["schemas"]["Timestamp"] | null;
+            /** @description How long before the end its user is warned. */
+            end_warnings: components["schemas"]["Period"][];
+            /** @description Whether and how far it can be made longer. */
+            extension: components["schemas"]["ExtensionView"] | null;
             /** @description Its part of the ledger, in the order of placing. */
             grants: components["schemas"]["GrantView"][];
             id: components["schemas"]["SessionId"];
+            /** @description When it ends because nobody is on it, while nobody is. */
+            idle_until: components["schemas"]["Timestamp"] | null;
             /** @description Whether it is on the active list. */
             listed: boolean;
+            /** @description Who froze it, and what its user reads. */
+            lock: components["schemas"]["Lock"] | null;
             /** @description The account's name on the resource. */
             login_account: string;
             max_duration: components["schemas"]["Period"];
@@ -1862,6 +2552,7 @@ export interface components {
             ticket: string;
             /** @description The user's name. */
             user: string;
+            /** @description When its user wants it to begin, or an approver put it off to; at once if there is none. */
             wanted_start_at: components["schemas"]["Timestamp"] | null;
         };
         /** @description Sessions to end. */
@@ -1874,6 +2565,8 @@ export interface components {
              */
             reason: string | null;
         };
+        /** @description Parameters of `set_password`: none. */
+        SetPassword: Record<string, never>;
         /** @description The one-time token of the set-up link, and the administrator's password to be. */
         SetUp: {
             password: string;
@@ -1884,8 +2577,116 @@ export interface components {
          * @enum {string}
          */
         Stage: "request" | "pre_session" | "session" | "post_session";
+        /** @description One entry of an activity's stage: a map with the action's name as its key. */
+        StageEntry: {
+            add_sudo_rule: components["schemas"]["AddSudoRule"];
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+        } | {
+            add_to_group: components["schemas"]["AddToGroup"];
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+        } | {
+            authorize_key: components["schemas"]["AuthorizeKey"];
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+        } | {
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+            log_off_user: components["schemas"]["LogOffUser"];
+        } | {
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+            run_script: components["schemas"]["RunScript"];
+        } | {
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+            set_password: components["schemas"]["SetPassword"];
+        };
+        /** @description One entry of an activity's stage: a map with the action's name as its key. */
+        StageEntryInput: {
+            add_sudo_rule: components["schemas"]["AddSudoRuleInput"];
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+        } | {
+            add_to_group: components["schemas"]["AddToGroup"];
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+        } | {
+            authorize_key: components["schemas"]["AuthorizeKey"];
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+        } | {
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+            log_off_user: components["schemas"]["LogOffUser"];
+        } | {
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+            run_script: components["schemas"]["RunScriptInput"];
+        } | {
+            /**
+             * @description Whether the session goes on when the action fails.
+             * @default false
+             */
+            continue_on_error: boolean;
+            set_password: components["schemas"]["SetPassword"];
+        };
         /** @description Where a session is in its life. */
-        Status: "provisioning" | "available" | "logged_in" | "canceling" | "failed" | "completed" | "canceled";
+        Status: "waiting_for_approval" | "scheduled" | "provisioning" | "available" | "logged_in" | "locked" | "canceling" | "failed" | "completed" | "canceled" | "denied" | "expired";
+        /** @description Some people, and how many of them must say yes. */
+        Tier: {
+            /** @description Users and groups. */
+            approvers: string[];
+            /**
+             * Format: uint32
+             * @default 1
+             */
+            quorum: number;
+        };
+        /** @description Some people, and how many of them must say yes. */
+        TierInput: {
+            /** @description Users and groups. */
+            approvers: string[];
+            /**
+             * Format: uint32
+             * @default 1
+             */
+            quorum: number;
+        };
         /**
          * Format: date-time
          * @example 2026-12-31T23:59:00Z
@@ -1927,6 +2728,18 @@ export interface components {
         /** @description A user. */
         UserSpec: {
             /**
+             * @description The user's own accounts on resources, by the resource's name: what activities with a requester account use.
+             * @default {}
+             */
+            accounts: {
+                [key: string]: string;
+            };
+            /**
+             * @description A disabled user does nothing any more, and their sessions end.
+             * @default false
+             */
+            disabled: boolean;
+            /**
              * @description Mail address.
              * @default
              */
@@ -1951,6 +2764,18 @@ export interface components {
         };
         /** @description A user. */
         UserSpecInput: {
+            /**
+             * @description The user's own accounts on resources, by the resource's name: what activities with a requester account use.
+             * @default {}
+             */
+            accounts: {
+                [key: string]: string;
+            };
+            /**
+             * @description A disabled user does nothing any more, and their sessions end.
+             * @default false
+             */
+            disabled: boolean;
             /**
              * @description Mail address.
              * @default
@@ -1978,12 +2803,67 @@ export interface components {
         };
         /** @description One resource by one policy. */
         WayView: {
+            /**
+             * Format: uint32
+             * @description How many have to.
+             */
+            approvals_needed: number;
             connection_profile: string;
+            /** @description What else the request asks for. */
+            custom_fields: components["schemas"]["CustomField"][];
+            /** @description By how much, and how often, a session may be made longer. */
+            extension: components["schemas"]["Extension"] | null;
             max_duration: components["schemas"]["Period"];
+            /** @description When it opens, if it is closed now: a start at that time or later can be requested. */
+            opens_at: components["schemas"]["Timestamp"] | null;
             policy: string;
             require_notes: boolean;
             require_ticket: boolean;
+            /** @description Whether somebody has to approve a session before it begins. */
+            requires_approval: boolean;
             resource: string;
+            /** @description When the policy holds; always if there is none. */
+            schedule: components["schemas"]["Schedule"] | null;
+        };
+        /** @description A part of some days. */
+        Window: {
+            /**
+             * @description The days on which it opens; every day if left out.
+             * @default [
+             *       "mon",
+             *       "tue",
+             *       "wed",
+             *       "thu",
+             *       "fri",
+             *       "sat",
+             *       "sun"
+             *     ]
+             */
+            days: components["schemas"]["Day"][];
+            /** @description When it opens, `08:00`. */
+            from: string;
+            /** @description When it closes: `18:00`, or `24:00` for the end of the day. Earlier than `from` means on the next day. */
+            to: string;
+        };
+        /** @description A part of some days. */
+        WindowInput: {
+            /**
+             * @description The days on which it opens; every day if left out.
+             * @default [
+             *       "mon",
+             *       "tue",
+             *       "wed",
+             *       "thu",
+             *       "fri",
+             *       "sat",
+             *       "sun"
+             *     ]
+             */
+            days: components["schemas"]["Day"][];
+            /** @description When it opens, `08:00`. */
+            from: string;
+            /** @description When it closes: `18:00`, or `24:00` for the end of the day. Earlier than `from` means on the next day. */
+            to: string;
         };
     };
     responses: never;
@@ -2622,6 +3502,37 @@ export interface operations {
             };
         };
     };
+    try_removal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The privilege, still out there. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutGrantView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_groups: {
         parameters: {
             query?: never;
@@ -2771,6 +3682,98 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_locks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LockList"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_lock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LockingWhole"];
+            };
+        };
+        responses: {
+            /** @description The lock. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LockView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_lock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the user or resource. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is unlocked; its sessions are being unlocked. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3412,8 +4415,10 @@ export interface operations {
     list_sessions: {
         parameters: {
             query?: {
-                /** @description `active` (if left out) or `history`. */
+                /** @description `active` (if left out), `scheduled`, `history`, or `approvals`: what waits for the caller's decision. */
                 view?: string;
+                /** @description The sessions of this request (`req_…`), whatever their view and whatever else is asked for. */
+                request?: string;
                 /** @description `all` that the caller may see (if left out), or `mine`. */
                 scope?: string;
                 /** @description Substring of user, activity, resource, login account, notes, ticket, status or reason, in any case. */
@@ -3461,7 +4466,10 @@ export interface operations {
     create_sessions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The caller's own name for this request: 1 to 255 printable ASCII characters. */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3555,6 +4563,41 @@ export interface operations {
             };
         };
     };
+    approve_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Approving"];
+            };
+        };
+        responses: {
+            /** @description The session as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_connections: {
         parameters: {
             query?: never;
@@ -3573,6 +4616,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ConnectionList"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deny_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Denying"];
+            };
+        };
+        responses: {
+            /** @description The session as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
                 };
             };
             /** @description Anything else: what went wrong and what to do. */
@@ -3652,6 +4730,76 @@ export interface operations {
             };
         };
     };
+    extend_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Extending"] | null;
+            };
+        };
+        responses: {
+            /** @description The session with its new end. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    lock_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Locking"];
+            };
+        };
+        responses: {
+            /** @description The session, locked or being locked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     show_log: {
         parameters: {
             query?: {
@@ -3680,6 +4828,72 @@ export interface operations {
                     "application/json": components["schemas"]["Log"];
                     "text/csv": string;
                     "text/event-stream": string;
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlock_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Because"] | null;
+            };
+        };
+        responses: {
+            /** @description The session, being unlocked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
                 };
             };
             /** @description Anything else: what went wrong and what to do. */
@@ -3995,6 +5209,35 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It lives. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One line per figure. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -50,7 +50,8 @@ const RESERVED: &[Reserved] = &[
 ];
 
 /// Where SQL may stand.
-const SQL_PLACES: &[&str] = &["crates/cardea-store/", "crates/cardea-testkit/src/postgres.rs"];
+const SQL_PLACES: &[&str] =
+    &["crates/cardea-store/", "crates/cardea-testkit/src/history.rs", "crates/cardea-testkit/src/postgres.rs"];
 
 /// Files of the store that may tell the databases apart: each one's own, the statement macros, and the dialect.
 const DIALECT: &[&str] = &[

@@ -10,25 +10,37 @@ use crate::world::{As, World};
 /// need no sign-in are marked so in the document and have no line.
 const ANSWERS: &[(&str, u16, u16)] = &[
     ("apply_documents", 403, 403),
+    // Whoever is no approver: what is hidden is not there, what is seen is for others to decide.
+    ("approve_session", 404, 403),
+    ("create_lock", 403, 403),
     // Requests for nothing that a policy gives; auditors only look.
     ("create_sessions", 422, 403),
     // For oneself, and with a token that the operator issued: no.
     ("create_token", 403, 403),
+    ("delete_lock", 403, 403),
+    ("deny_session", 404, 403),
     ("dismiss_session", 404, 403),
     ("end_session", 404, 403),
     // The outcome is in each item.
     ("end_sessions", 200, 200),
+    ("extend_session", 404, 403),
     ("follow_events", 200, 200),
     ("issue_token", 403, 403),
     ("learn_host_key", 403, 403),
     ("list_connections", 404, 200),
     ("list_grants", 200, 200),
+    ("list_locks", 403, 200),
     ("list_my_activities", 200, 200),
     ("list_sessions", 200, 200),
+    ("lock_session", 404, 403),
+    ("retry_session", 404, 403),
     ("show_log", 404, 200),
     ("show_me", 200, 200),
+    ("show_metrics", 403, 200),
     ("show_session", 404, 200),
     ("sign_out", 204, 204),
+    ("try_removal", 404, 403),
+    ("unlock_session", 404, 403),
 ];
 
 /// The same for the operations on every kind of configuration object.
@@ -57,7 +69,7 @@ fn names() -> BTreeMap<&'static str, &'static str> {
 }
 
 /// Every operation that needs a sign-in, aimed at things that exist.
-fn operations(session: &str) -> Vec<Asked> {
+fn operations(session: &str, (grant, user): (&str, &str)) -> Vec<Asked> {
     let document = cardea_http::openapi();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -69,7 +81,12 @@ fn operations(session: &str) -> Vec<Asked> {
             let id = operation["operationId"].as_str().expect("an id").to_owned();
             let kind = path.trim_start_matches("/api/v1/").split('/').next().expect("a path");
             let name = names().get(kind).copied().unwrap_or_default();
-            let path = path.replace("{id}", session).replace("{name}", name);
+            let of = match kind {
+                "grants" => grant,
+                "locks" => user,
+                _ => session,
+            };
+            let path = path.replace("{id}", of).replace("{name}", name);
             let body = operation["requestBody"].is_object().then(|| body(&id, session));
             found.push(Asked { id, method: method.to_uppercase(), path, body });
         }
@@ -81,9 +98,12 @@ fn operations(session: &str) -> Vec<Asked> {
 fn body(id: &str, session: &str) -> Value {
     match id {
         "apply_documents" => json!({ "documents": [] }),
+        "approve_session" | "deny_session" => json!({ "reason": "why not" }),
         "create_sessions" => json!({ "activity": "Linux admin", "resources": ["web1"] }),
         "create_token" => json!({ "name": "mine" }),
-        "end_session" => json!({}),
+        "create_lock" => json!({ "user": "admin", "title": "stop" }),
+        "end_session" | "extend_session" | "unlock_session" => json!({}),
+        "lock_session" => json!({ "title": "stop" }),
         "end_sessions" => json!({ "ids": [session] }),
         "issue_token" => json!({ "user": "admin" }),
         _ if id.starts_with("replace_") => json!({ "spec": {}, "version": 1 }),
@@ -97,6 +117,17 @@ fn expected(id: &str) -> (u16, u16) {
     let line = exact.or_else(|| OBJECT_ANSWERS.iter().find(|(known, ..)| *known == verb));
     let (_, stranger, auditor) = line.unwrap_or_else(|| panic!("`{id}` has no line: say who may do it"));
     (*stranger, *auditor)
+}
+
+/// A privilege of the session.
+async fn grant_of(world: &World, session: &str) -> String {
+    let session = world.get(&As::Operator, &format!("/api/v1/sessions/{session}")).await.ok(200);
+    session["grants"][0]["id"].as_str().expect("a grant").to_owned()
+}
+
+async fn user_of(world: &World) -> String {
+    let user = world.get(&As::Operator, "/api/v1/users/alice").await.ok(200);
+    user["id"].as_str().expect("an id").to_owned()
 }
 
 async fn world_with_a_session() -> (World, String) {
@@ -116,7 +147,7 @@ async fn world_with_a_session() -> (World, String) {
 #[tokio::test]
 async fn nobody_gets_anything_without_signing_in() {
     let (world, session) = world_with_a_session().await;
-    for asked in operations(&session) {
+    for asked in operations(&session, (&grant_of(&world, &session).await, &user_of(&world).await)) {
         for who in [
             As::Nobody,
             As::Token("cardea-token-guessed".to_owned()),
@@ -133,7 +164,7 @@ async fn strangers_and_auditors_get_what_is_theirs_and_nothing_changes() {
     let (world, session) = world_with_a_session().await;
     let before = world.get(&As::Operator, &format!("/api/v1/sessions/{session}")).await.json();
     let (bob, carol) = (world.token("bob").await, world.token("carol").await);
-    for asked in operations(&session) {
+    for asked in operations(&session, (&grant_of(&world, &session).await, &user_of(&world).await)) {
         let (stranger, auditor) = expected(&asked.id);
         for (who, status) in [(&bob, stranger), (&carol, auditor)] {
             if asked.id == "follow_events" {

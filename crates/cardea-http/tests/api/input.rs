@@ -27,8 +27,8 @@ async fn bodies_that_are_no_json_or_not_ours_name_the_place() {
         ("null", ""),
         ("{\"activity\": 5, \"resources\": []}", "/activity"),
         ("{\"activity\": \"x\", \"resources\": [\"web1\", 7]}", "/resources/1"),
-        ("{\"activity\": \"x\", \"resources\": [], \"start_at\": null}", "/start_at"),
-        ("{\"activity\": \"x\", \"resources\": [], \"custom\": {}}", "/custom"),
+        ("{\"activity\": \"x\", \"resources\": [], \"start_at\": \"soon\"}", "/start_at"),
+        ("{\"activity\": \"x\", \"resources\": [], \"custom\": {\"a\": []}}", "/custom/a"),
         ("{\"resources\": []}", ""),
     ] {
         let answer = post(&world, &alice, "/api/v1/sessions", "application/json", body).await;
@@ -67,7 +67,8 @@ async fn queries_are_read_to_the_letter() {
     let world = World::start().await;
     let alice = world.token("alice").await;
     for (query, pointer) in [
-        ("sessions?view=approvals", "/view"),
+        ("sessions?view=everything", "/view"),
+        ("sessions?request=ses_1", "/request"),
         ("sessions?scope=theirs", "/scope"),
         ("sessions?status=available,gone", "/status"),
         ("sessions?sort=notes", "/sort"),

@@ -1,12 +1,15 @@
 //! The API as its clients see it: requests in, answers out, against a real application on SQLite whose hosts are maps.
 
+mod approval;
 mod authorisation;
 mod csrf;
 mod events;
 mod input;
 mod log;
+mod metrics;
 mod object;
 mod problem;
+mod request;
 mod session;
 mod sign_in;
 mod world;

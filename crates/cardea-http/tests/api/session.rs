@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use cardea_domain::ConnectorError;
 use cardea_testkit::Operation;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::world::{As, World};
 
 fn ids(page: &Value) -> Vec<&str> {
     page["items"].as_array().expect("items").iter().map(|item| item["id"].as_str().expect("an id")).collect()
+}
+
+/// What may be done, when it is these.
+pub(crate) fn actions(possible: &[&str]) -> Value {
+    let all = ["decide", "dismiss", "end", "extend", "lock", "retry", "unlock"];
+    all.into_iter().map(|action| (action.to_owned(), json!(possible.contains(&action)))).collect::<Map<_, _>>().into()
 }
 
 #[tokio::test]
@@ -35,7 +41,13 @@ async fn a_session_is_requested_becomes_available_and_ends_without_a_trace() {
         ("approvals", json!([])),
         ("listed", json!(true)),
         ("cleanup_stalled", json!(false)),
-        ("actions", json!({ "end": true, "dismiss": false })),
+        ("actions", actions(&["end"])),
+        ("duration", json!("PT1H")),
+        ("extension", json!(null)),
+        ("lock", json!(null)),
+        ("approve_by", json!(null)),
+        ("approvals_needed", json!(null)),
+        ("end_warnings", json!(["PT10M", "PT1M"])),
     ] {
         assert_eq!(session[key], value, "{key}");
     }
@@ -45,18 +57,21 @@ async fn a_session_is_requested_becomes_available_and_ends_without_a_trace() {
     assert_eq!(available["end_at"], "2027-01-15T09:00:00.000000Z");
     let grants = available["grants"].as_array().expect("grants");
     let kinds: Vec<_> = grants.iter().map(|grant| (&grant["kind"], &grant["state"])).collect();
-    assert_eq!(json!(kinds), json!([["account", "placed"], ["sudo_rule", "placed"], ["group_membership", "placed"]]));
-    assert_eq!(grants[1]["description"], "sudo rule as root");
+    assert_eq!(
+        json!(kinds),
+        json!([["dead_man", "placed"], ["account", "placed"], ["sudo_rule", "placed"], ["group_membership", "placed"]])
+    );
+    assert_eq!(grants[2]["description"], "sudo rule as root");
     let out = world.get(&alice, "/api/v1/grants?state=out").await.ok(200);
-    assert_eq!(ids(&out).len(), 3);
+    assert_eq!(ids(&out).len(), 4);
     assert_eq!(out["items"][0]["session_status"], "available");
-    assert_eq!(world.hosts.things().len(), 3);
+    assert_eq!(world.hosts.things().len(), 4);
 
     let ended = world.post(&alice, &format!("/api/v1/sessions/{id}/end"), json!({ "reason": "done" })).await.ok(200);
     assert_eq!((&ended["status"], &ended["closes_as"]), (&json!("canceling"), &json!("completed")));
     assert_eq!(ended["reason"], json!({ "code": "ended_by_user", "detail": "Ended by its user: done" }));
     let over = world.until_status(id, "completed").await;
-    assert!(over["clean"] == true && over["actions"] == json!({ "end": false, "dismiss": false }), "{over}");
+    assert!(over["clean"] == true && over["actions"] == actions(&[]), "{over}");
     for grant in over["grants"].as_array().expect("grants") {
         assert!(grant["state"] == "removed" && grant["evidence"]["read_back"].is_string(), "{grant}");
     }
@@ -76,9 +91,9 @@ async fn progress_is_seen_while_a_session_is_made_ready() {
     let hold = world.hosts.hold(Operation::Place);
     let id = world.request(&alice, &["web1"]).await.remove(0);
     hold.reached(1).await;
-    let session = world.until(&id, |session| session["progress"]["of"] == 3).await;
+    let session = world.until(&id, |session| session["progress"]["of"] == 4).await;
     assert_eq!(session["status"], "provisioning");
-    assert!(session["progress"]["step"].as_u64().is_some_and(|step| (1..=3).contains(&step)), "{session}");
+    assert!(session["progress"]["step"].as_u64().is_some_and(|step| (1..=4).contains(&step)), "{session}");
     drop(hold);
     assert_eq!(world.until_status(&id, "available").await["progress"], Value::Null);
 }
@@ -91,7 +106,7 @@ async fn a_failed_session_says_why_and_is_dismissed_when_it_is_clean() {
     let id = world.request(&alice, &["web1"]).await.remove(0);
     let failed = world.until(&id, |session| session["status"] == "failed" && session["clean"] == true).await;
     assert_eq!(failed["reason"]["code"], "login_refused");
-    assert_eq!(failed["actions"], json!({ "end": false, "dismiss": true }));
+    assert_eq!(failed["actions"], actions(&["dismiss", "retry"]));
     let dismissed = world.post(&alice, &format!("/api/v1/sessions/{id}/dismiss"), json!({})).await.ok(200);
     assert_eq!(dismissed["listed"], false);
     world.post(&alice, &format!("/api/v1/sessions/{id}/dismiss"), json!({})).await.problem(409, "not-dismissable");

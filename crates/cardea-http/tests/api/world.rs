@@ -9,7 +9,7 @@ use axum::{
 };
 use cardea_app::{App, Event, Parts};
 use cardea_domain::{Actor, Secret};
-use cardea_http::{Gateway, HttpSettings, Operator};
+use cardea_http::{Gateway, HttpSettings, MetricsSettings, Operator};
 use cardea_store::{Store, StoreUrl};
 use cardea_testkit::{FakeConnector, ManualClock, SeededEntropy};
 use cardea_vault::Vault;
@@ -22,6 +22,7 @@ use tower::ServiceExt as _;
 
 pub(crate) const PUBLIC_URL: &str = "https://cardea.example.com";
 pub(crate) const PASSWORD: &str = "a long sentence for tests";
+pub(crate) const SCRAPER: &str = "a-token-that-opens-nothing-but-the-figures";
 /// How long a test waits for anything before it gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -111,6 +112,7 @@ impl World {
             clock: clock.clone(),
             entropy: entropy.clone(),
             linux: hosts.clone(),
+            node: "main".to_owned(),
         };
         let app = App::open(parts).await.expect("an application");
         app.initialise(Some(Secret::new(PASSWORD.to_owned()))).await.expect("an administrator");
@@ -120,6 +122,7 @@ impl World {
             gateway: Gateway { host: "cardea.example.com".to_owned(), port: 4422 },
             entropy,
             heartbeat: Duration::from_millis(50),
+            metrics: MetricsSettings { token: Some(Arc::new(Secret::new(SCRAPER.to_owned()))), process: || None },
             stop: stop.clone(),
         };
         let router = cardea_http::router(app.clone(), settings);
@@ -145,7 +148,16 @@ impl World {
 
     /// The cookie of the administrator's sign-in.
     pub(crate) async fn cookie(&self) -> String {
-        let body = json!({ "user": "admin", "password": PASSWORD });
+        self.cookie_of("admin").await
+    }
+
+    /// Somebody who signed in with a password, as deciding about requests takes.
+    pub(crate) async fn signed_in(&self, user: &str) -> As {
+        As::Cookie(self.cookie_of(user).await, Some(PUBLIC_URL))
+    }
+
+    async fn cookie_of(&self, user: &str) -> String {
+        let body = json!({ "user": user, "password": PASSWORD });
         let answer = self.send(&As::Nobody, "POST", "/api/v1/sign-in", Some(body)).await;
         answer.ok(200);
         let cookie = answer.header("set-cookie").split(';').next().expect("a cookie").to_owned();
@@ -219,6 +231,25 @@ impl World {
         }
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Ok(Events::of(response.into_body()))
+    }
+
+    /// Adds `vault1`, where alice may run `Linux admin` if as many of dave, erin and alice as the quorum says approve it.
+    pub(crate) async fn guard_vault(&self, quorum: u32) {
+        let approver = |name: &str| json!({ "kind": "User", "name": name, "spec": { "password": PASSWORD } });
+        self.apply(json!([
+            approver("dave"),
+            approver("erin"),
+            { "kind": "Group", "name": "guards", "spec": { "members": ["dave", "alice"] } },
+            { "kind": "Resource", "name": "vault1", "spec": {
+                "platform": "linux", "address": "vault1.example.com", "service_account": "svc",
+                "host_key": FakeConnector::HOST_KEY,
+            } },
+            { "kind": "ConnectionProfile", "name": "guarded", "spec": { "max_duration": "1h", "approval":
+                { "tiers": [{ "approvers": ["guards", "erin"], "quorum": quorum }], "window": "2h" } } },
+            { "kind": "AccessPolicy", "name": "vault", "spec": { "users": ["alice"], "activities": ["Linux admin"],
+                "resources": ["vault1"], "connection_profile": "guarded" } },
+        ]))
+        .await;
     }
 
     /// Requests `Linux admin` on the resources; the ids of the sessions.

@@ -1,6 +1,6 @@
 //! `cardea sessions`: what users do on the dashboard, for scripts.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -16,9 +16,9 @@ use crate::{
 pub(crate) enum Command {
     /// List active sessions, newest first
     List {
-        /// Those that are over instead
-        #[arg(long)]
-        history: bool,
+        /// Others instead: those that wait for one's approval, those that are over, those that begin later
+        #[arg(long, value_enum, default_value_t = View::Active)]
+        view: View,
         /// Only one's own, where one sees others' too
         #[arg(long)]
         mine: bool,
@@ -45,6 +45,47 @@ pub(crate) enum Command {
         /// The ticket that it belongs to
         #[arg(long, value_name = "TEXT", default_value = "")]
         ticket: String,
+        /// When it is to begin, like 2026-12-31T22:00:00Z; at once if left out
+        #[arg(long, value_name = "TIME")]
+        start_at: Option<String>,
+        /// A field that the connection profile adds; may be given several times
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+        custom: Vec<(String, String)>,
+    },
+    /// Make a session longer, by as much as its profile allows
+    Extend {
+        /// The session's id
+        id: String,
+        /// By so many minutes
+        #[arg(long, value_name = "N")]
+        minutes: Option<u32>,
+    },
+    /// Freeze a session; or everything of its user, or on its resource
+    Lock {
+        /// The session's id
+        id: String,
+        /// What people read
+        #[arg(long, value_name = "TEXT")]
+        title: String,
+        /// What they read below it
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        text: String,
+        /// How far it reaches
+        #[arg(long, value_enum, default_value_t = Scope::Session)]
+        scope: Scope,
+    },
+    /// Let a frozen session go on
+    Unlock {
+        /// The session's id
+        id: String,
+        /// Why, for the log
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Begin a failed session again
+    Retry {
+        /// The session's id
+        id: String,
     },
     /// End sessions: connections are cut, everything is taken away
     End {
@@ -62,34 +103,110 @@ pub(crate) enum Command {
     },
 }
 
+/// Which sessions are listed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum View {
+    Active,
+    Approvals,
+    History,
+    Scheduled,
+}
+
+/// How far a lock reaches.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Scope {
+    Session,
+    User,
+    Resource,
+}
+
+impl View {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Approvals => "approvals",
+            Self::History => "history",
+            Self::Scheduled => "scheduled",
+        }
+    }
+}
+
+impl Scope {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::User => "user",
+            Self::Resource => "resource",
+        }
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 impl Command {
     /// Does it.
     pub(crate) async fn run(self, client: &Client, json: bool) -> Result<ExitCode, Failure> {
         match self {
-            Self::List { history, mine, search, limit } => {
+            Self::List { view, mine, search, limit } => {
                 let limit = limit.to_string();
-                let mut query = vec![
-                    ("view", if history { "history" } else { "active" }),
-                    ("scope", if mine { "mine" } else { "all" }),
-                    ("limit", &limit),
-                ];
+                let mut query =
+                    vec![("view", view.as_str()), ("scope", if mine { "mine" } else { "all" }), ("limit", &limit)];
                 query.extend(search.as_deref().map(|text| ("q", text)));
                 list(&client.get(&target(&["sessions"], &query)).await?, json)
             }
-            Self::Create { activity, resources, policy, notes, ticket } => {
+            Self::Create { activity, resources, policy, notes, ticket, start_at, custom } => {
                 let mut request =
                     json!({ "activity": activity, "resources": resources, "notes": notes, "ticket": ticket });
                 if let Some(policy) = policy {
                     request["policy"] = json!(policy);
                 }
+                if let Some(start_at) = start_at {
+                    request["start_at"] = json!(start_at);
+                }
+                if !custom.is_empty() {
+                    request["custom"] = json!(custom.into_iter().collect::<BTreeMap<_, _>>());
+                }
                 let answer = client.post("/sessions", &request).await?;
                 remark_if_alone(client);
                 list(&answer, json)
             }
+            Self::Extend { id, minutes } => {
+                let request = minutes.map_or_else(|| json!({}), |minutes| json!({ "minutes": minutes }));
+                act(client, &id, "extend", &request, json).await
+            }
+            Self::Lock { id, title, text, scope } => {
+                let request = json!({ "title": title, "text": text, "scope": scope.as_str() });
+                act(client, &id, "lock", &request, json).await
+            }
+            Self::Unlock { id, reason } => {
+                let request = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+                act(client, &id, "unlock", &request, json).await
+            }
+            Self::Retry { id } => act(client, &id, "retry", &json!({}), json).await,
             Self::End { ids, reason } => end(client, &ids, reason.as_deref(), json).await,
             Self::Log { id } => log(&client.get(&target(&["sessions", &id, "log"], &[])).await?, json),
         }
     }
+}
+
+/// Does something with one session, and shows it as it is then.
+pub(crate) async fn act(
+    client: &Client,
+    id: &str,
+    what: &str,
+    request: &Value,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let answer = client.post(&target(&["sessions", id, what], &[]), request).await?;
+    remark_if_alone(client);
+    if json {
+        output::json(&answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    list(&json!({ "items": [answer] }), json)
 }
 
 async fn end(client: &Client, ids: &[String], reason: Option<&str>, json: bool) -> Result<ExitCode, Failure> {
@@ -147,11 +264,11 @@ fn remark_if_alone(client: &Client) {
     }
 }
 
-fn items(answer: &Value) -> &[Value] {
+pub(crate) fn items(answer: &Value) -> &[Value] {
     answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text(value: &Value, pointer: &str) -> String {
+pub(crate) fn text(value: &Value, pointer: &str) -> String {
     shown(value.pointer(pointer))
 }
 

@@ -69,6 +69,11 @@ fn wrong_values_are_refused_in_one_line_that_says_where() {
         ("[store]\nurl = \"a\"\nurl_file = \"b\"\n", "store.url and store.url_file"),
         ("[store]\nurl_file = \"/no/such\"\n", "store.url_file: cannot read"),
         ("[store]\nurl = \"mysql://x\"\n", "store.url: "),
+        ("[metrics]\ntoken_file = \"/no/such\"\n", "metrics.token_file: cannot read"),
+        ("[metrics]\ntoken_file = \"/proc/self/comm\"\n", "metrics.token_file: `/proc/self/comm` holds no token"),
+        ("[trace]\notlp_url = \"http://collector.example.com:4318\"\n", "trace.otlp_url is not"),
+        ("[trace]\notlp_url = \"https://me:hunter2@collector\"\n", "trace.otlp_url is not"),
+        ("[trace]\notlp_url = \"localhost:4318\"\n", "trace.otlp_url is not"),
         ("data_dir = \"/\"\n", "data_dir `/`"),
         ("data_dir = \"/d\"\n[vault]\nkey_file = \"/d/key\"\n", "vault.key_file `/d/key` is in the data directory"),
     ];
@@ -79,6 +84,18 @@ fn wrong_values_are_refused_in_one_line_that_says_where() {
     assert!(refusal("", &[("CARDEA__SSH__LISTEN", "x")]).contains("CARDEA__SSH__LISTEN: `x` is not an address"));
     let missing = Config::load(Some(Path::new("/no/such.toml")), &environment(&[]), None);
     assert!(missing.err().unwrap().to_string().contains("/no/such.toml"));
+}
+
+#[test]
+fn spans_go_below_the_address_that_is_given() {
+    for (given, posted) in [
+        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+        ("http://[::1]:4318/", "http://[::1]:4318/v1/traces"),
+        ("https://collector.example.com/otlp/", "https://collector.example.com/otlp/v1/traces"),
+    ] {
+        let shown = load("", &[("CARDEA__TRACE__OTLP_URL", given)], None).unwrap().shown();
+        assert_eq!(shown["trace"]["otlp_url"], posted);
+    }
 }
 
 #[test]

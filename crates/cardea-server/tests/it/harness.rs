@@ -24,6 +24,7 @@ pub(crate) struct Server {
     pub(crate) http: u16,
     pub(crate) ssh: u16,
     store: Option<String>,
+    settings: Vec<(&'static str, String)>,
     process: Option<Child>,
     client: reqwest::blocking::Client,
 }
@@ -77,11 +78,16 @@ impl Server {
         let client =
             reqwest::blocking::Client::builder().tls_danger_accept_invalid_certs(true).timeout(PATIENCE).build();
         let dir = TempDir::new().expect("a folder");
-        let server =
-            Self { dir, http: free_port(), ssh: free_port(), store, process: None, client: client.expect("a client") };
+        let (http, ssh, client) = (free_port(), free_port(), client.expect("a client"));
+        let server = Self { dir, http, ssh, store, settings: Vec::new(), process: None, client };
         let password = server.file("admin-password", &format!("{ADMIN_PASSWORD}\n"));
         server.cli(&["init", "--admin-password-file", &password]).expect_success();
         server
+    }
+
+    /// One more setting, by the name of its environment variable, from the next start on.
+    pub(crate) fn set(&mut self, variable: &'static str, value: String) {
+        self.settings.push((variable, value));
     }
 
     /// Writes a file that only its owner reads, and gives its path.
@@ -104,6 +110,7 @@ impl Server {
         if let Some(url) = &self.store {
             command.env("CARDEA__STORE__URL", url);
         }
+        command.envs(self.settings.iter().map(|(variable, value)| (variable, value)));
         command
     }
 

@@ -7,5 +7,6 @@ mod events;
 mod faults;
 mod harness;
 mod main_job;
+mod operators_view;
 mod sign_in;
 mod storm;

@@ -4,21 +4,28 @@ import { shortTime } from "../time";
 
 /** Statuses that are on the active list, in the order of a session's life. */
 export const STATUSES = [
+  "waiting_for_approval",
   "provisioning",
   "available",
   "logged_in",
+  "locked",
   "canceling",
   "failed",
 ] as const satisfies Status[];
 
 const NAMES: Record<Status, string> = {
+  waiting_for_approval: "Waiting for Approval",
+  scheduled: "Scheduled",
   provisioning: "Provisioning",
   available: "Available",
   logged_in: "Logged In",
+  locked: "Locked",
   canceling: "Canceling",
   failed: "Failed",
   completed: "Completed",
   canceled: "Canceled",
+  denied: "Denied",
+  expired: "Expired",
 };
 
 /** A status as people read it. */

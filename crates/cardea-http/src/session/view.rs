@@ -1,0 +1,286 @@
+//! Sessions as they are shown.
+
+use std::collections::BTreeMap;
+
+use cardea_app::{Connection, Page, SessionDetail};
+use cardea_domain::{
+    Actor, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, Period, Permit, Progress, Reason,
+    RequestId, Session, SessionId, Status, Timestamp, Verb,
+};
+use serde::Serialize;
+
+use crate::{Api, approval::ApprovalView, grant::GrantView, problem::Problem};
+
+/// A session without its part of the ledger: what `session` events carry.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct SessionSummary {
+    id: SessionId,
+    request_id: RequestId,
+    status: Status,
+    /// Why it is where it is, where there is something to say.
+    reason: Option<Reason>,
+    /// The user's name.
+    user: String,
+    activity: String,
+    resource: String,
+    policy: String,
+    connection_profile: String,
+    /// The account's name on the resource.
+    login_account: String,
+    requested_at: Timestamp,
+    /// When its user wants it to begin, or an approver put it off to; at once if there is none.
+    wanted_start_at: Option<Timestamp>,
+    /// Until when somebody must have approved it, while it waits.
+    approve_by: Option<Timestamp>,
+    /// How many have to approve it, while it waits.
+    approvals_needed: Option<u32>,
+    /// When it became available.
+    start_at: Option<Timestamp>,
+    /// When it will end, or ended.
+    end_at: Option<Timestamp>,
+    /// When the hours of its policy end, if that ends it.
+    closes_at: Option<Timestamp>,
+    max_duration: Period,
+    /// How long it lasts from its start: the maximum, or less if an approver said so.
+    duration: Period,
+    /// Whether and how far it can be made longer.
+    extension: Option<ExtensionView>,
+    /// How long before the end its user is warned.
+    end_warnings: Vec<Period>,
+    /// When it ends because nobody is on it, while nobody is.
+    idle_until: Option<Timestamp>,
+    /// Who froze it, and what its user reads.
+    lock: Option<Lock>,
+    notes: String,
+    ticket: String,
+    /// Values of the fields that its connection profile adds.
+    custom: BTreeMap<String, String>,
+    /// How far the running stage is, while one runs.
+    progress: Option<Progress>,
+    /// Clean-up has been failing for more than a minute. It goes on.
+    cleanup_stalled: bool,
+    /// Whether it is on the active list.
+    listed: bool,
+    /// Whether nothing of it is out there any more, proven.
+    clean: bool,
+    /// What it will be when clean-up is done.
+    closes_as: Option<Status>,
+    actions: SessionActions,
+}
+
+/// What the caller may do with a session as it is now.
+#[derive(Clone, Copy, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct SessionActions {
+    /// Approve or deny it.
+    decide: bool,
+    dismiss: bool,
+    end: bool,
+    extend: bool,
+    lock: bool,
+    retry: bool,
+    unlock: bool,
+}
+
+/// How a session can be made longer.
+#[derive(Clone, Copy, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct ExtensionView {
+    /// By how much at most, each time.
+    by: Period,
+    /// How many more times.
+    left: u32,
+}
+
+/// A session.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct SessionView {
+    #[serde(flatten)]
+    summary: SessionSummary,
+    /// Its part of the ledger, in the order of placing.
+    grants: Vec<GrantView>,
+    /// What its approvers said, oldest first.
+    approvals: Vec<ApprovalView>,
+}
+
+/// A page of sessions.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct SessionPage {
+    items: Vec<SessionView>,
+    /// The `cursor` of the next page.
+    next: Option<String>,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct CreatedSessions {
+    request_id: Option<RequestId>,
+    items: Vec<SessionView>,
+}
+
+/// What became of each session that was to end.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct EndedSessions {
+    items: Vec<EndedSession>,
+}
+
+/// What became of one: the session as it is now, or the problem.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct EndedSession {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<SessionView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
+/// One connection through the gateway.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct ConnectionView {
+    id: ConnectionId,
+    session: SessionId,
+    /// Where the person connected from.
+    peer: String,
+    opened_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    /// `client`, `target`, `session_ended`, `gateway_stopping` or `error`.
+    close_reason: Option<String>,
+}
+
+/// The connections of a session.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct ConnectionList {
+    items: Vec<ConnectionView>,
+    next: Option<String>,
+}
+
+impl SessionSummary {
+    pub(crate) fn of(session: &Session, actor: &Actor, configuration: &Configuration) -> Self {
+        Self {
+            id: session.id,
+            request_id: session.request,
+            status: session.status,
+            reason: session.reason.clone(),
+            user: session.user_name.clone(),
+            activity: session.activity_name.clone(),
+            resource: session.resource_name.clone(),
+            policy: session.policy_name.clone(),
+            connection_profile: session.profile_name.clone(),
+            login_account: session.account.name.clone(),
+            requested_at: session.requested_at,
+            wanted_start_at: session.wanted_start_at,
+            approve_by: session.approve_by,
+            approvals_needed: approvals_needed(session, configuration),
+            start_at: session.start_at,
+            end_at: session.end_at,
+            closes_at: session.closes_at,
+            max_duration: session.pins.max_duration,
+            duration: session.duration,
+            extension: session
+                .rules
+                .extension
+                .map(|rule| ExtensionView { by: rule.by, left: rule.limit.saturating_sub(session.extensions) }),
+            end_warnings: session.rules.end_warnings.clone(),
+            idle_until: session.idle_until(),
+            lock: session.lock.clone(),
+            notes: session.notes.clone(),
+            ticket: session.ticket.clone(),
+            custom: session.custom.clone(),
+            progress: session.progress.clone(),
+            cleanup_stalled: session.cleanup_stalled,
+            listed: session.listed,
+            clean: session.clean,
+            closes_as: session.closes_as,
+            actions: SessionActions::of(session, actor, configuration),
+        }
+    }
+}
+
+fn approvals_needed(session: &Session, configuration: &Configuration) -> Option<u32> {
+    session.is_waiting().ok()?;
+    Some(configuration.get(session.profile).and_then(Object::as_profile)?.approval.as_ref()?.quorum())
+}
+
+impl SessionActions {
+    /// Whether the state allows it is the session's to say; asked of a copy, it changes nothing.
+    fn of(session: &Session, actor: &Actor, configuration: &Configuration) -> Self {
+        let may = |verb| Permit::for_session(actor, verb, session).is_ok();
+        let may_lock = Permit::ask(actor, Verb::Lock).is_ok();
+        let lock = session.lock.as_ref().filter(|lock| lock.stage != LockStage::Unlocking);
+        let failed = session.status == Status::Failed;
+        Self {
+            decide: session.is_waiting().is_ok() && Permit::to_decide(actor, session, configuration).is_ok(),
+            dismiss: failed && session.clone().dismiss().is_ok() && may(Verb::DismissSession),
+            end: session.status.can_end() && may(Verb::EndSession),
+            extend: session.extended_end(None).is_ok() && may(Verb::ExtendSession),
+            lock: lock.is_none() && session.status.can_end() && may_lock,
+            retry: failed && session.clone().retry(session.requested_at).is_ok() && may(Verb::RetrySession),
+            unlock: lock.is_some_and(|lock| lock.scope == LockScope::Session) && may_lock,
+        }
+    }
+}
+
+impl SessionView {
+    pub(crate) fn of(detail: &SessionDetail, actor: &Actor, configuration: &Configuration) -> Self {
+        let session = &detail.session;
+        let mut summary = SessionSummary::of(session, actor, configuration);
+        let counts = |approval: &&cardea_domain::Approval| approval.counts_for(&session.pins);
+        let said = detail.approvals.iter().filter(counts).any(|yes| Some(yes.approver) == actor.user_id());
+        summary.actions.decide &= !said;
+        Self {
+            summary,
+            grants: detail.grants.iter().map(GrantView::of).collect(),
+            approvals: detail.approvals.iter().map(|approval| ApprovalView::of(approval, session)).collect(),
+        }
+    }
+}
+
+impl SessionPage {
+    pub(crate) fn of(page: &Page<SessionDetail>, api: &Api, actor: &Actor) -> Self {
+        Self { items: views(&page.items, api, actor), next: page.next.clone() }
+    }
+}
+
+impl CreatedSessions {
+    pub(crate) fn of(created: &[SessionDetail], api: &Api, actor: &Actor) -> Self {
+        Self { request_id: created.first().map(|detail| detail.session.request), items: views(created, api, actor) }
+    }
+}
+
+fn views(details: &[SessionDetail], api: &Api, actor: &Actor) -> Vec<SessionView> {
+    let configuration = api.app.configuration();
+    details.iter().map(|detail| SessionView::of(detail, actor, &configuration)).collect()
+}
+
+impl EndedSession {
+    pub(crate) fn of(id: String, ended: Result<SessionView, Problem>) -> Self {
+        let (session, problem) = match ended {
+            Ok(session) => (Some(session), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        Self { id, session, problem }
+    }
+}
+
+impl EndedSessions {
+    pub(crate) fn new(items: Vec<EndedSession>) -> Self {
+        Self { items }
+    }
+}
+
+impl ConnectionList {
+    pub(crate) fn of(connections: Vec<Connection>) -> Self {
+        Self { items: connections.into_iter().map(ConnectionView::from).collect(), next: None }
+    }
+}
+
+impl From<Connection> for ConnectionView {
+    fn from(connection: Connection) -> Self {
+        Self {
+            id: connection.id,
+            session: connection.session,
+            peer: connection.peer.to_string(),
+            opened_at: connection.opened_at,
+            closed_at: connection.closed_at,
+            close_reason: connection.close_reason,
+        }
+    }
+}
