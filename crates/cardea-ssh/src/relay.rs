@@ -65,8 +65,9 @@ async fn through(
     let asked = [prelude.has_terminal().then_some(Asked::Terminal), Some(Asked::Command)];
     let ended = tokio::select! {
         biased;
-        ended = downward(&mut from_target, client, (&to_target, &hold), asked.into_iter().flatten().collect()) => ended,
+        // First, so that whoever is let go on reads why before the output that waited.
         never = tell(client, &hold), if prelude.has_terminal() => match never {},
+        ended = downward(&mut from_target, client, (&to_target, &hold), asked.into_iter().flatten().collect()) => ended,
         () = upward(from, client, &to_target, Input { hold: &hold, is_typed: prelude.has_terminal() }) => {
             // Without a terminal a command outlives the channel of its client, which waits for the status.
             if !prelude.has_terminal() && to_target.eof().await.is_ok() {
