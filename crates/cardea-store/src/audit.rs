@@ -16,12 +16,11 @@ use std::collections::BTreeMap;
 
 use cardea_domain::{Actor, Permit, Timestamp, Verb, Via};
 use serde_json::{Value, json};
-use sqlx::QueryBuilder;
 
 use crate::{
     StoreError, Tx,
+    batch::{Write, places, values},
     row::{to_json, without_nul},
-    tx::on_conn,
 };
 
 /// How something that was asked for ended.
@@ -65,7 +64,7 @@ pub(crate) struct PendingEntry {
     canonical: Vec<u8>,
 }
 
-/// Entries of one insert: 7 parameters each, and PostgreSQL takes 65,535 of them.
+/// Entries of one insert.
 const INSERT_MAX: usize = 1000;
 
 impl Tx {
@@ -81,24 +80,19 @@ impl Tx {
         Ok(())
     }
 
-    pub(crate) async fn write_entries(&mut self) -> Result<(), StoreError> {
-        const SQL: &str = "insert into audit (id, at, actor, verb, subject, outcome, canonical) ";
+    pub(crate) async fn keep_entries(&mut self) -> Result<(), StoreError> {
+        const SQL: &str = "insert into audit (id, at, actor, verb, subject, outcome, canonical) values ";
         let entries = std::mem::take(&mut self.entries);
-        for entries in entries.chunks(INSERT_MAX) {
-            let answer = on_conn!(self, conn => {
-                let mut query = QueryBuilder::new(SQL);
-                query.push_values(entries, |mut row, entry| {
-                    row.push_bind(entry.id.as_str())
-                        .push_bind(entry.at)
-                        .push_bind(entry.actor.as_str())
-                        .push_bind(entry.verb)
-                        .push_bind(entry.subject.as_str())
-                        .push_bind(entry.outcome)
-                        .push_bind(entry.canonical.as_slice());
-                });
-                query.build().execute(conn).await.map(drop)
-            });
-            self.heard(answer)?;
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let some: Vec<_> = entries.by_ref().take(INSERT_MAX).collect();
+            let rows = some.len();
+            let row = |entry: PendingEntry| {
+                let PendingEntry { id, at, actor, verb, subject, outcome, canonical } = entry;
+                values![id, at, actor, verb, subject, outcome, canonical]
+            };
+            let values = some.into_iter().flat_map(row).collect();
+            self.keep(Write { sql: format!("{SQL}{}", places(rows, 7)), values, rows, ids: Vec::new() }).await?;
         }
         Ok(())
     }

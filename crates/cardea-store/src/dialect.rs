@@ -8,8 +8,13 @@ use crate::tx::{Conn, Tx};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Busy,
+    /// A guard found another version, or a line of a log had its number taken by somebody who was faster.
+    Conflict,
     Corrupt,
-    Duplicate { table: &'static str, column: &'static str },
+    Duplicate {
+        table: &'static str,
+        column: &'static str,
+    },
     Full,
     Other,
     Rule,
@@ -50,7 +55,11 @@ pub(crate) fn fault(error: &dyn DatabaseError) -> Fault {
         let rule = error.constraint().unwrap_or_default();
         let columns = error.message().rsplit(": ").next().unwrap_or_default();
         let known = UNIQUE_RULES.iter().find(|(name, listed, ..)| *name == rule || *listed == columns);
-        return known.map_or(Fault::Rule, |(_, _, table, column)| Fault::Duplicate { table, column });
+        return match known {
+            Some((_, _, "session_log", _)) => Fault::Conflict,
+            Some((_, _, table, column)) => Fault::Duplicate { table, column },
+            None => Fault::Rule,
+        };
     }
     if error.kind() != ErrorKind::Other {
         return Fault::Rule;
@@ -68,6 +77,8 @@ pub(crate) fn fault(error: &dyn DatabaseError) -> Fault {
         // PostgreSQL, appendix A: serialisation, deadlock, lock and statement timeouts; resources; shutting down.
         _ => match &*code {
             "40001" | "40P01" | "55P03" | "57014" => Fault::Busy,
+            // A division by zero: how a batch says that it did not change every row that it should.
+            "22012" => Fault::Conflict,
             "53100" => Fault::Full,
             "57P01" | "57P02" | "57P03" | "53300" => Fault::Unavailable,
             "XX001" | "XX002" => Fault::Corrupt,

@@ -63,6 +63,7 @@ impl From<sqlx::Error> for StoreError {
         if let Some(database) = error.as_database_error() {
             return match dialect::fault(database) {
                 dialect::Fault::Busy => Self::Busy,
+                dialect::Fault::Conflict => Self::Conflict,
                 dialect::Fault::Corrupt => Self::Corrupt("the database reports a damaged file".to_owned()),
                 dialect::Fault::Duplicate { table, column } => Self::Duplicate { table, column },
                 dialect::Fault::Full => Self::Full,

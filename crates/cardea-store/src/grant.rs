@@ -1,20 +1,20 @@
 //! The grant ledger.
 
 use cardea_domain::{Grant, GrantId, GrantState, LoginAccount, ObjectId, SessionId, Stage, Status, Timestamp};
-use sqlx::QueryBuilder;
 
 use crate::{
     StoreError, Tx,
+    batch::{Write, places, values},
     row::{count, exactly_one, from_json, from_json_optional, id_list, micros, one_of, parse, time, to_json},
-    tx::{execute, fetch_all, fetch_one, fetch_optional, on_conn},
+    tx::{execute, fetch_all, fetch_one, fetch_optional},
 };
 
 /// Accounts that one scan answers for.
 const UNSCANNED_MAX: i64 = 1000;
-/// Rows of one insert: 23 parameters each, and PostgreSQL takes 65,535 of them.
+/// Rows of one insert.
 const INSERT_MAX: usize = 500;
 
-/// Rows of one update: 12 parameters each.
+/// Rows of one update.
 const SAVE_MAX: usize = 1000;
 
 #[derive(sqlx::FromRow)]
@@ -83,38 +83,37 @@ impl Tx {
     pub async fn insert_grants(&mut self, grants: &[Grant]) -> Result<(), StoreError> {
         const SQL: &str = "insert into grant_entry (id, session_id, ordinal, resource_id, target, account_name, \
             account_uid, kind, privilege, token, state, expires_at, observed_before, placed_at, removed_at, attempts, \
-            last_error, evidence, scanned_at, mark_id, share_key, stage, continue_on_error) ";
+            last_error, evidence, scanned_at, mark_id, share_key, stage, continue_on_error) values ";
         for grants in grants.chunks(INSERT_MAX) {
-            let answer = on_conn!(self, conn => {
-                let mut query = QueryBuilder::new(SQL);
-                query.push_values(grants, |mut row, grant| {
-                    row.push_bind(grant.id.to_string())
-                        .push_bind(grant.session.to_string())
-                        .push_bind(grant.ordinal)
-                        .push_bind(grant.target.resource.to_string())
-                        .push_bind(to_json(&grant.target))
-                        .push_bind(grant.account.name.as_str())
-                        .push_bind(i64::from(grant.account.uid))
-                        .push_bind(grant.privilege.kind())
-                        .push_bind(to_json(&grant.privilege))
-                        .push_bind(grant.token.as_str())
-                        .push_bind(grant.state.as_str())
-                        .push_bind(micros(grant.expires_at))
-                        .push_bind(grant.before.as_ref().map(to_json))
-                        .push_bind(micros(grant.placed_at))
-                        .push_bind(micros(grant.removed_at))
-                        .push_bind(grant.attempts)
-                        .push_bind(grant.last_error.as_deref())
-                        .push_bind(grant.evidence.as_ref().map(to_json))
-                        .push_bind(micros(grant.scanned_at))
-                        .push_bind(grant.mark.to_string())
-                        .push_bind(grant.share_key.as_deref())
-                        .push_bind(grant.stage.as_str())
-                        .push_bind(grant.continue_on_error);
-                });
-                query.build().execute(conn).await.map(drop)
-            });
-            self.heard(answer)?;
+            let row = |grant: &Grant| {
+                values![
+                    grant.id.to_string(),
+                    grant.session.to_string(),
+                    grant.ordinal,
+                    grant.target.resource.to_string(),
+                    to_json(&grant.target),
+                    &grant.account.name,
+                    i64::from(grant.account.uid),
+                    grant.privilege.kind(),
+                    to_json(&grant.privilege),
+                    &grant.token,
+                    grant.state.as_str(),
+                    micros(grant.expires_at),
+                    grant.before.as_ref().map(to_json),
+                    micros(grant.placed_at),
+                    micros(grant.removed_at),
+                    grant.attempts,
+                    grant.last_error.as_deref(),
+                    grant.evidence.as_ref().map(to_json),
+                    micros(grant.scanned_at),
+                    grant.mark.to_string(),
+                    grant.share_key.as_deref(),
+                    grant.stage.as_str(),
+                    grant.continue_on_error,
+                ]
+            };
+            let (sql, values) = (format!("{SQL}{}", places(grants.len(), 23)), grants.iter().flat_map(row).collect());
+            self.keep(Write { sql, values, rows: grants.len(), ids: ids_of(grants) }).await?;
         }
         Ok(())
     }
@@ -174,38 +173,34 @@ impl Tx {
     /// session, whose version guards both.
     pub async fn save_grants(&mut self, grants: &[Grant]) -> Result<(), StoreError> {
         for grants in grants.chunks(SAVE_MAX) {
-            let answer = on_conn!(self, conn => {
-                let mut query = QueryBuilder::new(
-                    "with fresh (id, state, expires_at, observed_before, placed_at, removed_at, attempts, last_error, \
-                     evidence, scanned_at, mark_id, token) as (",
-                );
-                query.push_values(grants, |mut row, grant| {
-                    row.push_bind(grant.id.to_string())
-                        .push_bind(grant.state.as_str())
-                        .push_bind(micros(grant.expires_at))
-                        .push_bind(grant.before.as_ref().map(to_json))
-                        .push_bind(micros(grant.placed_at))
-                        .push_bind(micros(grant.removed_at))
-                        .push_bind(grant.attempts)
-                        .push_bind(grant.last_error.as_deref())
-                        .push_bind(grant.evidence.as_ref().map(to_json))
-                        .push_bind(micros(grant.scanned_at))
-                        .push_bind(grant.mark.to_string())
-                        .push_bind(grant.token.as_str());
-                });
-                query.push(
-                    ") update grant_entry set state = fresh.state, expires_at = fresh.expires_at, \
-                     observed_before = fresh.observed_before, placed_at = fresh.placed_at, \
-                     removed_at = fresh.removed_at, attempts = fresh.attempts, last_error = fresh.last_error, \
-                     evidence = fresh.evidence, scanned_at = fresh.scanned_at, mark_id = fresh.mark_id, \
-                     token = fresh.token from fresh where grant_entry.id = fresh.id",
-                );
-                query.build().execute(conn).await.map(|done| done.rows_affected())
-            });
-            let saved = self.heard(answer)?;
-            if saved != grants.len() as u64 {
-                return Err(StoreError::Conflict);
-            }
+            let row = |grant: &Grant| {
+                values![
+                    grant.id.to_string(),
+                    grant.state.as_str(),
+                    micros(grant.expires_at),
+                    grant.before.as_ref().map(to_json),
+                    micros(grant.placed_at),
+                    micros(grant.removed_at),
+                    grant.attempts,
+                    grant.last_error.as_deref(),
+                    grant.evidence.as_ref().map(to_json),
+                    micros(grant.scanned_at),
+                    grant.mark.to_string(),
+                    &grant.token,
+                ]
+            };
+            let sql = format!(
+                "with fresh (id, state, expires_at, observed_before, placed_at, removed_at, attempts, last_error, \
+                 evidence, scanned_at, mark_id, token) as (values {}) \
+                 update grant_entry set state = fresh.state, expires_at = fresh.expires_at, \
+                 observed_before = fresh.observed_before, placed_at = fresh.placed_at, \
+                 removed_at = fresh.removed_at, attempts = fresh.attempts, last_error = fresh.last_error, \
+                 evidence = fresh.evidence, scanned_at = fresh.scanned_at, mark_id = fresh.mark_id, \
+                 token = fresh.token from fresh where grant_entry.id = fresh.id",
+                places(grants.len(), 12)
+            );
+            let values = grants.iter().flat_map(row).collect();
+            self.keep(Write { sql, values, rows: grants.len(), ids: ids_of(grants) }).await?;
         }
         Ok(())
     }
@@ -253,4 +248,8 @@ impl Tx {
         execute!(self, SQL, id_list(grants), at.as_micros())?;
         Ok(())
     }
+}
+
+fn ids_of(grants: &[Grant]) -> Vec<String> {
+    grants.iter().map(|grant| grant.id.to_string()).collect()
 }

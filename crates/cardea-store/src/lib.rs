@@ -5,6 +5,7 @@
 
 mod approval;
 mod audit;
+mod batch;
 mod connection;
 mod dialect;
 mod error;

@@ -4,18 +4,17 @@ use std::collections::HashMap;
 
 use cardea_domain::{LogLevel, LogLine, SessionId, Stage, Timestamp};
 
-use sqlx::QueryBuilder;
-
 use crate::{
     StoreError, Tx,
+    batch::{Write, places, values},
     row::{one_of, without_nul},
-    tx::{execute, fetch_all, on_conn},
+    tx::{execute, fetch_all},
 };
 
 /// A longer message is cut: a target's answer must not fill the disk.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 
-/// Lines of one insert: 6 parameters each, and PostgreSQL takes 65,535 of them.
+/// Lines of one insert.
 const INSERT_MAX: usize = 1000;
 
 /// A line that is written at the end of its unit.
@@ -65,7 +64,7 @@ impl Tx {
         Ok(())
     }
 
-    pub(crate) async fn write_lines(&mut self) -> Result<(), StoreError> {
+    pub(crate) async fn keep_lines(&mut self) -> Result<(), StoreError> {
         let lines = std::mem::take(&mut self.lines);
         if let Some(hold) = self.hold_session_sql() {
             let mut sessions: Vec<_> = lines.iter().map(|line| line.session).collect();
@@ -76,33 +75,22 @@ impl Tx {
             }
         }
         for lines in lines.chunks(INSERT_MAX) {
-            let mut places: HashMap<SessionId, i64> = HashMap::new();
-            let placed: Vec<_> = lines
-                .iter()
-                .map(|line| {
-                    let place = places.entry(line.session).or_default();
-                    *place += 1;
-                    (*place, line)
-                })
-                .collect();
-            let answer = on_conn!(self, conn => {
-                let mut query = QueryBuilder::new("with fresh (session_id, place, at, level, stage, message) as (");
-                query.push_values(&placed, |mut row, (place, line)| {
-                    row.push_bind(line.session.to_string())
-                        .push_bind(*place)
-                        .push_bind(line.at.as_micros())
-                        .push_bind(line.level.as_str())
-                        .push_bind(line.stage.as_str())
-                        .push_bind(line.message.as_str());
-                });
-                query.push(
-                    ") insert into session_log (session_id, line, at, level, stage, message) \
-                     select session_id, place + (select coalesce(max(known.line), 0) from session_log known \
-                     where known.session_id = fresh.session_id), at, level, stage, message from fresh",
-                );
-                query.build().execute(conn).await.map(drop)
-            });
-            self.heard(answer)?;
+            let mut last: HashMap<SessionId, i64> = HashMap::new();
+            let row = |line: &PendingLine| {
+                let place = last.entry(line.session).or_default();
+                *place += 1;
+                let (level, stage) = (line.level.as_str(), line.stage.as_str());
+                values![line.session.to_string(), *place, line.at.as_micros(), level, stage, &line.message]
+            };
+            let values = lines.iter().flat_map(row).collect();
+            let sql = format!(
+                "with fresh (session_id, place, at, level, stage, message) as (values {}) \
+                 insert into session_log (session_id, line, at, level, stage, message) \
+                 select session_id, place + (select coalesce(max(known.line), 0) from session_log known \
+                 where known.session_id = fresh.session_id), at, level, stage, message from fresh",
+                places(lines.len(), 6)
+            );
+            self.keep(Write { sql, values, rows: lines.len(), ids: Vec::new() }).await?;
         }
         Ok(())
     }

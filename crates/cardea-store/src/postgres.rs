@@ -9,7 +9,8 @@ use std::{
 };
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool,
+    Connection as _, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::{
@@ -29,6 +30,10 @@ use crate::{
 const CONNECTIONS_MAX: u32 = 10;
 /// For a connection, a commit, a question: anything that crosses the network once.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// A connection that was used so recently is not asked whether it is still there: that would cost as much as the unit.
+const IDLE_TRUST: Duration = Duration::from_millis(100);
+/// For so long after one was found cut, all are asked.
+const DOUBT: Duration = Duration::from_secs(5);
 /// Only one process at a time holds this advisory lock of a database: "cardea" in ASCII, then 1.
 pub(crate) const OWNER_LOCK: i64 = 0x6361_7264_6561_0001;
 /// The server needs a moment to notice that a killed process is gone.
@@ -38,7 +43,7 @@ const OWNER_CHECK: Duration = Duration::from_secs(2);
 
 pub(crate) struct PostgresStore {
     pool: PgPool,
-    commits: Arc<Commits>,
+    shared: Arc<Shared>,
     owner: JoinHandle<()>,
     /// The lock went to somebody else while the server was away: nothing may be written any more.
     disowned: Arc<AtomicBool>,
@@ -56,14 +61,26 @@ impl PostgresStore {
             ("lock_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "60s"),
         ]);
+        let shared = Arc::<Shared>::default();
+        let doubts = shared.clone();
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ANSWER_MAX)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, known| {
+                let ask = known.idle_for > IDLE_TRUST || doubts.is_doubtful();
+                Box::pin(async move {
+                    if ask {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options.clone())
             .await?;
         let disowned = Arc::new(AtomicBool::new(false));
         let owner = tokio::spawn(keep_owning(owner, options, disowned.clone()));
-        Ok(Self { pool, commits: Arc::default(), owner, disowned, counters })
+        Ok(Self { pool, shared, owner, disowned, counters })
     }
 
     /// Starts a unit. It runs to its end even if its caller goes away, as it does on SQLite.
@@ -71,22 +88,29 @@ impl PostgresStore {
         if self.disowned.load(Ordering::Relaxed) {
             return Err(StoreError::InUse);
         }
-        let transaction = timeout(ANSWER_MAX * 2, self.pool.begin()).await.map_err(|_| StoreError::TooSlow)??;
-        let (commits, counters) = (self.commits.clone(), Arc::clone(&self.counters));
+        let connection = timeout(ANSWER_MAX * 2, self.pool.acquire()).await.map_err(|_| StoreError::TooSlow)??;
+        let transaction = PostgresTransaction::new(connection, self.shared.clone());
+        let counters = Arc::clone(&self.counters);
         // Ends within the unit's and the commit's time; closing the pool waits for it.
         tokio::spawn(async move {
             let mut tx = Tx::new(Conn::Postgres(transaction), counters);
-            if !unit.run(&mut tx).await {
+            let keep = unit.run(&mut tx).await;
+            let effects = tx.take_effects();
+            let turn = tx.take_turn();
+            if !keep {
                 if !matches!(timeout(ANSWER_MAX, tx.rollback()).await, Ok(Ok(()))) {
                     tracing::warn!("A rollback got no answer; PostgreSQL rolls back when the connection is gone");
                 }
+                if let Some(turn) = turn {
+                    turn.come().await;
+                }
                 return unit.finish(Ok(()));
             }
-            let effects = tx.take_effects();
-            let (turn, done) = commits.take_turn();
             let committed = timeout(UNIT_TIME_MAX, tx.commit()).await.unwrap_or_else(|_| Err(no_answer().into()));
-            // An error says that the one before is done, too: it dropped its end.
-            drop(turn.await);
+            let done = match turn {
+                Some(turn) => Some(turn.come().await),
+                None => None,
+            };
             if committed.is_ok() {
                 run_effects(effects);
             }
@@ -98,7 +122,18 @@ impl PostgresStore {
 
     /// All reads of a unit see the same moment, as on SQLite.
     pub(crate) async fn begin_read(&self) -> Result<Tx, StoreError> {
-        let begin = self.pool.begin_with("begin isolation level repeatable read read only");
+        let begin = async {
+            let mut again = true;
+            loop {
+                let connection = self.pool.acquire().await?;
+                let mut transaction = PostgresTransaction::new(connection, self.shared.clone());
+                match transaction.begin_with("begin isolation level repeatable read read only").await {
+                    // It was cut since it was used last; the next one is asked first.
+                    Err(StoreError::Unavailable(_)) if again => again = false,
+                    begun => return begun.map(|()| transaction),
+                }
+            }
+        };
         let transaction = timeout(ANSWER_MAX * 2, begin).await.map_err(|_| StoreError::TooSlow)??;
         Ok(Tx::new(Conn::Postgres(transaction), Arc::clone(&self.counters)))
     }
@@ -121,17 +156,124 @@ impl Drop for PostgresStore {
     }
 }
 
-/// Commits run side by side, but their effects run in the order in which the commits were asked for. A unit that waited
-/// for another's rows asks after the other's commit, so nobody hears of an older state behind a newer one.
-#[derive(Default)]
-struct Commits(Mutex<Option<oneshot::Receiver<()>>>);
+/// A connection that is lent to a unit, and the transaction on it once a statement needs one.
+pub(crate) struct PostgresTransaction {
+    connection: PoolConnection<Postgres>,
+    is_open: bool,
+    shared: Arc<Shared>,
+    turn: Option<Turn>,
+}
 
-impl Commits {
-    /// What to wait for before running effects, and what to drop after them.
-    fn take_turn(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+impl PostgresTransaction {
+    fn new(connection: PoolConnection<Postgres>, shared: Arc<Shared>) -> Self {
+        Self { connection, is_open: false, shared, turn: None }
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Opens the transaction, unless it is open.
+    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
+        if self.is_open { Ok(()) } else { self.begin_with("begin").await }
+    }
+
+    async fn begin_with(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        // Before the answer: dropped in between, it is as good as open.
+        self.is_open = true;
+        let begun = sqlx::raw_sql(sql).execute(&mut *self.connection).await;
+        begun.map(drop).map_err(|error| {
+            self.heard(&error);
+            error.into()
+        })
+    }
+
+    /// Notes that a connection was cut: others may be, too.
+    pub(crate) fn heard(&self, error: &sqlx::Error) {
+        if matches!(error, sqlx::Error::Io(_)) {
+            self.shared.doubt();
+        }
+    }
+
+    /// Whether the next statement is a commit in itself, because no transaction is open. Then it asks for its turn.
+    pub(crate) fn commits_alone(&mut self) -> bool {
+        if !self.is_open {
+            self.turn = Some(self.shared.ask());
+        }
+        !self.is_open
+    }
+
+    /// Its turn among the commits: the one that it asked for, or one that it asks for now.
+    pub(crate) fn take_turn(&mut self) -> Option<Turn> {
+        self.turn.take().or_else(|| self.is_open.then(|| self.shared.ask()))
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql("commit").execute(&mut *self.connection).await?;
+        self.is_open = false;
+        Ok(())
+    }
+
+    pub(crate) async fn rollback(mut self) -> Result<(), StoreError> {
+        if self.is_open {
+            sqlx::raw_sql("rollback").execute(&mut *self.connection).await?;
+            self.is_open = false;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for PostgresTransaction {
+    /// Nobody gets a connection with another's open transaction on it; PostgreSQL rolls back when it is closed.
+    fn drop(&mut self) {
+        if self.is_open {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+/// Commits run side by side, but their effects run in the order in which the commits were asked for. A unit that waited
+/// for another's rows asks after the other's commit, so nobody hears of an older state behind a newer one. One that commits
+/// by its only statement asks before; it cannot have waited, because its guards would find another version.
+#[derive(Default)]
+struct Shared {
+    last: Mutex<Option<oneshot::Receiver<()>>>,
+    doubted_at: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    fn ask(&self) -> Turn {
         let (done, next) = oneshot::channel();
-        let previous = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(next);
-        (previous.unwrap_or_else(|| oneshot::channel().1), done)
+        let previous = self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(next);
+        Turn { previous: previous.unwrap_or_else(|| oneshot::channel().1), done }
+    }
+
+    fn doubt(&self) {
+        *self.doubted_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection was found cut a moment ago.
+    fn is_doubtful(&self) -> bool {
+        self.doubted_at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < DOUBT)
+    }
+}
+
+/// A place in the order of commits.
+pub(crate) struct Turn {
+    previous: oneshot::Receiver<()>,
+    done: oneshot::Sender<()>,
+}
+
+impl Turn {
+    /// Waits for everybody before; what it gives is to be dropped when the effects ran.
+    async fn come(self) -> oneshot::Sender<()> {
+        // An error says that the one before is done, too: it dropped its end.
+        drop(self.previous.await);
+        self.done
     }
 }
 

@@ -6,6 +6,7 @@ use cardea_domain::{
 
 use crate::{
     StoreError, Tx,
+    batch::{Write, values},
     row::{
         corrupt, count, exactly_one, from_json, from_json_optional, id_list, micros, must_cover, parse, parse_optional,
         time, to_json,
@@ -129,9 +130,7 @@ impl Tx {
             $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, \
             $43, $44, $45, $46, $47, $48)";
         must_cover(permit, &[Verb::CreateSession], "session")?;
-        execute!(
-            self,
-            SQL,
+        let values = values![
             session.id.to_string(),
             session.request.to_string(),
             session.user.to_string(),
@@ -180,7 +179,8 @@ impl Tx {
             session.lock.as_ref().map(to_json),
             session.claim.as_ref().map(|claim| claim.node.as_str()),
             session.claim.as_ref().map(|claim| claim.until.as_micros())
-        )?;
+        ];
+        self.keep(Write { sql: SQL.to_owned(), values, rows: 1, ids: vec![session.id.to_string()] }).await?;
         self.held.push(session.id);
         Ok(())
     }
@@ -242,9 +242,7 @@ impl Tx {
             claim_node = $25, claim_until = $26, version = version + 1 \
             where id = $1 and version = $2";
         must_cover(permit, MOVES, "session")?;
-        let saved = execute!(
-            self,
-            SQL,
+        let values = values![
             session.id.to_string(),
             session.version,
             micros(session.start_at),
@@ -271,8 +269,8 @@ impl Tx {
             session.lock.as_ref().map(to_json),
             session.claim.as_ref().map(|claim| claim.node.as_str()),
             session.claim.as_ref().map(|claim| claim.until.as_micros())
-        )?;
-        exactly_one(saved)?;
+        ];
+        self.keep(Write { sql: SQL.to_owned(), values, rows: 1, ids: vec![session.id.to_string()] }).await?;
         self.held.push(session.id);
         session.version += 1;
         Ok(())

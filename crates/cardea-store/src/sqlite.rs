@@ -129,11 +129,11 @@ async fn run_group(pool: &SqlitePool, group: &mut VecDeque<Box<dyn Unit>>, count
             return group.drain(..).for_each(|unit| unit.finish(Err(error.clone())));
         }
     };
-    let alone = group.len() == 1;
+    let mut savepoint = if group.len() == 1 { Savepoint::Needless } else { Savepoint::Closed };
     let mut kept = Vec::new();
     let mut lost = None;
     while let Some(mut unit) = group.pop_front() {
-        match run_unit(&mut tx, &mut *unit, alone).await {
+        match run_unit(&mut tx, &mut *unit, &mut savepoint).await {
             Ok(Some(effects)) => kept.push((unit, effects)),
             Ok(None) => unit.finish(Ok(())),
             Err(error) => {
@@ -162,16 +162,35 @@ async fn run_group(pool: &SqlitePool, group: &mut VecDeque<Box<dyn Unit>>, count
     }
 }
 
-/// Runs one unit; a unit alone needs no savepoint. `Some` if its work is to be kept. An error means that the whole
+/// What keeps the units of a group apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Savepoint {
+    /// The unit is alone.
+    Needless,
+    Closed,
+    /// The last unit's; a commit or the next unit closes it.
+    Open,
+}
+
+/// Runs one unit in its savepoint. `Some` if its work is to be kept. An error means that the whole
 /// transaction is lost: SQLite rolls back by itself when the disk is full, and then there is no savepoint to go to.
-async fn run_unit(tx: &mut Tx, unit: &mut dyn Unit, alone: bool) -> Result<Option<Vec<Effect>>, StoreError> {
-    if !alone {
-        step(tx, "savepoint unit").await?;
+async fn run_unit(
+    tx: &mut Tx,
+    unit: &mut dyn Unit,
+    savepoint: &mut Savepoint,
+) -> Result<Option<Vec<Effect>>, StoreError> {
+    match savepoint {
+        Savepoint::Needless => {}
+        Savepoint::Closed => step(tx, "savepoint unit").await?,
+        Savepoint::Open => step(tx, "release unit; savepoint unit").await?,
     }
     let keep = unit.run(tx).await;
     let effects = tx.take_effects();
-    if !alone {
-        step(tx, if keep { "release unit" } else { "rollback to unit; release unit" }).await?;
+    if *savepoint != Savepoint::Needless {
+        *savepoint = if keep { Savepoint::Open } else { Savepoint::Closed };
+        if !keep {
+            step(tx, "rollback to unit; release unit").await?;
+        }
     }
     Ok(keep.then_some(effects))
 }

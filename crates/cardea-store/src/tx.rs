@@ -3,9 +3,16 @@
 use std::sync::Arc;
 
 use cardea_domain::SessionId;
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Sqlite, Transaction};
 
-use crate::{StoreError, audit::PendingEntry, log::PendingLine, tally::Counters};
+use crate::{
+    StoreError,
+    audit::PendingEntry,
+    batch::Batch,
+    log::PendingLine,
+    postgres::{PostgresTransaction, Turn},
+    tally::Counters,
+};
 
 /// An open transaction, lent to a unit of work.
 pub struct Tx {
@@ -14,6 +21,8 @@ pub struct Tx {
     /// A statement failed: PostgreSQL refuses the rest of the transaction, so nothing of it may be kept.
     broken: bool,
     counters: Arc<Counters>,
+    /// Writes that wait for the end of the unit.
+    pub(crate) batch: Batch,
     /// Log lines and audit entries are written at the end of the unit, all in one statement each.
     pub(crate) lines: Vec<PendingLine>,
     pub(crate) entries: Vec<PendingEntry>,
@@ -23,7 +32,7 @@ pub struct Tx {
 
 pub(crate) enum Conn {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PostgresTransaction),
 }
 
 /// Something that happens when a unit's work is durable.
@@ -32,7 +41,7 @@ pub(crate) type Effect = Box<dyn FnOnce() + Send>;
 impl Tx {
     pub(crate) fn new(conn: Conn, counters: Arc<Counters>) -> Self {
         let (lines, entries, held) = (Vec::new(), Vec::new(), Vec::new());
-        Self { conn, effects: Vec::new(), broken: false, counters, lines, entries, held }
+        Self { conn, effects: Vec::new(), broken: false, counters, batch: Batch::default(), lines, entries, held }
     }
 
     /// Runs `effect` when this unit's work is durable, before the caller of [`crate::Store::write`] hears of it; drops
@@ -46,8 +55,31 @@ impl Tx {
         self.counters.statement();
         answer.map_err(|error| {
             self.broken = true;
+            if let Conn::Postgres(transaction) = &self.conn {
+                transaction.heard(&error);
+            }
             error.into()
         })
+    }
+
+    /// Counts statements that went together with one that is counted by itself.
+    pub(crate) fn count_statements(&self, more: usize) {
+        (0..more).for_each(|_| self.counters.statement());
+    }
+
+    /// Opens the transaction if it is not open: on PostgreSQL that waits for the first statement that needs one.
+    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
+        match &mut self.conn {
+            Conn::Sqlite(_) => Ok(()),
+            Conn::Postgres(transaction) => transaction.begin().await,
+        }
+    }
+
+    /// Makes ready for a statement that is not kept for the end: what was kept comes before it, and what changes or holds
+    /// anything is in the transaction.
+    pub(crate) async fn make_ready(&mut self, is_plain_read: bool) -> Result<(), StoreError> {
+        self.settle().await?;
+        if is_plain_read { Ok(()) } else { self.begin().await }
     }
 
     pub(crate) fn is_broken(&self) -> bool {
@@ -57,6 +89,7 @@ impl Tx {
     /// Makes the transaction ready for the next unit, and hands over the last one's effects.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
         self.broken = false;
+        self.batch.clear();
         self.lines.clear();
         self.entries.clear();
         self.held.clear();
@@ -65,13 +98,29 @@ impl Tx {
 
     /// Writes what was kept for the end of the unit.
     pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
-        self.write_lines().await?;
-        self.write_entries().await
+        self.keep_lines().await?;
+        self.keep_entries().await?;
+        if let (false, Conn::Postgres(transaction)) = (self.batch.is_empty(), &mut self.conn)
+            && transaction.commits_alone()
+        {
+            self.counters.commit();
+        }
+        self.send().await
+    }
+
+    /// Its turn among the commits, if it asked to commit.
+    pub(crate) fn take_turn(&mut self) -> Option<Turn> {
+        match &mut self.conn {
+            Conn::Sqlite(_) => None,
+            Conn::Postgres(transaction) => transaction.take_turn(),
+        }
     }
 
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self.conn {
             Conn::Sqlite(transaction) => transaction.commit().await?,
+            // It was none, or its only statement was one.
+            Conn::Postgres(transaction) if !transaction.is_open() => return Ok(()),
             Conn::Postgres(transaction) => transaction.commit().await?,
         }
         self.counters.commit();
@@ -81,8 +130,31 @@ impl Tx {
     pub(crate) async fn rollback(self) -> Result<(), StoreError> {
         match self.conn {
             Conn::Sqlite(transaction) => transaction.rollback().await.map_err(StoreError::from),
-            Conn::Postgres(transaction) => transaction.rollback().await.map_err(StoreError::from),
+            Conn::Postgres(transaction) => transaction.rollback().await,
         }
+    }
+}
+
+/// The text of a statement.
+pub(crate) trait SqlText {
+    fn text(&self) -> &str;
+
+    /// Whether it changes nothing and holds nothing, so that outside a transaction it does the same. In doubt it does not.
+    fn is_plain_read(&self) -> bool {
+        let text = self.text();
+        text.starts_with("select ") && !text.contains(" for ") && !text.contains("pg_advisory")
+    }
+}
+
+impl SqlText for &'static str {
+    fn text(&self) -> &str {
+        self
+    }
+}
+
+impl SqlText for AssertSqlSafe<String> {
+    fn text(&self) -> &str {
+        &self.0
     }
 }
 
@@ -95,7 +167,7 @@ macro_rules! on_conn {
                 $body
             }
             $crate::tx::Conn::Postgres(transaction) => {
-                let $conn = &mut **transaction;
+                let $conn = transaction.connection();
                 $body
             }
         }
@@ -105,39 +177,62 @@ macro_rules! on_conn {
 // Bind only &str, String, i64, bool, f64, bytes and Option of these, always the same type for the same statement:
 // PostgreSQL keeps prepared statements by text, with the types of the first call.
 
-/// Runs a statement; the number of rows that it touched.
+/// Runs a statement that writes; the number of rows that it touched.
 macro_rules! execute {
-    ($tx:expr, $sql:expr $(, $arg:expr)* $(,)?) => {{
-        let answer = $crate::tx::on_conn!($tx, conn =>
-            sqlx::query($sql)$(.bind($arg))*.execute(conn).await.map(|done| done.rows_affected()));
-        $tx.heard(answer)
-    }};
+    ($tx:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
+        match $tx.make_ready(false).await {
+            Err(error) => Err(error),
+            Ok(()) => {
+                let answer = $crate::tx::on_conn!($tx, conn =>
+                    sqlx::query($sql)$(.bind($arg))*.execute(conn).await.map(|done| done.rows_affected()));
+                $tx.heard(answer)
+            }
+        }
+    };
 }
 
 /// Reads one row that is always there.
 macro_rules! fetch_one {
     ($row:ty, $tx:expr, $sql:expr $(, $arg:expr)* $(,)?) => {{
-        let answer = $crate::tx::on_conn!($tx, conn =>
-            sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_one(conn).await);
-        $tx.heard(answer)
+        let sql = $sql;
+        match $tx.make_ready($crate::tx::SqlText::is_plain_read(&sql)).await {
+            Err(error) => Err(error),
+            Ok(()) => {
+                let answer = $crate::tx::on_conn!($tx, conn =>
+                    sqlx::query_as::<_, $row>(sql)$(.bind($arg))*.fetch_one(conn).await);
+                $tx.heard(answer)
+            }
+        }
     }};
 }
 
 /// Reads at most one row.
 macro_rules! fetch_optional {
     ($row:ty, $tx:expr, $sql:expr $(, $arg:expr)* $(,)?) => {{
-        let answer = $crate::tx::on_conn!($tx, conn =>
-            sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_optional(conn).await);
-        $tx.heard(answer)
+        let sql = $sql;
+        match $tx.make_ready($crate::tx::SqlText::is_plain_read(&sql)).await {
+            Err(error) => Err(error),
+            Ok(()) => {
+                let answer = $crate::tx::on_conn!($tx, conn =>
+                    sqlx::query_as::<_, $row>(sql)$(.bind($arg))*.fetch_optional(conn).await);
+                $tx.heard(answer)
+            }
+        }
     }};
 }
 
 /// Reads every row.
 macro_rules! fetch_all {
     ($row:ty, $tx:expr, $sql:expr $(, $arg:expr)* $(,)?) => {{
-        let answer = $crate::tx::on_conn!($tx, conn =>
-            sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(conn).await);
-        $tx.heard(answer)
+        let sql = $sql;
+        match $tx.make_ready($crate::tx::SqlText::is_plain_read(&sql)).await {
+            Err(error) => Err(error),
+            Ok(()) => {
+                let answer = $crate::tx::on_conn!($tx, conn =>
+                    sqlx::query_as::<_, $row>(sql)$(.bind($arg))*.fetch_all(conn).await);
+                $tx.heard(answer)
+            }
+        }
     }};
 }
 
