@@ -16,7 +16,7 @@ mod wait;
 
 use std::{collections::HashMap, time::Duration};
 
-use cardea_domain::{Actor, Claim, Permit, Session, SessionId, Status, Timestamp, Verb};
+use cardea_domain::{Actor, Claim, Grant, Permit, Session, SessionId, Status, Timestamp, Verb};
 use cardea_store::Store;
 use tokio::{
     task::{self, JoinError, JoinSet},
@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error};
 
-use crate::{App, AppError};
+use crate::{App, AppError, session::by_session};
 
 /// Sessions that are worked on at once. Each waits mostly for its host; a slow host holds up only its own sessions.
 pub(crate) const WORKERS_MAX: usize = 1024;
@@ -127,36 +127,46 @@ impl App {
             let exclude: Vec<_> = busy.values().copied().collect();
             let limit = CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX));
             let claim = self.claim(now);
-            let claimed =
-                self.0.store.write(move |tx| Box::pin(async move { tx.claim_due(now, &claim, &exclude, limit).await }));
-            for session in claimed.await? {
+            let claimed = self.0.store.write(move |tx| {
+                Box::pin(async move {
+                    let sessions = tx.claim_due(now, &claim, &exclude, limit).await?;
+                    let ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
+                    let grants = if ids.is_empty() { Vec::new() } else { tx.grants_of_many(&ids).await? };
+                    Ok::<_, AppError>((sessions, grants))
+                })
+            });
+            let (sessions, grants) = claimed.await?;
+            let mut grants = by_session(grants);
+            for session in sessions {
                 let (app, id) = (self.clone(), session.id);
-                let worker = workers.spawn(async move { app.work(session).await });
+                let grants = grants.remove(&id).unwrap_or_default();
+                let worker = workers.spawn(async move { app.work(session, grants).await });
                 busy.insert(worker.id(), id);
             }
         }
     }
 
     /// One claim of one session.
-    async fn work(self, session: Session) {
+    async fn work(self, session: Session, grants: Vec<Grant>) {
         let id = session.id;
         let _counted = self.0.metrics.step(&session);
         let span = self.step_span(&session).await;
-        let outcome = Box::pin(self.step(session)).instrument(span).await;
+        let outcome = Box::pin(self.step(session, grants)).instrument(span).await;
         if let Err(Stop::Failed(error)) = outcome {
             error!(session.id = %id, %error, "A step failed inside Cardea; trying again");
             self.wake_later(id, FAULT_PAUSE).await;
         }
     }
 
-    async fn step(&self, session: Session) -> Result<(), Stop> {
+    /// Does what is due. `grants` are all of the session's, as they were when it was claimed.
+    async fn step(&self, session: Session, grants: Vec<Grant>) -> Result<(), Stop> {
         match session.status {
             Status::WaitingForApproval => self.expire(session.id).await,
             Status::Scheduled => self.begin_scheduled(session.id).await,
-            Status::Provisioning => self.provision(session).await,
+            Status::Provisioning => self.provision(session, grants).await,
             Status::Available | Status::LoggedIn | Status::Locked => self.stand(session).await,
-            Status::Canceling => self.clean_up(session.id).await,
-            Status::Failed if !session.clean => self.clean_up(session.id).await,
+            Status::Canceling => self.clean_up_claimed(session, grants).await,
+            Status::Failed if !session.clean => self.clean_up_claimed(session, grants).await,
             Status::Failed | Status::Completed | Status::Canceled => self.scan(session).await,
             // Nothing was ever placed for these.
             Status::Denied | Status::Expired => Ok(()),

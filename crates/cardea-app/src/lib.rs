@@ -24,6 +24,7 @@ mod password;
 mod plan;
 mod request;
 mod retry;
+mod service;
 mod session;
 mod sign_in;
 mod throttle;
@@ -91,6 +92,7 @@ struct Inner {
     metrics: metrics::Metrics,
     doors: gate::Doors,
     uids: uids::Uids,
+    log_ins: service::LogIns,
     /// Users and resources that are locked as a whole, as the store has them.
     locks: lock::Standing,
     /// What changed since sessions were last judged.
@@ -141,6 +143,7 @@ impl App {
             metrics: metrics::Metrics::default(),
             doors: gate::Doors::default(),
             uids: uids::Uids::default(),
+            log_ins: service::LogIns::default(),
             locks: lock::Standing::default(),
             ground: ground::Ground::default(),
         }));

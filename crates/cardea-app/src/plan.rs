@@ -220,9 +220,8 @@ impl App {
         let spec = resource.as_resource().ok_or(AppError::NotFound)?;
         let account = configuration.find(Kind::ServiceAccount, &spec.service_account).ok_or(AppError::NotFound)?;
         let service = account.as_service_account().ok_or(AppError::NotFound)?;
-        let id = account.id;
-        let secrets = self.0.store.read(move |tx| Box::pin(async move { tx.secrets_of(id).await })).await?;
-        let secret = |field| secrets.iter().find(|row| row.field == field).map(|row| row.id);
+        let secrets = self.0.log_ins.of(&self.0.store, account).await?;
+        let secret = |field| secrets.iter().find(|(known, _)| *known == field).map(|(_, id)| *id);
         Ok(Target {
             resource: resource.id,
             name: resource.name.to_string(),

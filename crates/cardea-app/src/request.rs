@@ -67,13 +67,13 @@ impl App {
         let id = RequestId::mint(self.0.clock.now(), &*self.0.entropy);
         let drafts = self.drafts(actor, id, request).await?;
         let app = self.clone();
+        let wanted: Vec<_> = drafts.iter().map(|draft| draft.session.clone()).collect();
         let traceparent = crate::trace::traceparent();
         let created = self.0.store.write(move |tx| {
             Box::pin(async move {
                 if let Some(asked) = asked {
                     app.remember(tx, asked, id).await?;
                 }
-                app.must_be_unlocked(tx, drafts.iter().map(|draft| &draft.session)).await?;
                 let mut created = Vec::with_capacity(drafts.len());
                 for draft in drafts {
                     created.push(app.insert_session(tx, &permit, draft).await?);
@@ -85,7 +85,17 @@ impl App {
                 Ok::<_, AppError>(created)
             })
         });
-        let created = created.await?;
+        let created = match created.await {
+            // What the store keeps out is locked, or was a moment ago.
+            Err(AppError::Conflict) => {
+                let app = self.clone();
+                let read =
+                    self.0.store.read(move |tx| Box::pin(async move { app.must_be_unlocked(tx, wanted.iter()).await }));
+                read.await?;
+                return Err(AppError::Conflict);
+            }
+            created => created?,
+        };
         self.nudge();
         Ok(created)
     }

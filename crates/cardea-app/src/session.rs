@@ -153,9 +153,10 @@ impl App {
             .write(move |tx| {
                 Box::pin(async move {
                     let mut session = app.visible(tx, &actor, id).await?;
+                    let approvals = tx.approvals_of(&[id]).await?;
                     let permit = permit(&actor, Verb::EndSession, &session)?;
-                    app.end(tx, &permit, &mut session, &EndCause::By { actor, reason }).await?;
-                    detail(tx, session).await
+                    let grants = app.end(tx, &permit, &mut session, &EndCause::By { actor, reason }).await?;
+                    Ok::<_, AppError>(SessionDetail { session, grants, approvals })
                 })
             })
             .await?;
@@ -163,17 +164,17 @@ impl App {
         Ok(detail)
     }
 
-    /// The one way that an open session ends, whoever ends it: state, ledger, log, connections.
+    /// The one way that an open session ends, whoever ends it: state, ledger, log, connections. Its grants afterwards.
     pub(crate) async fn end(
         &self,
         tx: &mut Tx,
         permit: &Permit,
         session: &mut Session,
         cause: &EndCause,
-    ) -> Result<(), AppError> {
+    ) -> Result<Vec<Grant>, AppError> {
         let waited = session.is_waiting().is_ok();
         session.end(cause, self.0.clock.now())?;
-        self.remove_all(tx, session).await?;
+        let grants = self.remove_all(tx, session).await?;
         let sentence = session.reason.as_ref().map(|reason| reason.detail.clone()).unwrap_or_default();
         self.save_session(tx, permit, session, Note::info(Stage::Session, sentence.clone())).await?;
         if waited {
@@ -181,11 +182,12 @@ impl App {
         }
         let (app, id) = (self.clone(), session.id);
         tx.after_commit(Box::new(move || app.0.doors.close(id, &sentence)));
-        Ok(())
+        Ok(grants)
     }
 
     /// Turns every grant of the session towards removal. What was never begun is done with, but for what comes after a session.
-    pub(crate) async fn remove_all(&self, tx: &mut Tx, session: &Session) -> Result<(), AppError> {
+    /// All of them afterwards.
+    pub(crate) async fn remove_all(&self, tx: &mut Tx, session: &Session) -> Result<Vec<Grant>, AppError> {
         let now = self.0.clock.now();
         let mut grants = tx.grants_of(session.id).await?;
         let mut changed = Vec::new();
@@ -205,7 +207,7 @@ impl App {
         }
         tx.save_grants(&changed).await?;
         self.announce_grants(tx, session, &changed);
-        Ok(())
+        Ok(grants)
     }
 
     /// Takes a failed session off the list.
@@ -306,13 +308,19 @@ pub(crate) async fn detail(tx: &mut Tx, session: Session) -> Result<SessionDetai
     Ok(SessionDetail { session, grants, approvals })
 }
 
+/// Each session's part of a ledger, in the order that it has.
+pub(crate) fn by_session(grants: Vec<Grant>) -> HashMap<SessionId, Vec<Grant>> {
+    let mut by_session: HashMap<SessionId, Vec<Grant>> = HashMap::new();
+    for grant in grants {
+        by_session.entry(grant.session).or_default().push(grant);
+    }
+    by_session
+}
+
 /// The same for many, in few statements.
 pub(crate) async fn details(tx: &mut Tx, sessions: Vec<Session>) -> Result<Vec<SessionDetail>, AppError> {
     let ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
-    let mut grants: HashMap<SessionId, Vec<Grant>> = HashMap::new();
-    for grant in tx.grants_of_many(&ids).await? {
-        grants.entry(grant.session).or_default().push(grant);
-    }
+    let mut grants = by_session(tx.grants_of_many(&ids).await?);
     let mut approvals: HashMap<SessionId, Vec<Approval>> = HashMap::new();
     for approval in tx.approvals_of(&ids).await? {
         approvals.entry(approval.session).or_default().push(approval);

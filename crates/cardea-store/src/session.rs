@@ -1,7 +1,8 @@
 //! Sessions: written whole once, then saved under a version guard. The row is also the engine's unit of work.
 
 use cardea_domain::{
-    Claim, LoginAccount, ObjectId, Period, Permit, Pins, RequestId, Session, SessionId, Status, Timestamp, Verb, fold,
+    Claim, LoginAccount, ObjectId, Period, Permit, Pins, RequestId, Revision, Session, SessionId, Status, Timestamp,
+    Verb, fold,
 };
 
 use crate::{
@@ -118,7 +119,7 @@ impl TryFrom<SessionRow> for Session {
 }
 
 impl Tx {
-    /// Writes a new session.
+    /// Writes a new session. [`StoreError::Conflict`] if its user or its resource is locked as a whole.
     pub async fn insert_session(&mut self, permit: &Permit, session: &Session) -> Result<(), StoreError> {
         const SQL: &str = "insert into session (id, request_id, user_id, user_name, user_fold, activity_id, \
             activity_name, activity_fold, resource_id, resource_name, resource_fold, policy_id, policy_name, \
@@ -126,9 +127,10 @@ impl Tx {
             status, reason, progress, listed, clean, closes_as, cleanup_since, cleanup_attempts, cleanup_stalled, \
             wake_at, fence, version, search_fold, rules, custom, wanted_start_at, approve_by, duration, closes_at, \
             extensions, warned, idle_since, locked, claim_node, claim_until) \
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+            select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
             $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, \
-            $43, $44, $45, $46, $47, $48)";
+            $43, $44, $45, $46, $47, $48 \
+            where not exists (select 1 from standing_lock where object_id in ($3, $9))";
         must_cover(permit, &[Verb::CreateSession], "session")?;
         let values = values![
             session.id.to_string(),
@@ -232,9 +234,20 @@ impl Tx {
         row.map(Session::try_from).transpose()
     }
 
-    /// Saves what can change in a session, if nobody saved or claimed it since it was read; `version` rises by one.
+    /// Saves what can change in a session, if nobody saved or claimed it since it was read; `version` rises by one. The
+    /// unit fails with [`StoreError::Conflict`] if somebody did.
     /// Names, pins, account, notes and ticket are fixed when the session is written. Drop `session` if the unit fails.
     pub async fn save_session(&mut self, permit: &Permit, session: &mut Session) -> Result<(), StoreError> {
+        self.save_session_while(permit, session, &[]).await
+    }
+
+    /// As [`Tx::save_session`], if every one of these objects is still as it was at that version, too.
+    pub async fn save_session_while(
+        &mut self,
+        permit: &Permit,
+        session: &mut Session,
+        revisions: &[Revision],
+    ) -> Result<(), StoreError> {
         const SQL: &str = "update session set start_at = $3, end_at = $4, status = $5, reason = $6, progress = $7, \
             listed = $8, clean = $9, closes_as = $10, cleanup_since = $11, cleanup_attempts = $12, \
             cleanup_stalled = $13, wake_at = $14, search_fold = $15, fence = $16, wanted_start_at = $17, approve_by = $18, \
@@ -242,7 +255,7 @@ impl Tx {
             claim_node = $25, claim_until = $26, version = version + 1 \
             where id = $1 and version = $2";
         must_cover(permit, MOVES, "session")?;
-        let values = values![
+        let mut values = values![
             session.id.to_string(),
             session.version,
             micros(session.start_at),
@@ -270,7 +283,13 @@ impl Tx {
             session.claim.as_ref().map(|claim| claim.node.as_str()),
             session.claim.as_ref().map(|claim| claim.until.as_micros())
         ];
-        self.keep(Write { sql: SQL.to_owned(), values, rows: 1, ids: vec![session.id.to_string()] }).await?;
+        let mut sql = SQL.to_owned();
+        for revision in revisions {
+            let (id, version) = (values.len() + 1, values.len() + 2);
+            sql.push_str(&format!(" and exists (select 1 from object where id = ${id} and version = ${version})"));
+            values.extend(values![revision.object.to_string(), revision.version]);
+        }
+        self.keep(Write { sql, values, rows: 1, ids: vec![session.id.to_string()] }).await?;
         self.held.push(session.id);
         session.version += 1;
         Ok(())

@@ -26,6 +26,7 @@ const KEPT: &str = "it stays until all that it would undo is gone";
 const FENCE_MAX: i64 = 1 << 60;
 
 /// What a removal came to.
+#[derive(Clone)]
 struct Removal {
     grant: Grant,
     outcome: Result<Evidence, ConnectorError>,
@@ -34,30 +35,43 @@ struct Removal {
 impl App {
     /// One round of clean-up: removes all that is still out, then looks again at all of it.
     pub(super) async fn clean_up(&self, id: SessionId) -> Result<(), Stop> {
-        let (mut session, grants) = self.claimed(id).await?;
-        if grants.is_empty() {
-            self.afterwards(&mut session).await?;
+        let (session, all) = self.claimed(id).await?;
+        self.clean_up_all(session, all).await
+    }
+
+    /// The same of a session that was claimed just now, under whose fence nothing was sent yet. `all` are its grants.
+    pub(super) async fn clean_up_claimed(&self, session: Session, all: Vec<Grant>) -> Result<(), Stop> {
+        if all.iter().any(|grant| grant.state == GrantState::Removing && grant.share_key.is_some()) {
+            // Who holds the same is counted in the unit that decides about it.
+            return self.clean_up(session.id).await;
         }
-        let mut removals = self.remove(&session, grants).await;
-        if removals.iter().all(|removal| removal.outcome.is_ok()) {
+        self.clean_up_all(session, all).await
+    }
+
+    async fn clean_up_all(&self, mut session: Session, mut all: Vec<Grant>) -> Result<(), Stop> {
+        let out: Vec<_> = all.iter().filter(|grant| grant.state.is_out()).cloned().collect();
+        if out.is_empty() && all.iter().any(is_afterwards) {
+            self.afterwards(&mut session, &all).await?;
+            let id = session.id;
+            all = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
+        }
+        // Also one that was removed in an earlier round.
+        let gave_root = all.iter().any(|grant| grant.privilege.gives_root());
+        let mut removals = self.remove(&session, out, gave_root).await;
+        if gave_root && removals.iter().all(|removal| removal.outcome.is_ok()) {
             let target = removals.first().map(|removal| removal.grant.target.clone());
             let drifted = self.drifted(&session, target).await?;
             if let Some(evidence) = removals.iter_mut().find_map(|removal| removal.outcome.as_mut().ok()) {
                 evidence.findings.extend(drifted);
             }
         }
-        self.retried(|| self.write_down(id, &removals)).await?;
+        self.write_down(session, all, removals).await?;
         Ok(())
     }
 
     /// Runs what comes when everything was taken away. Each once; a failure is told, and nothing waits for it.
-    async fn afterwards(&self, session: &mut Session) -> Result<(), Stop> {
-        let id = session.id;
-        let grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
-        for mut grant in grants {
-            if grant.stage != Stage::PostSession || grant.state != GrantState::Planned {
-                continue;
-            }
+    async fn afterwards(&self, session: &mut Session, all: &[Grant]) -> Result<(), Stop> {
+        for mut grant in all.iter().filter(|grant| is_afterwards(grant)).cloned() {
             let ran = if is_script(&grant) {
                 self.run_script(session, &mut grant, Vec::new()).await
             } else {
@@ -106,7 +120,7 @@ impl App {
         let skipped = self.store().write(move |tx| {
             Box::pin(async move {
                 let mut grants = tx.grants_of(session.id).await?;
-                grants.retain(|grant| grant.stage == Stage::PostSession && grant.state == GrantState::Planned);
+                grants.retain(is_afterwards);
                 let now = app.0.clock.now();
                 for grant in &mut grants {
                     grant.state = GrantState::Removed;
@@ -129,14 +143,15 @@ impl App {
         if !grants.iter().any(is_stray) {
             return Ok(());
         }
-        let (session, grants) = self.claimed(id).await?;
-        let grants: Vec<_> = grants.into_iter().filter(is_stray).collect();
-        let removals = self.remove(&session, grants).await;
-        self.retried(|| self.write_down(id, &removals)).await?;
+        let (session, all) = self.claimed(id).await?;
+        let strays: Vec<_> = all.iter().filter(|grant| is_stray(grant)).cloned().collect();
+        let gave_root = all.iter().any(|grant| grant.privilege.gives_root());
+        let removals = self.remove(&session, strays, gave_root).await;
+        self.write_down(session, all, removals).await?;
         Ok(())
     }
 
-    /// A fresh fence, so that nothing that was sent before can still be obeyed; and what is to be removed. What other sessions
+    /// A fresh fence, so that nothing that was sent before can still be obeyed; and all grants. What other sessions
     /// hold as well stays, and is taken away with the last of them.
     async fn claimed(&self, id: SessionId) -> Result<(Session, Vec<Grant>), Stop> {
         let now = self.0.clock.now();
@@ -144,17 +159,15 @@ impl App {
         let claimed = self.store().write(move |tx| {
             Box::pin(async move {
                 let session = tx.claim(id, &claim, now).await?;
-                let mut out: Vec<_> = tx.grants_of(id).await?;
-                out.retain(|grant| grant.state.is_out());
+                let mut all = tx.grants_of(id).await?;
                 let mut left = Vec::new();
-                for grant in &mut out {
+                for grant in &mut all {
                     if app.stays_with_others(tx, grant).await? {
                         left.push(grant.clone());
                     }
                 }
                 app.announce_grants(tx, &session, &left);
-                out.retain(|grant| grant.state.is_out());
-                Ok::<_, AppError>((session, out))
+                Ok::<_, AppError>((session, all))
             })
         });
         Ok(claimed.await?)
@@ -187,7 +200,7 @@ impl App {
 
     /// Removes the grants, dependent ones first, and keeps as evidence what was read after the last of them: until the
     /// account's processes are gone, one of them could have put something back. The dead man's switch goes last.
-    async fn remove(&self, session: &Session, grants: Vec<Grant>) -> Vec<Removal> {
+    async fn remove(&self, session: &Session, grants: Vec<Grant>, gave_root: bool) -> Vec<Removal> {
         let frame = Frame { session: session.id, fence: session.fence, limit: REMOVE_LIMIT };
         let rank = |grant: &Grant| match grant.privilege {
             Privilege::DeadMan { .. } => 2,
@@ -207,8 +220,6 @@ impl App {
             removals.extend(join_all(now.map(|grant| self.remove_one(grant, frame))).await);
         }
         self.look_again(frame, &mut removals).await;
-        let gave_root =
-            removals.iter().any(|removal| removal.grant.privilege.gives_root()) || self.had_root(session).await;
         let now = self.0.clock.now();
         for evidence in removals.iter_mut().filter_map(|removal| removal.outcome.as_mut().ok()) {
             evidence.self_reported |= gave_root;
@@ -253,58 +264,73 @@ impl App {
         }
     }
 
-    /// Whether any grant of the session let the person act as root, also one that was removed in an earlier round.
-    async fn had_root(&self, session: &Session) -> bool {
+    /// Stores each removal's evidence or error; the session is over when nothing is left. `session` and `all` are as this worker
+    /// knows them; if somebody changed them meanwhile, they are read again.
+    async fn write_down(&self, session: Session, all: Vec<Grant>, removals: Vec<Removal>) -> Result<(), AppError> {
         let id = session.id;
-        let grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await;
-        // In doubt the evidence is marked as forgeable.
-        grants.map_or(true, |grants| grants.iter().any(|grant| grant.privilege.gives_root()))
-    }
-
-    /// Stores each removal's evidence or error; the session is over when nothing is left.
-    async fn write_down(&self, id: SessionId, removals: &[Removal]) -> Result<(), AppError> {
-        let app = self.clone();
-        let removals: Vec<_> = removals
-            .iter()
-            .map(|removal| Removal { grant: removal.grant.clone(), outcome: removal.outcome.clone() })
-            .collect();
-        self.store()
-            .write(move |tx| {
+        let ours = removals.clone();
+        let first = self.store().write({
+            let app = self.clone();
+            move |tx| Box::pin(async move { app.write_removals(tx, session, all, ours).await })
+        });
+        match first.await {
+            Err(AppError::Conflict) => {}
+            other => return other,
+        }
+        self.retried(|| {
+            let (app, removals) = (self.clone(), removals.clone());
+            self.store().write(move |tx| {
                 Box::pin(async move {
-                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
-                    let fence = session.fence;
-                    let seen = removals.iter().filter_map(|removal| match removal.outcome {
-                        Err(ConnectorError::Superseded { seen }) if seen > fence => Some(seen),
-                        _ => None,
-                    });
-                    // No claim ever had that number: somebody on the host wrote it. Ours goes above it.
-                    session.fence = seen.max().map_or(fence, |seen| seen.min(FENCE_MAX));
-                    let settled = removals.into_iter().map(|Removal { grant, outcome }| app.removed(grant, outcome));
-                    let grants: Vec<_> = settled.collect();
-                    tx.save_grants(&grants).await?;
-                    // Not only this round's: an end meanwhile may have turned more of them towards removal.
+                    let session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                     let all = tx.grants_of(id).await?;
-                    let notes = app.judge(&mut session, &grants, &all);
-                    app.announce_grants(tx, &session, &grants);
-                    let permit = drive()?;
-                    let last = notes.len().saturating_sub(1);
-                    tx.save_session(&permit, &mut session).await?;
-                    for (index, note) in notes.into_iter().enumerate() {
-                        // Every line goes to the session's log; the audit entry is the last one's.
-                        if index == last {
-                            app.write_note(tx, &permit, &session, note, app.0.clock.now()).await?;
-                        } else {
-                            tx.append_log(id, app.0.clock.now(), note.level, note.stage, &note.message).await?;
-                        }
-                    }
-                    if session.clean {
-                        app.let_go(tx, &session, &all).await?;
-                    }
-                    app.announce_session(tx, &session);
-                    Ok(())
+                    app.write_removals(tx, session, all, removals).await
                 })
             })
-            .await
+        })
+        .await
+    }
+
+    async fn write_removals(
+        &self,
+        tx: &mut Tx,
+        mut session: Session,
+        mut all: Vec<Grant>,
+        removals: Vec<Removal>,
+    ) -> Result<(), AppError> {
+        let fence = session.fence;
+        let seen = removals.iter().filter_map(|removal| match removal.outcome {
+            Err(ConnectorError::Superseded { seen }) if seen > fence => Some(seen),
+            _ => None,
+        });
+        // No claim ever had that number: somebody on the host wrote it. Ours goes above it.
+        session.fence = seen.max().map_or(fence, |seen| seen.min(FENCE_MAX));
+        let settled = removals.into_iter().map(|Removal { grant, outcome }| self.removed(grant, outcome));
+        let grants: Vec<_> = settled.collect();
+        tx.save_grants(&grants).await?;
+        // Not only this round's: an end meanwhile may have turned more of them towards removal.
+        for grant in &mut all {
+            if let Some(settled) = grants.iter().find(|settled| settled.id == grant.id) {
+                grant.clone_from(settled);
+            }
+        }
+        let notes = self.judge(&mut session, &grants, &all);
+        self.announce_grants(tx, &session, &grants);
+        let permit = drive()?;
+        let last = notes.len().saturating_sub(1);
+        tx.save_session(&permit, &mut session).await?;
+        for (index, note) in notes.into_iter().enumerate() {
+            // Every line goes to the session's log; the audit entry is the last one's.
+            if index == last {
+                self.write_note(tx, &permit, &session, note, self.0.clock.now()).await?;
+            } else {
+                tx.append_log(session.id, self.0.clock.now(), note.level, note.stage, &note.message).await?;
+            }
+        }
+        if session.clean {
+            self.let_go(tx, &session, &all).await?;
+        }
+        self.announce_session(tx, &session);
+        Ok(())
     }
 
     /// Nothing of the session is out there any more: what only it needed goes.
@@ -354,7 +380,7 @@ impl App {
         };
         let is_done = !all.iter().any(is_owed);
         let evidence: Vec<_> = grants.iter().map(|grant| json!({ "grant": grant.id, "state": grant.state, "evidence": grant.evidence, "error": grant.last_error })).collect();
-        let is_more = all.iter().any(|grant| grant.stage == Stage::PostSession && grant.state == GrantState::Planned);
+        let is_more = all.iter().any(is_afterwards);
         if is_done {
             if session.status.is_standing() {
                 session.rest(now);
@@ -387,6 +413,11 @@ impl App {
         }
         notes
     }
+}
+
+/// Whether it comes when everything was taken away, and did not yet.
+fn is_afterwards(grant: &Grant) -> bool {
+    grant.stage == Stage::PostSession && grant.state == GrantState::Planned
 }
 
 fn capitalised(text: &str) -> String {

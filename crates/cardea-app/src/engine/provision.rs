@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cardea_domain::{
     ConnectorError, Depth, EndCause, Frame, Grant, GrantState, LogLevel, Observation, Order, Placed, Presence,
-    Privilege, Progress, Reason, Session, Stage, Timestamp,
+    Privilege, Progress, Reason, Revision, Session, Stage, Timestamp,
 };
 use cardea_store::Tx;
 use serde_json::json;
@@ -40,9 +40,12 @@ impl<E: Into<Stop>> From<E> for Halt {
 }
 
 impl App {
-    pub(super) async fn provision(&self, mut session: Session) -> Result<(), Stop> {
-        match self.provision_steps(&mut session).await {
-            Ok(done) => self.finish(session, done).await,
+    pub(super) async fn provision(&self, mut session: Session, mut grants: Vec<Grant>) -> Result<(), Stop> {
+        match self.provision_steps(&mut session, &mut grants).await {
+            Ok(done) => {
+                let is_more = !session.rules.has_login || grants.iter().any(is_open_step);
+                self.finish(session, done, is_more).await
+            }
             Err(Halt::GiveUp(reason)) => self.give_up(session, reason).await,
             Err(Halt::Moved) => Ok(()),
             Err(Halt::Wait) => self.look_again_soon(session).await,
@@ -50,23 +53,21 @@ impl App {
         }
     }
 
-    async fn provision_steps(&self, session: &mut Session) -> Result<Vec<Done>, Halt> {
-        let id = session.id;
+    async fn provision_steps(&self, session: &mut Session, grants: &mut Vec<Grant>) -> Result<Vec<Done>, Halt> {
         // Since it could begin, which approval and schedule may have put off.
         if session.wake_at.is_some_and(|due| self.0.clock.now().since(due) > BEGIN_WITHIN) {
             return Err(give_up("too_late", "Cardea was not running when this was to begin: request it again"));
         }
-        let mut grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
         // Of an earlier try.
         grants.retain(|grant| grant.state != GrantState::Removed);
-        self.settle_account(session, &mut grants).await?;
-        self.keep_snapshot(session, &grants).await?;
-        let before = self.observe(session, &grants).await?;
+        self.settle_account(session, grants).await?;
+        self.keep_snapshot(session, grants).await?;
+        let before = self.observe(session, grants).await?;
         let mut done = Vec::new();
         let mut from = 0;
         while from < grants.len() {
             let to = (from..grants.len()).find(|index| is_script(&grants[*index])).unwrap_or(grants.len());
-            self.place_all(session, &mut grants, from..to, &before, &mut done).await?;
+            self.place_all(session, grants, from..to, &before, &mut done).await?;
             if let Some(script) = grants.get_mut(to).filter(|grant| is_due(grant)) {
                 self.run_script(session, script, std::mem::take(&mut done)).await?;
             }
@@ -194,10 +195,6 @@ impl App {
         let begun = self.store().write(move |tx| {
             Box::pin(async move {
                 let (mut session, mut all) = (copy, all);
-                let pins = [session.pins.policy, session.pins.activity, session.pins.profile, session.pins.resource];
-                if is_first && !tx.revisions_hold(&pins).await? {
-                    return Ok(Begun::Changed);
-                }
                 app.tell_done(tx, &session, &done).await?;
                 for at in &due {
                     match share(tx, &mut all[*at]).await? {
@@ -217,21 +214,27 @@ impl App {
                         tx.append_log(session.id, now, LogLevel::Info, grant.stage, &note).await?;
                     }
                 }
-                tx.save_session(&drive()?, &mut session).await?;
+                let pins = if is_first { pinned(&session).to_vec() } else { Vec::new() };
+                tx.save_session_while(&drive()?, &mut session, &pins).await?;
                 app.announce_session(tx, &session);
                 app.announce_grants(tx, &session, &done.iter().map(|done| done.grant.clone()).collect::<Vec<_>>());
                 app.announce_grants(tx, &session, &changed);
                 Ok::<_, AppError>(Begun::Yes(Box::new(session), all))
             })
         });
-        match begun.await? {
+        let begun = match begun.await {
+            // Which of the two has changed: the session, or what it was judged by?
+            Err(AppError::Conflict) if is_first && !self.still_holds(session).await? => {
+                return Err(self.changed_meanwhile(session).await?);
+            }
+            begun => begun?,
+        };
+        match begun {
             Begun::Yes(saved, all) => {
                 *session = *saved;
                 grants.clone_from_slice(&all);
                 Ok(())
             }
-            Begun::Changed if self.ask_again(session.id).await? => Err(Halt::Moved),
-            Begun::Changed => Err(self.changed_meanwhile(session).await?),
             Begun::Later => Err(Halt::Wait),
             Begun::Collision(at, what) => {
                 Err(Halt::GiveUp(reason_of(&grants[at].privilege.describe(), &ConnectorError::Collision(what))))
@@ -239,10 +242,18 @@ impl App {
         }
     }
 
+    /// Whether everything that the request was judged by is still as it was.
+    async fn still_holds(&self, session: &Session) -> Result<bool, AppError> {
+        let pins = pinned(session);
+        self.store()
+            .read(move |tx| Box::pin(async move { tx.revisions_hold(&pins).await.map_err(AppError::from) }))
+            .await
+    }
+
     /// What somebody approved has to be approved again as it is now; what needed nobody's approval fails.
     async fn changed_meanwhile(&self, session: &Session) -> Result<Halt, AppError> {
         if self.ask_again(session.id).await? {
-            return Ok(Halt::Stop(Stop::Overtaken));
+            return Ok(Halt::Moved);
         }
         let sentence = "The policy, activity, profile or resource was changed after the request: request it again";
         Ok(give_up("changed_meanwhile", sentence))
@@ -321,7 +332,7 @@ impl App {
     }
 
     /// Everything is in place: the session starts. One without a log-in ends when what it still has to do is done.
-    async fn finish(&self, mut session: Session, done: Vec<Done>) -> Result<(), Stop> {
+    async fn finish(&self, mut session: Session, done: Vec<Done>, is_more: bool) -> Result<(), Stop> {
         let app = self.clone();
         let finished = self.store().write(move |tx| {
             Box::pin(async move {
@@ -329,7 +340,6 @@ impl App {
                 let now = app.0.clock.now();
                 let took = session.wake_at.map_or(Duration::ZERO, |due| now.since(due)).as_millis();
                 session.provisioned(now, app.hours_close(&session, now))?;
-                let is_more = !session.rules.has_login || tx.has_planned(session.id, Stage::Session).await?;
                 if is_more {
                     session.wake_at = Some(now);
                 }
@@ -448,6 +458,11 @@ impl App {
     }
 }
 
+/// What the request was judged by.
+fn pinned(session: &Session) -> [Revision; 4] {
+    [session.pins.policy, session.pins.activity, session.pins.profile, session.pins.resource]
+}
+
 /// Whether nothing was done for it yet. One that was found there in an earlier try says nothing about this one.
 pub(super) fn is_untouched(grant: &Grant) -> bool {
     matches!(grant.state, GrantState::Planned | GrantState::Preexisting)
@@ -456,8 +471,6 @@ pub(super) fn is_untouched(grant: &Grant) -> bool {
 /// What came of writing down that grants are about to be placed.
 enum Begun {
     Yes(Box<Session>, Vec<Grant>),
-    /// What the request was judged by has changed before anything was touched.
-    Changed,
     /// Another session is giving back what this one wants.
     Later,
     /// Somebody's own thing of the same name is there.
