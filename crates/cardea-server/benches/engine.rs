@@ -53,7 +53,8 @@ fn main() {
             );
             for server in [None, Some(&server)] {
                 lives(server, Use::None, "account").await;
-                lives(server, Use::Connection, "account, key, connection").await;
+                lives(server, Use::Key, "account, its key").await;
+                lives(server, Use::Connection, "account, gateway's key").await;
             }
         }
         if wanted("history") {

@@ -1,75 +1,55 @@
-//! `cargo xtask bench storm`: 500 requests at once on two hosts. All become available, all end clean, nothing is left.
+//! `cargo xtask bench storm [sessions] [hosts]`: 1,000 sessions on 10 hosts that expire in the same second. All end clean, nothing
+//! is left; and how much of that time the hosts' own tools take, for as many accounts on the same hosts.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "../tests/it/crowd.rs"]
+mod crowd;
 #[path = "../tests/it/harness.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod harness;
 
 use std::{
-    collections::HashSet,
+    thread,
     time::{Duration, Instant},
 };
 
 use cardea_testkit::LinuxHost;
-use harness::{Server, Stream};
-use serde_json::json;
+use crowd::Times;
 
-const SESSIONS: usize = 500;
-/// Clients that submit side by side.
-const CLIENTS: usize = 50;
+const SESSIONS: usize = 1000;
+const HOSTS: usize = 10;
+/// Above the numbers that Cardea takes.
+const FIRST_UID: usize = 400_000;
 
 fn main() {
-    let hosts = [LinuxHost::start("web1"), LinuxHost::start("web2")];
-    let before = hosts.each_ref().map(LinuxHost::accounts_digest);
-    let server = Server::start();
-    server.furnish(&hosts.each_ref());
-    let alice = server.api("alice");
-    let mut live = Stream::open(&server, &alice, None);
-
-    let began = Instant::now();
-    let ids: Vec<String> = std::thread::scope(|scope| {
-        let alice = &alice;
-        let share = |client: usize| {
-            (client..SESSIONS).step_by(CLIENTS).map(|n| alice.request(["web1", "web2"][n % 2])).collect::<Vec<_>>()
-        };
-        let clients: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || share(client))).collect();
-        clients.into_iter().flat_map(|client| client.join().expect("every request is taken")).collect()
-    });
-    let taken = began.elapsed();
-    until_all(&mut live, &ids, "available");
-    let available = began.elapsed();
-
-    let began = Instant::now();
-    for some in ids.chunks(100) {
-        alice.post("/sessions/end", json!({ "ids": some })).ok();
-    }
-    until_all(&mut live, &ids, "completed");
-    let clean = began.elapsed();
-
-    assert_eq!(hosts.each_ref().map(LinuxHost::accounts_digest), before, "nothing is left on the hosts");
-    assert_eq!(alice.out(), 0, "nothing is left in the ledger");
-    let rate = |time: Duration| SESSIONS as f64 / time.as_secs_f64();
-    println!(
-        "{SESSIONS} requests taken after {:.1} s, all available after {:.1} s ({:.0} sessions/s)",
-        taken.as_secs_f64(),
-        available.as_secs_f64(),
-        rate(available)
-    );
-    println!(
-        "all ended and verified clean after {:.1} s ({:.0} sessions/s); hosts and ledger are as before",
-        clean.as_secs_f64(),
-        rate(clean)
-    );
+    // Cargo adds words of its own, with dashes.
+    let words: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let number = |place: usize, usual| words.get(place).map_or(usual, |word| word.parse().expect("a number"));
+    let (sessions, hosts) = (number(0, SESSIONS), number(1, HOSTS));
+    let hosts: Vec<_> = (1..=hosts).map(|number| LinuxHost::start(&format!("web{number}"))).collect();
+    let each = sessions / hosts.len();
+    // As Cardea's connector calls them: one tool at a time on each host, and the homes go separately.
+    let useradd = on_all(&hosts, each, "useradd -m -U -u \"$uid\" -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 \"bare$n\"");
+    let userdel = on_all(&hosts, each, "userdel -f \"bare$n\"; rm -rf \"/home/bare$n\"");
+    let Times { taken, available, clean } = crowd::expire_together(&hosts, sessions);
+    let row = |what: &str, time: Duration, tool: Option<Duration>| {
+        let rate = sessions as f64 / time.as_secs_f64();
+        let share = tool.map(|tool| format!("{:5.0} %", 100.0 * tool.as_secs_f64() / time.as_secs_f64()));
+        println!("{what:48} {:7.1} s {rate:8.0}/s {}", time.as_secs_f64(), share.unwrap_or_default());
+    };
+    println!("{sessions} sessions on {} hosts{:44} {:>12}", hosts.len(), "", "hosts' tools");
+    row("bare useradd", useradd, None);
+    row("bare userdel", userdel, None);
+    row("requests taken", taken, None);
+    row("all available", available, Some(useradd));
+    row("all expired in one second: verified clean after", clean, Some(userdel));
 }
 
-/// Reads events until every session has had this status.
-fn until_all(live: &mut Stream, ids: &[String], status: &str) {
-    let mut left: HashSet<&str> = ids.iter().map(String::as_str).collect();
-    while !left.is_empty() {
-        let event = live.next();
-        assert_ne!(event.data["status"], "failed", "{:#}", event.data);
-        if event.kind == "session" && event.data["status"] == status {
-            left.remove(event.data["id"].as_str().unwrap_or_default());
-        }
-    }
+/// Runs a command for so many accounts on every host, the hosts side by side; how long until the last host is done.
+fn on_all(hosts: &[LinuxHost], accounts: usize, command: &str) -> Duration {
+    let script =
+        format!("for n in $(seq {accounts}); do uid=$(({FIRST_UID} + n)); {command} || exit 1; done 2>/dev/null");
+    let began = Instant::now();
+    thread::scope(|scope| hosts.iter().for_each(|host| drop(scope.spawn(|| host.root(&script)))));
+    began.elapsed()
 }

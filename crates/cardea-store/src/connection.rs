@@ -6,6 +6,7 @@ use cardea_domain::{ConnectionId, ObjectId, SessionId, Timestamp};
 
 use crate::{
     StoreError, Tx,
+    batch::{Write, values},
     row::{id_list, micros, parse, parse_optional, time},
     tx::{execute, fetch_all, fetch_one, fetch_optional},
 };
@@ -65,9 +66,7 @@ impl Tx {
         const SQL: &str = "insert into connection \
             (id, session_id, user_id, peer, opened_at, closed_at, close_reason, direct, source) \
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        execute!(
-            self,
-            SQL,
+        let values = values![
             connection.id.to_string(),
             connection.session.to_string(),
             connection.user.to_string(),
@@ -77,8 +76,8 @@ impl Tx {
             connection.close_reason.as_deref(),
             connection.direct,
             connection.source.map(|source| source.to_string())
-        )?;
-        Ok(())
+        ];
+        self.keep(Write { sql: SQL.to_owned(), values, rows: 1, ids: vec![connection.id.to_string()] }).await
     }
 
     /// Writes down the gateway's end of a connection to the host.

@@ -1,5 +1,6 @@
 //! Every test of the store runs on both databases, on data of its own.
 
+mod batch;
 mod figures;
 mod grant;
 mod host;

@@ -28,6 +28,10 @@ const HOSTS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The store was left alone for so long: nothing is owed at the moment.
 const QUIET: Duration = Duration::from_millis(500);
+/// An activity that is nothing but a login account.
+const PLAIN: &str = "shell";
+/// A login account and the user's key on it.
+const KEYED: &str = "keyed-shell";
 const USER_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFIR5p2lv7i3pG1yPQ7L2hXg9zq1m3h1yW8QvJ6T2k4d";
 const GATEWAY_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICT7+vKOO4ZN649Q6sootauRUc3xy0KZ9PlXgX9X9X3z";
 
@@ -82,6 +86,8 @@ impl Place {
 pub(crate) enum Use {
     /// Nobody logs in.
     None,
+    /// Nobody logs in; the activity places the user's key on the account.
+    Key,
     /// One connection through the gateway: its key is placed, the connection opened and closed.
     Connection,
 }
@@ -161,7 +167,7 @@ impl World {
 
     /// From request to proven clean-up.
     pub(crate) async fn life(&self, used: Use) -> SessionId {
-        let id = self.request().await;
+        let id = self.request_activity(if used == Use::Key { KEYED } else { PLAIN }).await;
         self.until(id, Status::Available).await;
         if used == Use::Connection {
             self.connect(id).await;
@@ -171,8 +177,13 @@ impl World {
     }
 
     pub(crate) async fn request(&self) -> SessionId {
+        self.request_activity(PLAIN).await
+    }
+
+    async fn request_activity(&self, activity: &str) -> SessionId {
         let turn = self.requests.fetch_add(1, Ordering::Relaxed) % HOSTS;
-        let request = NewRequest { activity: "shell".to_owned(), resources: vec![host(turn)], ..NewRequest::default() };
+        let request =
+            NewRequest { activity: activity.to_owned(), resources: vec![host(turn)], ..NewRequest::default() };
         let created = self.app.create_sessions(&self.alice, request).await.expect("a policy gives it");
         created[0].session.id
     }
@@ -251,13 +262,15 @@ fn host(number: usize) -> String {
     format!("web{number}")
 }
 
-/// One user, an activity that is nothing but a login account, and hosts to use it on. The second time it changes nothing.
+/// One user, activities, and hosts to use them on. The second time it changes nothing.
 async fn furnish(app: &App) {
     let document = |kind, name: &str, spec| Document { kind, name: name.to_owned(), spec };
-    let activity = json!({ "platform": "linux", "protocol": "ssh", "login_account": { "type": "activity_token" } });
+    let plain = json!({ "platform": "linux", "protocol": "ssh", "login_account": { "type": "activity_token" } });
+    let mut keyed = plain.clone();
+    keyed["pre_session"] = json!([{ "authorize_key": {} }]);
     let hosts: Vec<_> = (0..HOSTS).map(host).collect();
     let policy = json!({
-        "users": ["alice"], "activities": ["shell"], "resources": hosts, "connection_profile": "day"
+        "users": ["alice"], "activities": [PLAIN, KEYED], "resources": hosts, "connection_profile": "day"
     });
     let mut documents = vec![
         document(Kind::User, "alice", json!({ "ssh_keys": [USER_KEY] })),
@@ -266,7 +279,8 @@ async fn furnish(app: &App) {
             "svc",
             json!({ "platform": "linux", "user": "svc", "elevation": "sudo", "password": "not a real one" }),
         ),
-        document(Kind::Activity, "shell", activity),
+        document(Kind::Activity, PLAIN, plain),
+        document(Kind::Activity, KEYED, keyed),
         document(Kind::ConnectionProfile, "day", json!({ "max_duration": "24h" })),
     ];
     documents.extend(hosts.iter().enumerate().map(|(number, name)| {
