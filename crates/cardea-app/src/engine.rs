@@ -7,11 +7,14 @@
 mod account;
 mod clean_up;
 mod drift;
+mod host;
 mod lock;
+mod poll;
 mod provision;
 mod scan;
 mod script;
 mod stand;
+mod sweep;
 mod wait;
 
 use std::{collections::HashMap, time::Duration};
@@ -72,8 +75,12 @@ impl From<cardea_store::StoreError> for Stop {
 }
 
 impl App {
-    /// Drives sessions until `stop`, then lets running steps finish.
+    /// Drives sessions and asks hosts until `stop`, then lets running steps finish.
     pub async fn run_engine(&self, stop: CancellationToken) {
+        tokio::join!(self.run_sessions(stop.clone()), self.run_hosts(stop));
+    }
+
+    async fn run_sessions(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
         let mut busy = HashMap::new();
         let mut renewal = tokio::time::interval(RENEW);

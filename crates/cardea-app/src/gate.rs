@@ -165,13 +165,11 @@ impl Gate for App {
         }
     }
 
-    async fn reached(&self, connection: ConnectionId, source: SocketAddr) {
+    async fn reached(&self, connection: ConnectionId, source: SocketAddr) -> Result<(), GateRefusal> {
         let written = self.0.store.write(move |tx| {
             Box::pin(async move { tx.set_connection_source(connection, source).await.map_err(AppError::from) })
         });
-        if let Err(error) = written.await {
-            tracing::error!(connection.id = %connection, %error, "Where a connection comes from could not be written down; for the host's log-ins it counts all the same");
-        }
+        written.await.map_err(|error| self.gate_failure(&error))
     }
 
     async fn closed(&self, closed: ClosedConnection) {
@@ -294,9 +292,8 @@ impl App {
         if let Some(grant) = grants.iter().find(|grant| key_is(grant) && grant.state == GrantState::Placed) {
             return Ok(grant.clone());
         }
-        let account =
-            grants.iter().find(|grant| grant.privilege == Privilege::Account && grant.state == GrantState::Placed);
-        let target = account.map(|grant| grant.target.clone()).ok_or(AppError::NotFound)?;
+        // The way that is pinned for all of them, whoever's account it is.
+        let target = grants.first().map(|grant| grant.target.clone()).ok_or(AppError::NotFound)?;
         let ordinal = grants.iter().map(|grant| grant.ordinal + 1).max().unwrap_or(0);
         let now = self.0.clock.now();
         let mut grant =
@@ -496,7 +493,9 @@ impl App {
                     let permit = Permit::ask(&Actor::Gateway, Verb::DriveSession)?;
                     for id in tx.close_stale_connections(now, "gateway_gone").await? {
                         let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
-                        session.logged_out(now);
+                        if tx.open_connections(id).await? == 0 {
+                            session.logged_out(now);
+                        }
                         let note = Note::warn(Stage::Session, "The gateway was restarted: open connections were cut");
                         app.save_session(tx, &permit, &mut session, note).await?;
                     }

@@ -4,6 +4,7 @@
 //! of work that also writes the session-log line, the audit entry and the event. No unit of work is open while the
 //! network is used.
 
+mod alert;
 mod apply;
 mod approval;
 mod change;
@@ -89,6 +90,8 @@ struct Inner {
     hashing: Arc<Semaphore>,
     /// Wakes the engine.
     nudge: Notify,
+    /// Wakes the part of it that asks hosts.
+    host_nudge: Notify,
     metrics: metrics::Metrics,
     doors: gate::Doors,
     uids: uids::Uids,
@@ -140,6 +143,7 @@ impl App {
             throttle: throttle::Throttle::default(),
             hashing: Arc::new(Semaphore::new(2)),
             nudge: Notify::new(),
+            host_nudge: Notify::new(),
             metrics: metrics::Metrics::default(),
             doors: gate::Doors::default(),
             uids: uids::Uids::default(),
@@ -180,6 +184,7 @@ impl App {
     /// Wakes the engine: something is due, or the clock was moved.
     pub fn nudge(&self) {
         self.0.nudge.notify_one();
+        self.0.host_nudge.notify_one();
     }
 
     /// The mark that Cardea's things on targets carry for this grant: an HMAC that nobody else can make.

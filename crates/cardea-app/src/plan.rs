@@ -1,9 +1,9 @@
 //! What a session will place, and on which account: an activity's stages as rows of the ledger.
 
 use cardea_domain::{
-    Configuration, CustomValues, FieldError, Given, Grant, GrantId, GrantState, Kind, LoginAccount, LoginAccountSpec,
-    Object, Offer, Period, Permit, Pins, Privilege, Progress, Protocol, Rules, Secret, SecretField, SecretId, Session,
-    Stage, StageEntry, Target, Timestamp, UidRange, Undo,
+    Action, Configuration, CustomValues, DirectLogin, FieldError, Given, Grant, GrantId, GrantState, Kind,
+    LoginAccount, LoginAccountSpec, Object, Offer, Period, Permit, Pins, Privilege, Progress, Protocol, Rules, Secret,
+    SecretField, SecretId, Session, Stage, StageEntry, Target, Timestamp, UidRange, Undo,
 };
 use cardea_store::{SecretRow, Tx};
 
@@ -73,12 +73,17 @@ impl App {
             None => return Ok(()),
             Some(LoginAccountSpec::ActivityToken { template }) => {
                 plan.account.name = template.name(user.name.as_str(), &*self.0.entropy);
-                Privilege::Account
+                Privilege::Account { leftovers: plan.rules.leftovers }
             }
             Some(LoginAccountSpec::Managed { account, adopt, clean_home }) => {
                 plan.account.name = account.clone();
-                let password = self.fresh_password(plan);
-                Privilege::ManagedAccount { adopt: *adopt, clean_home: *clean_home, password }
+                let password = match plan.rules.direct_login {
+                    DirectLogin::Deny if asks_for_password(offer) => return Err(no_password()),
+                    DirectLogin::Deny => None,
+                    DirectLogin::Alert | DirectLogin::Allow => Some(self.fresh_password(plan)),
+                };
+                let leftovers = plan.rules.leftovers;
+                Privilege::ManagedAccount { adopt: *adopt, clean_home: *clean_home, password, leftovers }
             }
             Some(LoginAccountSpec::Requester {}) => {
                 plan.account.name = own_account(user, offer)?;
@@ -92,7 +97,9 @@ impl App {
     fn plan_entry(&self, plan: &mut Plan, user: &Object, stage: Stage, entry: &StageEntry) -> Result<(), AppError> {
         let ssh_keys = user.as_user().map_or(&[][..], |spec| &spec.ssh_keys);
         let password = entry.action.takes_password().then(|| self.fresh_password(plan));
-        let privileges = entry.action.privileges(&Given { ssh_keys, password });
+        let Rules { direct_login, group_processes, .. } = plan.rules;
+        let given = Given { ssh_keys, password, direct_login, group_processes };
+        let privileges = entry.action.privileges(&given);
         for privilege in privileges.map_err(|why| AppError::field("/activity", why))? {
             plan.steps.push(Step { privilege, stage, continue_on_error: entry.continue_on_error });
         }
@@ -245,13 +252,13 @@ impl Plan {
 
     /// Whether its account is there before and after the session.
     fn keeps_account(&self) -> bool {
-        !self.steps.iter().any(|step| step.privilege == Privilege::Account)
+        !self.steps.iter().any(|step| matches!(step.privilege, Privilege::Account { .. }))
     }
 
     /// Names what other sessions may hold as well: only what is placed on an account that is not this session's alone.
     fn share_key(&self, step: &Step) -> Option<String> {
         let is_shared = self.keeps_account() && step.privilege.needs_account() && step.privilege.stays();
-        let privilege = serde_json::to_string(&step.privilege).ok()?;
+        let privilege = serde_json::to_string(&step.privilege.held()).ok()?;
         is_shared.then(|| format!("{} {} {privilege}", host_of(&self.target), self.account.name))
     }
 
@@ -261,6 +268,19 @@ impl Plan {
         let of = u32::try_from(ahead).unwrap_or(u32::MAX);
         Progress { step: 1, of, text: "connecting to the host".to_owned() }
     }
+}
+
+/// Whether sudo is to ask for the password of the login account.
+fn asks_for_password(offer: &Offer<'_>) -> bool {
+    let stages = offer.activity_spec().stages();
+    let mut entries = stages.into_iter().flat_map(|(_, entries)| entries);
+    entries.any(|entry| matches!(&entry.action, Action::AddSudoRule(rule) if rule.password))
+}
+
+fn no_password() -> AppError {
+    let sentence = "sudo asks for the account's password, and the connection profile denies log-ins past the gateway, so the \
+                    account has none: use another profile, or write `password: false` in add_sudo_rule";
+    AppError::Invalid(vec![FieldError::new("/activity", sentence)])
 }
 
 /// The user's own account on the resource.

@@ -173,7 +173,11 @@ impl App {
         cause: &EndCause,
     ) -> Result<Vec<Grant>, AppError> {
         let waited = session.is_waiting().is_ok();
+        let was_entered = matches!(session.status, Status::LoggedIn | Status::Locked);
         session.end(cause, self.0.clock.now())?;
+        if was_entered {
+            tx.close_direct_log_ins(session.id, self.0.clock.now(), "session_ended").await?;
+        }
         let grants = self.remove_all(tx, session).await?;
         let sentence = session.reason.as_ref().map(|reason| reason.detail.clone()).unwrap_or_default();
         self.save_session(tx, permit, session, Note::info(Stage::Session, sentence.clone())).await?;

@@ -38,6 +38,11 @@ impl Uids {
         Ok(None)
     }
 
+    /// Numbers of the host's block may be in use there: the next ones are taken anew.
+    pub(crate) fn forget(&self, host: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+    }
+
     fn left(&self, host: &str, range: UidRange) -> Option<u32> {
         let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = blocks.get_mut(host)?.next()?;

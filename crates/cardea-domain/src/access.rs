@@ -31,6 +31,8 @@ pub enum Verb {
     SeeSession,
     /// Sign in, sign out, set the first password.
     SignIn,
+    /// Have a host searched for marks that the ledger does not know, and take them away.
+    SweepHost,
     /// Have a removal tried now.
     TryRemoval,
 }
@@ -57,6 +59,7 @@ impl Verb {
             Self::SeeConfiguration => "configuration.see",
             Self::SeeSession => "session.see",
             Self::SignIn => "sign_in",
+            Self::SweepHost => "host.sweep",
             Self::TryRemoval => "removal.try",
         }
     }
@@ -98,6 +101,7 @@ impl Permit {
             }
             Verb::Lock | Verb::TryRemoval => is_operator_or(actor, Role::Administrator),
             Verb::SignIn => true,
+            Verb::SweepHost => matches!(actor, Actor::Engine) || is_operator_or(actor, Role::Administrator),
             Verb::Connect
             | Verb::DecideSession
             | Verb::DismissSession

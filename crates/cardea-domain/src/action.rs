@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::{Platform, Privilege, SecretId, Timestamp};
+use crate::{DirectLogin, GroupProcesses, Platform, Privilege, SecretId, Timestamp};
 
 /// The table of actions. A line is `name: Parameters => Effect(type of the effect)`; the effect's name in `snake_case` is the kind of
 /// the privilege, and what its functions on a host are named by.
@@ -18,7 +18,7 @@ macro_rules! each_action {
     ($callback:ident) => {
         $callback! {
             add_sudo_rule: AddSudoRule => SudoRule(AddSudoRule);
-            add_to_group: AddToGroup => GroupMembership(AddToGroup);
+            add_to_group: AddToGroup => GroupMembership(Membership);
             authorize_key: AuthorizeKey => PersonalKey(PersonalKey);
             log_off_user: LogOffUser => LogOff(LogOffUser);
             run_script: RunScript => Script(RunScript);
@@ -81,6 +81,11 @@ pub(crate) trait Effect {
         None
     }
 
+    /// What removing must know beside the subject.
+    fn handling(&self) -> Option<Argument> {
+        None
+    }
+
     /// What `place_KIND` is called with, or why it cannot be placed. `end` is when the target is to end it by itself.
     fn arguments(&self, _end: Timestamp) -> Result<Vec<Argument>, String> {
         Ok(Vec::new())
@@ -111,6 +116,10 @@ pub struct Given<'a> {
     pub ssh_keys: &'a [String],
     /// A fresh password, sealed: for actions that [take one](Action::takes_password).
     pub password: Option<SecretId>,
+    /// What a log-in past the gateway means.
+    pub direct_login: DirectLogin,
+    /// What becomes of processes that still hold a group when its membership ends.
+    pub group_processes: GroupProcesses,
 }
 
 macro_rules! actions { ($($name:ident: $action:ident => $effect:ident($type:ident);)*) => {
@@ -191,6 +200,7 @@ macro_rules! actions { ($($name:ident: $action:ident => $effect:ident($type:iden
 
 each_action!(actions);
 
+pub use add_to_group::Membership;
 pub use authorize_key::PersonalKey;
 pub use set_password::FreshPassword;
 

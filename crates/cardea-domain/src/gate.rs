@@ -101,8 +101,9 @@ pub trait Gate: Send + Sync {
     async fn over(&self, admission: &Admission) -> EndNotice;
 
     /// Reports the gateway's own end of its connection to the target: how the target sees where it comes from, unless
-    /// somebody in between translates addresses.
-    async fn reached(&self, connection: ConnectionId, source: SocketAddr);
+    /// somebody in between translates addresses. It is asked for before the gateway logs in there, and waited for: whoever looks
+    /// at the target then takes no connection of the gateway's for somebody else's. After a no the gateway does not log in.
+    async fn reached(&self, connection: ConnectionId, source: SocketAddr) -> Result<(), GateRefusal>;
 
     /// Reports that a connection opened by [`Gate::join`] is over.
     async fn closed(&self, connection: ClosedConnection);

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AddSudoRule, AddToGroup, Argument, Evidence, FreshPassword, GrantId, LogOffUser, LoginAccount, Observation,
-    PersonalKey, RunScript, SecretId, SessionId, Stage, Target, Timestamp,
+    AddSudoRule, Argument, Evidence, FreshPassword, GrantId, GroupProcesses, Leftovers, LogOffUser, LoginAccount,
+    Membership, Observation, PersonalKey, RunScript, SecretId, SessionId, Stage, Target, Timestamp,
     action::{Effect, bare_key, each_action},
 };
 
@@ -15,7 +15,11 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
     #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
     pub enum Privilege {
         /// The login account itself, made for the session and destroyed after it.
-        Account,
+        Account {
+            /// What becomes of its files outside its home.
+            #[serde(default)]
+            leftovers: Leftovers,
+        },
         /// A public key that opens the login account until the grant's expiry: how the gateway logs in for the person.
         AuthorizedKey { public_key: String },
         /// A one-shot on the target that removes what the session placed, by mark only, when its end has passed and
@@ -30,7 +34,12 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
             adopt: bool,
             /// Whether its home is emptied and made anew for each session.
             clean_home: bool,
-            password: SecretId,
+            /// None where nobody but the gateway is to have a way in.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            password: Option<SecretId>,
+            /// What becomes of its files outside its home.
+            #[serde(default)]
+            leftovers: Leftovers,
         },
         $(
             #[doc = concat!("What `", stringify!($name), "` places.")]
@@ -45,7 +54,7 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
         /// The kind's name on the wire.
         pub fn kind(&self) -> &'static str {
             match self {
-                Self::Account => "account",
+                Self::Account { .. } => "account",
                 Self::AuthorizedKey { .. } => "authorized_key",
                 Self::DeadMan { .. } => "dead_man",
                 Self::ManagedAccount { .. } => "managed_account",
@@ -56,7 +65,7 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
         /// What a person reads while it is being placed: "adding …".
         pub fn describe(&self) -> String {
             match self {
-                Self::Account => "login account".to_owned(),
+                Self::Account { .. } => "login account".to_owned(),
                 Self::AuthorizedKey { .. } => "gateway key".to_owned(),
                 Self::DeadMan { .. } => "dead man's switch".to_owned(),
                 Self::ManagedAccount { .. } => "check-out of the managed account".to_owned(),
@@ -68,7 +77,7 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
         /// that by others.
         pub fn gives_root(&self) -> bool {
             match self {
-                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } => false,
+                Self::Account { .. } | Self::AuthorizedKey { .. } | Self::DeadMan { .. } => false,
                 Self::ManagedAccount { .. } => true,
                 $(Self::$effect(effect) => effect.gives_root(),)*
             }
@@ -77,7 +86,10 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
         /// Whether nobody can say that it is gone: it runs once, and what it did cannot be undone or read back.
         pub fn is_unproven(&self) -> bool {
             match self {
-                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } | Self::ManagedAccount { .. } => false,
+                Self::Account { .. }
+                | Self::AuthorizedKey { .. }
+                | Self::DeadMan { .. }
+                | Self::ManagedAccount { .. } => false,
                 $(Self::$effect(_) => <$type as Effect>::UNPROVEN,)*
             }
         }
@@ -85,7 +97,10 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
         /// Whether something is out there after it that is to be removed again.
         pub fn stays(&self) -> bool {
             match self {
-                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } | Self::ManagedAccount { .. } => true,
+                Self::Account { .. }
+                | Self::AuthorizedKey { .. }
+                | Self::DeadMan { .. }
+                | Self::ManagedAccount { .. } => true,
                 $(Self::$effect(_) => <$type as Effect>::STAYS,)*
             }
         }
@@ -94,7 +109,10 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
         /// nothing is placed and nothing removed then. Otherwise somebody's thing of the same name is in the way.
         pub fn may_preexist(&self) -> bool {
             match self {
-                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } | Self::ManagedAccount { .. } => false,
+                Self::Account { .. }
+                | Self::AuthorizedKey { .. }
+                | Self::DeadMan { .. }
+                | Self::ManagedAccount { .. } => false,
                 $(Self::$effect(_) => <$type as Effect>::MAY_PREEXIST,)*
             }
         }
@@ -102,7 +120,7 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
         /// Whether it exists only on a login account.
         pub fn needs_account(&self) -> bool {
             match self {
-                Self::Account | Self::DeadMan { .. } | Self::ManagedAccount { .. } => false,
+                Self::Account { .. } | Self::DeadMan { .. } | Self::ManagedAccount { .. } => false,
                 Self::AuthorizedKey { .. } => true,
                 $(Self::$effect(_) => <$type as Effect>::NEEDS_ACCOUNT,)*
             }
@@ -111,26 +129,36 @@ macro_rules! privileges { ($($name:ident: $action:ident => $effect:ident($type:i
         /// The one thing that looking and removing must know beside the account.
         pub fn subject(&self) -> Option<Argument> {
             match self {
-                Self::Account | Self::AuthorizedKey { .. } | Self::DeadMan { .. } => None,
+                Self::Account { .. } | Self::AuthorizedKey { .. } | Self::DeadMan { .. } => None,
                 Self::ManagedAccount { adopt, .. } => Some(adopt_word(*adopt)),
                 $(Self::$effect(effect) => effect.subject(),)*
+            }
+        }
+
+        /// What removing must know beside [`Self::subject`].
+        pub fn handling(&self) -> Option<Argument> {
+            match self {
+                Self::Account { leftovers } | Self::ManagedAccount { leftovers, .. } => Some(word(leftovers.as_str())),
+                Self::AuthorizedKey { .. } | Self::DeadMan { .. } => None,
+                $(Self::$effect(effect) => effect.handling(),)*
             }
         }
 
         /// What placing must know beside the account, or why it cannot be placed. `end` is when the target is to end it by itself.
         pub fn arguments(&self, end: Timestamp) -> Result<Vec<Argument>, String> {
             Ok(match self {
-                Self::Account => vec![Argument::Day(end)],
+                Self::Account { .. } => vec![Argument::Day(end)],
                 // The connector knows how its own end is written.
                 Self::DeadMan { .. } => Vec::new(),
                 Self::AuthorizedKey { public_key } => {
                     vec![Argument::SshdTime(end), Argument::Text(bare_key(public_key))]
                 }
-                Self::ManagedAccount { adopt, clean_home, password } => vec![
+                Self::ManagedAccount { adopt, clean_home, password, leftovers } => vec![
                     Argument::Day(end),
                     adopt_word(*adopt),
                     Argument::Name(if *clean_home { "clean" } else { "keep" }.to_owned()),
-                    Argument::Secret(*password),
+                    word(leftovers.as_str()),
+                    password.map_or_else(|| word("none"), Argument::Secret),
                 ],
                 $(Self::$effect(effect) => return effect.arguments(end),)*
             })
@@ -155,7 +183,7 @@ impl Privilege {
     /// The sealed password that was made for it.
     pub fn secret(&self) -> Option<SecretId> {
         match self {
-            Self::ManagedAccount { password, .. } => Some(*password),
+            Self::ManagedAccount { password, .. } => *password,
             Self::Password(fresh) => Some(fresh.password),
             _ => None,
         }
@@ -163,12 +191,27 @@ impl Privilege {
 
     /// Whether it is the login account of the session, on which all others hang: placed before them and removed after them.
     pub fn is_account(&self) -> bool {
-        matches!(self, Self::Account | Self::ManagedAccount { .. })
+        matches!(self, Self::Account { .. } | Self::ManagedAccount { .. })
+    }
+
+    /// Without what is only about taking it away: two sessions hold the same privilege if this is the same.
+    #[must_use]
+    pub fn held(&self) -> Self {
+        match self {
+            Self::GroupMembership(membership) => {
+                Self::GroupMembership(Membership { processes: GroupProcesses::default(), ..membership.clone() })
+            }
+            other => other.clone(),
+        }
     }
 }
 
 fn adopt_word(adopt: bool) -> Argument {
-    Argument::Name(if adopt { "adopt" } else { "own" }.to_owned())
+    word(if adopt { "adopt" } else { "own" })
+}
+
+fn word(text: &str) -> Argument {
+    Argument::Name(text.to_owned())
 }
 
 /// Where a grant is in its life. Order: planned, placing, placed, removing, removed.

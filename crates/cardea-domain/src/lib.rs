@@ -26,8 +26,8 @@ mod time;
 pub use access::{Denial, Permit, Verb};
 pub use account::{AccountTemplate, LoginAccount, UidRange};
 pub use action::{
-    Action, AddSudoRule, AddToGroup, Argument, AuthorizeKey, FreshPassword, Given, LogOffUser, PersonalKey, RunScript,
-    SetPassword, StageEntry,
+    Action, AddSudoRule, AddToGroup, Argument, AuthorizeKey, FreshPassword, Given, LogOffUser, Membership, PersonalKey,
+    RunScript, SetPassword, StageEntry,
 };
 pub use actor::{Actor, Role, Via};
 pub use approval::{Approval, ApprovalSpec, Decision, Tier};

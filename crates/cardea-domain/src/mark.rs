@@ -14,6 +14,8 @@ pub struct Mark {
     /// The account that it belongs to, as far as the target knows.
     pub account: Option<String>,
     pub uid: Option<u32>,
+    /// What the privilege is about beside the account: a group's name.
+    pub subject: Option<String>,
     /// Where it was found, in a form that a person can check.
     pub detail: String,
 }

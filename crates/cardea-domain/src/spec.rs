@@ -83,9 +83,7 @@ impl Kind {
     /// Keys of the product's format that this version does not serve yet.
     fn keys_to_come(self) -> &'static [&'static str] {
         match self {
-            Self::ConnectionProfile => {
-                &["allow", "password_access", "direct_login", "monitor_interval", "leftovers", "group_processes"]
-            }
+            Self::ConnectionProfile => &["allow", "password_access"],
             Self::AccessPolicy | Self::Activity | Self::Group | Self::ResourceGroup | Self::ServiceAccount => &[],
             Self::Resource => &["via"],
             Self::User => &["expires_at"],

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use cardea_domain::GateRefusal;
 use russh::{
     Channel, Disconnect, Error,
     client::{self, Handle, Handler, Msg},
@@ -42,18 +43,25 @@ pub(crate) struct Host {
 /// An open connection to a target, logged in.
 pub(crate) struct Target {
     handle: Handle<Greeter>,
-    /// Our end of the connection, unless it was cut at once.
-    pub(crate) source: Option<SocketAddr>,
     /// Cancelled when the connection is over.
     gone: CancellationToken,
     _cut: DropGuard,
 }
 
 impl Target {
-    /// Dials and logs in. An error is what to tell the person.
-    pub(crate) async fn dial(host: &Host, key: Arc<PrivateKey>, limit: Duration) -> Result<Self, String> {
+    /// Dials and logs in. `reached` hears of our end of the connection, and has to answer before anybody logs in. An error is
+    /// what to tell the person.
+    pub(crate) async fn dial<F>(
+        host: &Host,
+        key: Arc<PrivateKey>,
+        limit: Duration,
+        reached: impl FnOnce(SocketAddr) -> F,
+    ) -> Result<Self, String>
+    where
+        F: Future<Output = Result<(), GateRefusal>>,
+    {
         let place = format!("the target {}:{}", host.address, host.port);
-        let dialled = match timeout(limit, connect(host, key)).await {
+        let dialled = match timeout(limit, connect(host, key, reached)).await {
             Ok(dialled) => dialled,
             Err(_) => Err(format!("did not answer within {} seconds. {LATER}", limit.as_secs())),
         };
@@ -111,7 +119,10 @@ impl Target {
 
 const LATER: &str = "Try again; if it stays so, tell an administrator.";
 
-async fn connect(host: &Host, key: Arc<PrivateKey>) -> Result<Target, String> {
+async fn connect<F>(host: &Host, key: Arc<PrivateKey>, reached: impl FnOnce(SocketAddr) -> F) -> Result<Target, String>
+where
+    F: Future<Output = Result<(), GateRefusal>>,
+{
     let pinned = PublicKey::from_openssh(&host.host_key)
         .map_err(|_| "has no readable host key in Cardea. Tell an administrator to set it.".to_owned())?;
     let socket = TcpStream::connect((host.address.as_str(), host.port))
@@ -119,7 +130,7 @@ async fn connect(host: &Host, key: Arc<PrivateKey>) -> Result<Target, String> {
         .map_err(|error| format!("cannot be reached: {error}. {LATER}"))?;
     // Small writes are keystrokes; if the option cannot be set they are merely late.
     let _late = socket.set_nodelay(true);
-    let source = socket.local_addr().ok();
+    let source = socket.local_addr().map_err(|error| format!("was reached, but not for long: {error}. {LATER}"))?;
 
     let (gone, cut) = (CancellationToken::new(), CancellationToken::new());
     let config = settings::towards_target(&pinned.algorithm());
@@ -127,15 +138,17 @@ async fn connect(host: &Host, key: Arc<PrivateKey>) -> Result<Target, String> {
     let greeter = Greeter { pinned, stranger: Arc::clone(&stranger), _gone: gone.clone().drop_guard() };
     let line = Line::new(socket, cut.clone());
     let _cut = cut.drop_guard();
-    let mut handle = client::connect_stream(config, line, greeter).await.map_err(|error| match stranger.get() {
+    let (shaken, heard) = tokio::join!(client::connect_stream(config, line, greeter), reached(source));
+    let mut handle = shaken.map_err(|error| match stranger.get() {
         Some(()) => CHANGED.to_owned(),
         // A host that has only keys of other algorithms than the pinned one is as strange.
         None if matches!(error, Error::NoCommonAlgo { kind: russh::AlgorithmKind::Key, .. }) => CHANGED.to_owned(),
         None => format!("does not speak SSH as expected: {error}. {LATER}"),
     })?;
+    heard.map_err(|refusal| format!("was reached, but {}", refusal.sentence))?;
     let key = PrivateKeyWithHashAlg::new(key, None);
     match handle.authenticate_publickey(&host.account, key).await {
-        Ok(answer) if answer.success() => Ok(Target { handle, source, gone, _cut }),
+        Ok(answer) if answer.success() => Ok(Target { handle, gone, _cut }),
         Ok(_) => Err(format!("refused Cardea's key for the account `{}`. {LATER}", host.account)),
         Err(error) => Err(format!("broke off the log-in: {error}. {LATER}")),
     }

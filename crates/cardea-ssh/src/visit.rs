@@ -275,14 +275,12 @@ async fn attend(
     (connection, host): (ConnectionId, &Host),
     key: Arc<PrivateKey>,
 ) -> Parting {
-    match Target::dial(host, key, shared.limits.dial_time_max).await {
+    let reached = |source| shared.gate.reached(connection, source);
+    match Target::dial(host, key, shared.limits.dial_time_max, reached).await {
         Err(sentence) => Parting::explained("error", sentence),
         Ok(target) => {
             let target = Arc::new(target);
             visit.way.send_replace(Way::Open(Arc::clone(&target)));
-            if let Some(source) = target.source {
-                shared.gate.reached(connection, source).await;
-            }
             let hold = visit.hold();
             tokio::select! {
                 () = target.gone() => {}

@@ -112,6 +112,13 @@ impl Tx {
         fetch_all!(Row, self, SQL, session.to_string())?.into_iter().map(Connection::try_from).collect()
     }
 
+    /// The same of several sessions.
+    pub async fn direct_log_ins_on(&mut self, sessions: &[SessionId]) -> Result<Vec<Connection>, StoreError> {
+        const SQL: &str = "select * from connection where session_id in (select value from json_each($1)) \
+            and closed_at is null and direct order by id";
+        fetch_all!(Row, self, SQL, id_list(sessions))?.into_iter().map(Connection::try_from).collect()
+    }
+
     /// The newest 10,000 connections of these sessions through the gateway.
     pub async fn gateway_connections(&mut self, sessions: &[SessionId]) -> Result<Vec<Connection>, StoreError> {
         const SQL: &str = "select * from connection where session_id in (select value from json_each($1)) and not direct \

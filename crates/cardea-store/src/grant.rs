@@ -156,6 +156,23 @@ impl Tx {
         fetch_all!(GrantRow, self, SQL, id_list(ids))?.into_iter().map(Grant::try_from).collect()
     }
 
+    /// The grants that these marks on a host stand for, whatever their state: those that they are named after, and those that
+    /// share the privilege.
+    pub async fn grants_marked(&mut self, marks: &[GrantId]) -> Result<Vec<Grant>, StoreError> {
+        const SQL: &str = "select * from grant_entry where id in (select value from json_each($1)) \
+            union all select * from grant_entry where mark_id <> id and mark_id in (select value from json_each($1))";
+        fetch_all!(GrantRow, self, SQL, id_list(marks))?.into_iter().map(Grant::try_from).collect()
+    }
+
+    /// What is, or could be, on these resources for accounts of one of these numbers.
+    pub async fn grants_out_for(&mut self, resources: &[ObjectId], uids: &[u32]) -> Result<Vec<Grant>, StoreError> {
+        const SQL: &str = "select * from grant_entry where state in ('placing', 'placed', 'removing') \
+            and resource_id in (select value from json_each($1)) \
+            and cast(account_uid as text) in (select value from json_each($2)) order by id";
+        let rows = fetch_all!(GrantRow, self, SQL, id_list(resources), id_list(uids))?;
+        rows.into_iter().map(Grant::try_from).collect()
+    }
+
     /// A session's grants in the order of placing.
     pub async fn grants_of(&mut self, session: SessionId) -> Result<Vec<Grant>, StoreError> {
         const SQL: &str = "select * from grant_entry where session_id = $1 order by ordinal";

@@ -1,9 +1,10 @@
 //! Hosts as the clock asks them: who is logged in, and whether a mark is there that the ledger does not know.
 
-use cardea_domain::{Claim, ObjectId, Session, Target, Timestamp};
+use cardea_domain::{Claim, ObjectId, Period, Rules, Session, Target, Timestamp};
 
 use crate::{
     StoreError, Tx,
+    batch::{Write, values},
     row::{count, exactly_one, from_json, id_list, micros, parse, time, to_json},
     session::SessionRow,
     tx::{execute, fetch_all, fetch_optional},
@@ -72,8 +73,8 @@ impl Tx {
             wake_at = case when host.wake_at < excluded.wake_at then host.wake_at else excluded.wake_at end, \
             poll_at = case when host.poll_at < excluded.poll_at then host.poll_at else excluded.poll_at end, \
             version = host.version + 1";
-        execute!(self, SQL, key, target.resource.to_string(), to_json(target), poll_at.as_micros())?;
-        Ok(())
+        let values = values![key, target.resource.to_string(), to_json(target), poll_at.as_micros()];
+        self.keep(Write { sql: SQL.to_owned(), values, rows: 1, ids: vec![key.to_owned()] }).await
     }
 
     /// Has a host searched for marks at `sweep_at` or sooner; writes it down if it was not known.
@@ -127,6 +128,17 @@ impl Tx {
             and id in (select session_id from grant_entry where state in ('placing', 'placed', 'removing') \
             and resource_id in (select value from json_each($1))) order by id";
         fetch_all!(SessionRow, self, SQL, id_list(resources))?.into_iter().map(Session::try_from).collect()
+    }
+
+    /// How often these resources are to be asked who is logged in: the smallest interval of the sessions with a log-in that
+    /// stand on them; `None` if none does.
+    pub async fn monitor_interval(&mut self, resources: &[ObjectId]) -> Result<Option<Period>, StoreError> {
+        const SQL: &str = "select distinct rules from session where status in ('available', 'logged_in', 'locked') \
+            and id in (select session_id from grant_entry where state in ('placing', 'placed', 'removing') \
+            and resource_id in (select value from json_each($1)))";
+        let rows = fetch_all!((String,), self, SQL, id_list(resources))?;
+        let rules: Result<Vec<Rules>, _> = rows.iter().map(|(text,)| from_json("session.rules", text)).collect();
+        Ok(rules?.iter().filter(|rules| rules.has_login).map(|rules| rules.monitor_interval).min())
     }
 
     /// Keeps hosts in this node's hands until a later time.

@@ -16,10 +16,10 @@ use std::sync::{
 };
 
 use cardea_domain::{
-    Actor, AddSudoRule, AddToGroup, Claim, DirectLogin, Elevation, Entropy, Evidence, Extension, Grant, GrantId,
-    GrantState, Kind, Lock, LockScope, LockStage, LoginAccount, Name, Object, ObjectId, Observation, Period, Permit,
-    Pins, Presence, Privilege, Progress, Reason, RequestId, Revision, Role, Rules, SecretId, Session, SessionId,
-    SignInId, Spec, Stage, Status, Target, Timestamp, Verb, Via,
+    Actor, AddSudoRule, Claim, DirectLogin, Elevation, Entropy, Evidence, Extension, Grant, GrantId, GrantState,
+    GroupProcesses, Kind, Leftovers, Lock, LockScope, LockStage, LoginAccount, Membership, Name, Object, ObjectId,
+    Observation, Period, Permit, Pins, Presence, Privilege, Progress, Reason, RequestId, Revision, Role, Rules,
+    SecretId, Session, SessionId, SignInId, Spec, Stage, Status, Target, Timestamp, Verb, Via,
 };
 use cardea_testkit::Postgres;
 
@@ -287,9 +287,9 @@ impl Random {
 
     pub(crate) fn grant(&self, session: &Session) -> Grant {
         let privileges = [
-            Privilege::Account,
+            Privilege::Account { leftovers: Leftovers::Archive },
             Privilege::AuthorizedKey { public_key: self.text() },
-            Privilege::GroupMembership(AddToGroup { group: self.text() }),
+            Privilege::GroupMembership(Membership { group: self.text(), processes: GroupProcesses::Report }),
             Privilege::SudoRule(AddSudoRule {
                 commands: vec![self.text(), self.text()],
                 run_as: "root".to_owned(),

@@ -2,7 +2,10 @@
 
 use cardea_domain::UidRange;
 
-use crate::{StoreError, Tx, row, tx::fetch_optional};
+use crate::{
+    StoreError, Tx, row,
+    tx::{execute, fetch_optional},
+};
 
 impl Tx {
     /// The next `count` numbers of a range on a host, never the same twice, whoever asks at the same time: the first of them.
@@ -18,5 +21,13 @@ impl Tx {
         let (first, last) = (i64::from(range.first), i64::from(range.last));
         let taken = fetch_optional!((i64,), self, SQL, host, first, last, i64::from(count))?;
         taken.map(|(number,)| row::count("uid_mark.next_uid", number)).transpose()
+    }
+
+    /// This number is in use on a host, whoever gave it: it and those below it are never given again.
+    pub async fn used_uid(&mut self, host: &str, uid: u32) -> Result<(), StoreError> {
+        const SQL: &str = "insert into uid_mark (host, next_uid) values ($1, $2 + 1) \
+            on conflict (host) do update set next_uid = excluded.next_uid where uid_mark.next_uid < excluded.next_uid";
+        execute!(self, SQL, host, i64::from(uid))?;
+        Ok(())
     }
 }

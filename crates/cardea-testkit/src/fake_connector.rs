@@ -316,6 +316,10 @@ impl Thing {
             token: order.token.clone(),
             account: Some(order.account.name.clone()),
             uid: Some(order.account.uid),
+            subject: match &order.privilege {
+                Privilege::GroupMembership(membership) => Some(membership.group.clone()),
+                _ => None,
+            },
             detail: key.to_owned(),
         })
     }

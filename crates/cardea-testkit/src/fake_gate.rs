@@ -168,8 +168,9 @@ impl Gate for FakeGate {
         heard(self.ended(admission.session)).await
     }
 
-    async fn reached(&self, connection: ConnectionId, source: SocketAddr) {
+    async fn reached(&self, connection: ConnectionId, source: SocketAddr) -> Result<(), GateRefusal> {
         lock(&self.reached).push((connection, source));
+        Ok(())
     }
 
     async fn closed(&self, connection: ClosedConnection) {

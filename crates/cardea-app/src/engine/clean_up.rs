@@ -304,6 +304,10 @@ impl App {
         });
         // No claim ever had that number: somebody on the host wrote it. Ours goes above it.
         session.fence = seen.max().map_or(fence, |seen| seen.min(FENCE_MAX));
+        for removal in &removals {
+            self.tell_tampering(tx, &session, removal);
+        }
+        let was_stalled = session.cleanup_stalled;
         let settled = removals.into_iter().map(|Removal { grant, outcome }| self.removed(grant, outcome));
         let grants: Vec<_> = settled.collect();
         tx.save_grants(&grants).await?;
@@ -315,6 +319,7 @@ impl App {
         }
         let notes = self.judge(&mut session, &grants, &all);
         self.announce_grants(tx, &session, &grants);
+        self.tell_stalling(tx, &session, was_stalled);
         let permit = drive()?;
         let last = notes.len().saturating_sub(1);
         tx.save_session(&permit, &mut session).await?;
@@ -331,6 +336,27 @@ impl App {
         }
         self.announce_session(tx, &session);
         Ok(())
+    }
+
+    /// Somebody changed what Cardea placed: told once, not with every try. The session's log and the audit log have the words.
+    fn tell_tampering(&self, tx: &mut Tx, session: &Session, removal: &Removal) {
+        let Err(error @ ConnectorError::Tampered(_)) = &removal.outcome else { return };
+        if removal.grant.last_error.as_deref() != Some(error.to_string().as_str()) {
+            let name = &session.resource_name;
+            let text = format!("{} on {name}: {error}", capitalised(&removal.grant.privilege.describe()));
+            let alert = self.alert("tampered", text, Some(session.id), Some(name));
+            self.announce_alert(tx, alert);
+        }
+    }
+
+    /// Said once, when it begins.
+    fn tell_stalling(&self, tx: &mut Tx, session: &Session, was_stalled: bool) {
+        if session.cleanup_stalled && !was_stalled {
+            let name = &session.resource_name;
+            let text = format!("The clean-up of {} on {name} has been failing for a minute", session.id);
+            let alert = self.alert("cleanup_stalled", text, Some(session.id), Some(name));
+            self.announce_alert(tx, alert);
+        }
     }
 
     /// Nothing of the session is out there any more: what only it needed goes.

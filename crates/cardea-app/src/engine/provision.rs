@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use cardea_domain::{
     ConnectorError, Depth, EndCause, Frame, Grant, GrantState, LogLevel, Observation, Order, Placed, Presence,
-    Privilege, Progress, Reason, Revision, Session, Stage, Timestamp,
+    Privilege, Progress, Reason, Revision, Session, Stage, Target, Timestamp,
 };
 use cardea_store::Tx;
 use serde_json::json;
 
 use super::{Stop, drive};
-use crate::{App, AppError, change::Note, gate::order};
+use crate::{App, AppError, change::Note, gate::order, plan::host_of};
 
 /// How long one command on the host may take.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(30);
@@ -44,7 +44,8 @@ impl App {
         match self.provision_steps(&mut session, &mut grants).await {
             Ok(done) => {
                 let is_more = !session.rules.has_login || grants.iter().any(is_open_step);
-                self.finish(session, done, is_more).await
+                let target = grants.first().map(|grant| grant.target.clone());
+                self.finish(session, done, (is_more, target)).await
             }
             Err(Halt::GiveUp(reason)) => self.give_up(session, reason).await,
             Err(Halt::Moved) => Ok(()),
@@ -332,7 +333,13 @@ impl App {
     }
 
     /// Everything is in place: the session starts. One without a log-in ends when what it still has to do is done.
-    async fn finish(&self, mut session: Session, done: Vec<Done>, is_more: bool) -> Result<(), Stop> {
+    /// Who logs in to it is asked of its host from now on.
+    async fn finish(
+        &self,
+        mut session: Session,
+        done: Vec<Done>,
+        (is_more, target): (bool, Option<Target>),
+    ) -> Result<(), Stop> {
         let app = self.clone();
         let finished = self.store().write(move |tx| {
             Box::pin(async move {
@@ -351,6 +358,13 @@ impl App {
                 if is_more {
                     let waker = app.clone();
                     tx.after_commit(Box::new(move || waker.nudge()));
+                }
+                // Last: sessions of one host wait for each other from here to the commit.
+                if let Some(target) = target.filter(|_| session.rules.has_login) {
+                    let poll_at = now.plus(session.rules.monitor_interval.get());
+                    tx.poll_host(&host_of(&target), &target, poll_at).await?;
+                    let waker = app.clone();
+                    tx.after_commit(Box::new(move || waker.0.host_nudge.notify_one()));
                 }
                 Ok::<_, AppError>(())
             })

@@ -21,21 +21,23 @@ pub(super) fn known_account(answer: &Answer) -> Result<Option<KnownAccount>, Con
     }))
 }
 
-/// `KIND ACCOUNT UID GRANT TOKEN WHERE`. What names no grant is nobody's mark.
+/// `KIND ACCOUNT UID GRANT TOKEN SUBJECT WHERE`. What names no grant is nobody's mark.
 pub(super) fn marks(answer: &Answer) -> Vec<Mark> {
     answer.texts("mark").filter_map(mark).collect()
 }
 
 fn mark(text: &str) -> Option<Mark> {
-    let mut parts = text.splitn(6, ' ');
+    let mut parts = text.splitn(7, ' ');
     let (kind, account, uid) = (parts.next()?, parts.next()?, parts.next()?);
-    let (grant, token, place) = (parts.next()?, parts.next()?, parts.next()?);
+    let (grant, token, subject, place) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let known = |text: &str| (text != "-").then(|| text.to_owned());
     Some(Mark {
         kind: kind.to_owned(),
         grant: grant.parse().ok()?,
         token: token.to_owned(),
-        account: (account != "-").then(|| account.to_owned()),
+        account: known(account),
         uid: uid.parse().ok(),
+        subject: known(subject),
         detail: place.to_owned(),
     })
 }

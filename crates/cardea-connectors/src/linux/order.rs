@@ -72,8 +72,8 @@ fn undone(one: &Undo, order: &Order) -> Result<Vec<String>, ConnectorError> {
 /// What is to be removed.
 pub(super) fn remove(order: &Order) -> Result<Vec<String>, ConnectorError> {
     let mut words = common(order)?;
-    if let Some(subject) = order.privilege.subject() {
-        words.push(plain(&subject)?);
+    for argument in [order.privilege.subject(), order.privilege.handling()].into_iter().flatten() {
+        words.push(plain(&argument)?);
     }
     Ok(words)
 }

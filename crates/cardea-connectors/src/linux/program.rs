@@ -10,6 +10,7 @@ static LIBRARY: LazyLock<String> = LazyLock::new(|| {
         include_str!("host/frame.sh"),
         include_str!("host/orders.sh"),
         include_str!("host/account.sh"),
+        include_str!("host/leftovers.sh"),
         include_str!("host/managed.sh"),
         include_str!("host/key.sh"),
         include_str!("host/known.sh"),

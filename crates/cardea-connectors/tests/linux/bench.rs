@@ -8,9 +8,9 @@ use std::{
 use async_trait::async_trait;
 use cardea_connectors::Linux;
 use cardea_domain::{
-    AddSudoRule, AddToGroup, Clock, Connector, ConnectorError, Credentials, Elevation, Entropy, Evidence, Frame,
-    GrantId, Kind, LoginAccount, ObjectId, Observation, Order, Placed, Privilege, Secret, SecretId, SessionId, Target,
-    Timestamp, Undo,
+    AddSudoRule, Clock, Connector, ConnectorError, Credentials, Elevation, Entropy, Evidence, Frame, GrantId,
+    GroupProcesses, Kind, Leftovers, LoginAccount, Membership, ObjectId, Observation, Order, Placed, Privilege, Secret,
+    SecretId, SessionId, Target, Timestamp, Undo,
 };
 use cardea_testkit::{LinuxHost, SeededEntropy};
 
@@ -124,7 +124,7 @@ impl Bench {
     }
 
     pub(crate) fn account(&self, name: &str, uid: u32) -> Order {
-        self.order(name, uid, Privilege::Account)
+        self.order(name, uid, Privilege::Account { leftovers: Leftovers::Chown })
     }
 
     pub(crate) fn sudo(&self, name: &str, uid: u32, commands: &[&str]) -> Order {
@@ -133,7 +133,8 @@ impl Bench {
     }
 
     pub(crate) fn group(&self, name: &str, uid: u32, group: &str) -> Order {
-        self.order(name, uid, Privilege::GroupMembership(AddToGroup { group: group.to_owned() }))
+        let membership = Membership { group: group.to_owned(), processes: GroupProcesses::End };
+        self.order(name, uid, Privilege::GroupMembership(membership))
     }
 
     /// A switch that removes these, in this order.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Connector, ConnectorError, ScanFinding, UidRange};
+use cardea_domain::{Connector, ConnectorError, Leftovers, Privilege, ScanFinding, UidRange};
 use cardea_testkit::wait;
 
 use crate::bench::{Bench, said};
@@ -48,6 +48,44 @@ async fn nothing_of_a_person_outlives_their_account() {
     ] {
         assert!(findings.contains(expected), "{expected} in {findings}");
     }
+}
+
+/// What two accounts leave where anybody may write: a tree with somebody else's file in it, a file with two names, a link, a pipe.
+const LITTER: &str = "mkdir -p /tmp/$N/a\\ b/c; echo gold >/tmp/$N/a\\ b/c/f; chmod 4755 /tmp/$N/a\\ b/c/f; \
+    echo x >/var/tmp/$N; ln /var/tmp/$N /var/tmp/$N.two; ln -s /etc/shadow /tmp/$N.link; mkfifo /tmp/$N.pipe; \
+    mkdir /dev/shm/$N; touch \"/dev/shm/$N/$(printf 'two\\nlines')\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_outside_of_a_home_are_archived_or_removed_as_the_profile_says() {
+    let t = Bench::start("litter");
+    let shadow = t.host.root("stat -c '%U %a %h' /etc/shadow");
+    for (name, uid, leftovers) in [("alma-x1", 70_080, Leftovers::Archive), ("dora-x1", 70_081, Leftovers::Delete)] {
+        let order = t.order(name, uid, Privilege::Account { leftovers });
+        t.place(&order).await;
+        t.host.root(&format!("setpriv --reuid {uid} --clear-groups sh -c 'N={name}; {LITTER}'; touch '/tmp/{name}/a b/theirs'; chown svc '/tmp/{name}/a b/theirs'"));
+
+        let findings = t.remove(&order).await.findings.join("\n");
+
+        let left = t.host.root(&format!("find /tmp /var/tmp /dev/shm -name '*{name}*' -printf '%p %u\\n' | sort"));
+        assert_eq!(left, format!("/tmp/{name} root\n"), "a folder with somebody else's file stays, and is root's");
+        assert_eq!(t.host.root(&format!("stat -c %U '/tmp/{name}/a b/theirs'")), "svc\n");
+        assert_eq!(t.host.files_of(uid), Vec::<String>::new());
+        assert!(findings.contains("has 2 names"), "{findings}");
+        let archive = format!("/var/lib/cardea-leftovers/{}", order.grant);
+        let kept = t.host.try_root(&format!("cd {archive} && stat -c '%U %a' . && find . -type f -printf '%U %m %P\\n' -o -type l -printf '%l\\n' | sort"));
+        if leftovers == Leftovers::Delete {
+            assert!(kept.is_err(), "{kept:?}");
+            assert!(findings.contains("/c/f was removed"), "{findings}");
+            continue;
+        }
+        let kept = kept.expect("an archive");
+        for expected in ["root 700\n", "/etc/shadow\n", "0 755 tmp/alma-x1/a b/c/f\n", "var/tmp/alma-x1.two\n"] {
+            assert!(kept.contains(expected), "{expected} in {kept}");
+        }
+        assert_eq!(t.host.root(&format!("cat '{archive}/tmp/{name}/a b/c/f'")), "gold\n");
+        assert!(findings.contains("/c/f was archived in /var/lib/cardea-leftovers/grt_"), "{findings}");
+    }
+    assert_eq!(t.host.root("stat -c '%U %a %h' /etc/shadow"), shadow, "links are not followed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

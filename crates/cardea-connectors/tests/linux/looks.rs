@@ -88,8 +88,9 @@ async fn every_mark_is_found_from_the_hosts_side() {
     let t = Bench::start("marks");
     let (name, uid) = ("rita-x1", 70_072);
     let account = t.account(name, uid);
-    let switch = t.dead_man(vec![&account]);
-    let orders = [switch, account, t.sudo(name, uid, &["ALL"]), t.login_key(name, uid)];
+    let group = t.group(name, uid, "adm");
+    let switch = t.dead_man(vec![&group, &account]);
+    let orders = [switch, account, group, t.sudo(name, uid, &["ALL"]), t.login_key(name, uid)];
     for order in &orders {
         t.place(order).await;
     }
@@ -101,8 +102,10 @@ async fn every_mark_is_found_from_the_hosts_side() {
     let ours = orders.iter().map(|order| (order.privilege.kind(), order.grant)).collect();
     assert_eq!(kinds, ours);
     assert!(found.iter().all(|mark| mark.token == TOKEN), "{found:?}");
-    for mark in found.iter().filter(|mark| mark.kind != "dead_man") {
+    for mark in &found {
         assert_eq!(mark.uid, Some(uid), "{mark:?}");
+        let subject = (mark.kind == "group_membership").then_some("adm");
+        assert_eq!(mark.subject.as_deref(), subject, "{mark:?}");
     }
     t.host.root("rm /etc/sudoers.d/cardea-x");
     for order in orders.iter().rev() {

@@ -1,11 +1,30 @@
 //! Managed accounts: kept, locked at rest, clean and with a fresh password for one session at a time.
 
-use cardea_domain::{ConnectorError, Order, Presence, Privilege};
+use cardea_domain::{ConnectorError, Leftovers, Order, Presence, Privilege};
 
 use crate::bench::{Bench, PASSWORD, said};
 
 fn check_out(t: &Bench, (name, uid): (&str, u32), adopt: bool, clean_home: bool) -> Order {
-    t.order(name, uid, Privilege::ManagedAccount { adopt, clean_home, password: t.password })
+    let (password, leftovers) = (Some(t.password), Leftovers::Chown);
+    t.order(name, uid, Privilege::ManagedAccount { adopt, clean_home, password, leftovers })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_only_the_gateway_is_to_come_in_it_has_no_password() {
+    let t = Bench::start("bare");
+    let (name, uid) = ("ops", 70_205);
+    let bare =
+        Privilege::ManagedAccount { adopt: false, clean_home: false, password: None, leftovers: Leftovers::Chown };
+    let order = t.order(name, uid, bare);
+    t.place(&order).await;
+    assert_eq!(shadow(&t, name).0, "*");
+    t.place(&t.login_key(name, uid)).await;
+    assert_eq!(
+        said(&t.as_account(name, "id -un; echo x 2>/dev/null >>.ssh/authorized_keys || echo shut")),
+        "ops\nshut\n"
+    );
+    t.remove(&order).await;
+    assert!(shadow(&t, name).0.starts_with('!'), "locked at rest");
 }
 
 /// The account's password entry and the day on which it expires.
@@ -190,7 +209,7 @@ async fn what_a_person_does_to_the_account_does_not_keep_it_open() {
     // Whatever carries its mark, an account that is to be deleted is never this one.
     t.place(&order).await;
     let mut deletion = order.clone();
-    deletion.privilege = Privilege::Account;
+    deletion.privilege = Privilege::Account { leftovers: Leftovers::Chown };
     t.try_remove(&deletion).await.expect_err("it is a managed one");
     assert_eq!(t.host.uid_of(name), Some(uid));
 }

@@ -1,6 +1,8 @@
 //! People's own accounts: given grants, and left as they were.
 
-use cardea_domain::{ConnectorError, FreshPassword, LogOffUser, Order, PersonalKey, Presence, Privilege};
+use cardea_domain::{
+    ConnectorError, FreshPassword, GroupProcesses, LogOffUser, Membership, Order, PersonalKey, Presence, Privilege,
+};
 use cardea_testkit::wait;
 
 use crate::bench::{Bench, said};
@@ -55,6 +57,23 @@ async fn grants_come_and_go_and_nothing_else_changes() {
     assert_eq!(keys(&t), keys_before);
     assert_eq!(t.host.processes_of(UID), work, "what she had started before goes on");
     assert!(found.iter().any(|finding| finding.contains("(sleep) was in group adm and was ended")), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_in_a_group_go_on_where_the_profile_only_wants_to_know() {
+    let t = rita("report");
+    let membership = Membership { group: "adm".to_owned(), processes: GroupProcesses::Report };
+    let order = t.order("rita", UID, Privilege::GroupMembership(membership));
+    t.place(&order).await;
+    t.host.root("setsid setpriv --reuid 5001 --regid 5001 --init-groups sleep 903 >/dev/null 2>&1 </dev/null &");
+    wait(std::time::Duration::from_secs(20), "it runs", || t.host.try_root("pgrep -f '[s]leep 903'").is_ok());
+
+    let evidence = t.remove(&order).await;
+
+    assert!(evidence.findings.iter().any(|it| it.contains("(sleep) was in group adm and goes on")), "{evidence:?}");
+    let process = t.host.root("pgrep -f '[s]leep 903'");
+    assert!(evidence.read_back.contains(process.trim()), "{evidence:?}");
+    assert_eq!(t.observe(&order).await.presence, Presence::Absent);
 }
 
 #[tokio::test(flavor = "multi_thread")]

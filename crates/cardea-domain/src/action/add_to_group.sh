@@ -31,13 +31,14 @@ place_group_membership() {
   say read "group $1 has members: $members"
 }
 
-# remove_group_membership GROUP: processes keep the groups that they were started with, so those are ended too.
+# remove_group_membership GROUP end|report: processes keep the groups that they were started with, so those are ended too, or told.
 remove_group_membership() {
   leave_group "$1"
-  end_members "$1"
+  holding=
+  if [ "${2:-end}" = report ]; then tell_members "$1"; else end_members "$1"; fi
   case $presence in
     none) say read "there is no group $1" ;;
-    absent) say read "group $1 has members: $members; no process of number $uid is in it" ;;
+    absent) say read "group $1 has members: $members; ${holding:-no process} of number $uid is in it" ;;
   esac
 }
 
@@ -60,24 +61,37 @@ resume_group_membership() {
   place_group_membership "$@"
 }
 
-# end_members GROUP: ends the account's processes that hold the group. Where the group is the account's first, it is not ours.
-end_members() {
+# find_members GROUP: $living is the account's processes that hold the group; $told those that were told of, with what becomes of
+# them. Where the group is the account's first, it is not ours.
+find_members() {
+  living=
   group_number=$(getent group "$1") || return 0
   group_number=${group_number#*:*:}
   group_number=${group_number%%:*}
   [ "$(id -g "$name" 2>/dev/null)" != "$group_number" ] || return 0
+  for path in $(grep -lsE "^(Uid:.*[[:space:]])?$uid([[:space:]]|\$)" /proc/[0-9]*/status); do
+    pid=${path#/proc/}
+    pid=${pid%/*}
+    grep -qsE "^(Groups|Gid):(.*[[:space:]])?$group_number([[:space:]]|\$)" "$path" && is_alive "$pid" || continue
+    living="$living $pid"
+    case "$told " in *" $pid "*) continue ;; esac
+    told="$told $pid"
+    say found "process $pid ($command) was in group $1 and $2"
+  done
+}
+
+# tell_members GROUP: they go on, and whoever reads this decides.
+tell_members() {
+  told=
+  find_members "$1" "goes on"
+  [ -z "$living" ] || holding="process$living"
+}
+
+# end_members GROUP
+end_members() {
   tries=0 told=
   while :; do
-    living=
-    for path in $(grep -lsE "^(Uid:.*[[:space:]])?$uid([[:space:]]|\$)" /proc/[0-9]*/status); do
-      pid=${path#/proc/}
-      pid=${pid%/*}
-      grep -qsE "^(Groups|Gid):(.*[[:space:]])?$group_number([[:space:]]|\$)" "$path" && is_alive "$pid" || continue
-      living="$living $pid"
-      case "$told " in *" $pid "*) continue ;; esac
-      told="$told $pid"
-      say found "process $pid ($command) was in group $1 and was ended"
-    done
+    find_members "$1" "was ended"
     [ -n "$living" ] || return 0
     [ "$tries" -lt 60 ] || quit "$REFUSED" "processes of number $uid that are in group $1 do not end:$living"
     kill -9 $living 2>/dev/null

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Argument, Effect, Given};
-use crate::{Privilege, SecretId, Timestamp};
+use crate::{DirectLogin, Privilege, SecretId, Timestamp};
 
 /// Parameters of `set_password`: none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,11 @@ impl Act for SetPassword {
     }
 
     fn privileges(&self, given: &Given<'_>) -> Result<Vec<Privilege>, String> {
+        if given.direct_login == DirectLogin::Deny {
+            return Err("the activity gives its account a password, and the connection profile denies log-ins past the gateway: \
+                        use another profile, or take set_password out"
+                .to_owned());
+        }
         let password = given.password.ok_or("no password was made for set_password")?;
         Ok(vec![Privilege::Password(FreshPassword { password })])
     }

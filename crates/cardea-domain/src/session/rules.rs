@@ -53,6 +53,17 @@ pub enum Leftovers {
     Delete,
 }
 
+impl Leftovers {
+    /// The word on the wire and on hosts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Chown => "chown",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// What becomes of processes that still hold a group when the membership of their account ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -62,6 +73,16 @@ pub enum GroupProcesses {
     End,
     /// They are left, and named in the session's log.
     Report,
+}
+
+impl GroupProcesses {
+    /// The word on the wire and on hosts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::End => "end",
+            Self::Report => "report",
+        }
+    }
 }
 
 /// What a custom field of the request takes.

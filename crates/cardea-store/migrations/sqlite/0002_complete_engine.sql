@@ -22,6 +22,7 @@ alter table grant_entry add column mark_id text;
 alter table grant_entry add column share_key text;
 alter table grant_entry add column stage text not null default 'pre_session';
 alter table grant_entry add column continue_on_error integer not null default 0 check (continue_on_error in (0, 1));
+create index grant_entry_marked on grant_entry (mark_id) where mark_id <> id;
 create index grant_entry_shared on grant_entry (share_key)
     where share_key is not null and state in ('placing', 'placed', 'removing');
 

@@ -1,7 +1,9 @@
-use cardea_domain::{AddToGroup, Kind, SecretField};
+use cardea_domain::{GroupProcesses, Kind, Leftovers, Membership, SecretField};
 
 use super::*;
 use crate::SecretRow;
+
+const ACCOUNT: Privilege = Privilege::Account { leftovers: Leftovers::Chown };
 
 on_both! {
     async fn a_grant_comes_back_as_it_was(t: &Fixture) {
@@ -74,13 +76,13 @@ on_both! {
             grant.removed_at = Some(at(at_second));
             grant.scanned_at = None;
         };
-        let late = t.grant(&session, |grant| removed(grant, Privilege::Account, 20)).await;
-        let early = t.grant(&session, |grant| removed(grant, Privilege::Account, 10)).await;
-        t.grant(&session, |grant| removed(grant, Privilege::Account, 31)).await;
-        t.grant(&session, |grant| removed(grant, Privilege::GroupMembership(AddToGroup { group: "adm".to_owned() }), 10)).await;
+        let late = t.grant(&session, |grant| removed(grant, ACCOUNT, 20)).await;
+        let early = t.grant(&session, |grant| removed(grant, ACCOUNT, 10)).await;
+        t.grant(&session, |grant| removed(grant, ACCOUNT, 31)).await;
+        t.grant(&session, |grant| removed(grant, Privilege::GroupMembership(Membership { group: "adm".to_owned(), processes: GroupProcesses::End }), 10)).await;
         // Never on the target: there is nothing to look for.
-        t.grant(&session, |grant| { removed(grant, Privilege::Account, 10); grant.expires_at = None; }).await;
-        t.grant(&session, |grant| { removed(grant, Privilege::Account, 10); grant.state = GrantState::Removing; }).await;
+        t.grant(&session, |grant| { removed(grant, ACCOUNT, 10); grant.expires_at = None; }).await;
+        t.grant(&session, |grant| { removed(grant, ACCOUNT, 10); grant.state = GrantState::Removing; }).await;
         let resource = session.resource;
         let waiting = reads!(t, tx => tx.unscanned_accounts(resource, at(30)).await);
         assert_eq!(waiting, [early.clone(), late.clone()]);
@@ -117,7 +119,7 @@ on_both! {
         let id = ids[0];
         let mut grant = t.grant(&session, |grant| {
             grant.target.private_key = Some(id);
-            grant.privilege = Privilege::Account;
+            grant.privilege = ACCOUNT;
             grant.state = GrantState::Planned;
             grant.expires_at = Some(at(1));
             grant.scanned_at = None;

@@ -106,7 +106,7 @@ explain_useradd() {
   esac
 }
 
-# remove_account: the account and all that could outlive it, and what is read back when that is done.
+# remove_account LEFTOVERS: the account and all that could outlive it, and what is read back when that is done.
 remove_account() {
   look_up
   case $comment_of_holder in
@@ -131,7 +131,7 @@ remove_account() {
   fi
   end_processes
   drop_run_folder
-  hand_over_files
+  hand_over_files "${1:-chown}"
   drop_state
   drop_home
   drop_group
@@ -233,26 +233,6 @@ find_mount() {
 # lines: names end with NUL and may hold line ends; one line each, without.
 lines() {
   tr '\n\000' ' \n'
-}
-
-# hand_over_files: where anybody may write, cron tables and at jobs of the number are removed, and its other files become
-# root's; the kernel takes setuid and setgid off. -delete and -execdir work inside the file's folder, so that nobody can
-# swap a folder on the way.
-hand_over_files() {
-  set --
-  for folder in /var/spool/cron /var/spool/at /tmp /var/tmp /dev/shm /dev/mqueue /run /var/crash; do
-    [ ! -d "$folder" ] || set -- "$@" "$folder"
-  done
-  find "$@" -xdev -depth -uid "$uid" '(' \
-    -path '/var/spool/*' -type f -printf 'scheduled job %p was removed\0' -delete -o \
-    -printf 'file %p was given to root\0' -execdir chown -h root:root '{}' + ')' | lines | {
-    count=0
-    while IFS= read -r finding; do
-      count=$((count + 1))
-      [ "$count" -gt 100 ] || say found "$finding"
-    done
-    [ "$count" -le 100 ] || say found "and $((count - 100)) more files"
-  }
 }
 
 # drop_home: the recorded folder and no other: /home/NAME, a real folder, the account's.

@@ -59,7 +59,8 @@ is_ours_elsewhere() {
   case $comment, in "$mark,$managed,"*) return 0 ;; *) return 1 ;; esac
 }
 
-# place_managed_account EXPIRY_DATE EXPIRY_DAY own|adopt clean|keep PASSWORD: the password encoded.
+# place_managed_account EXPIRY_DATE EXPIRY_DAY own|adopt clean|keep LEFTOVERS PASSWORD|none: the password encoded. With none the
+# account has no password, and no lock either: only keys open it.
 place_managed_account() {
   refuse_own_way_in
   look_up_managed "$3"
@@ -72,14 +73,20 @@ place_managed_account() {
     # One tool writes both: there is no moment at which it is ours and open.
     accounts usermod -L -e 1 -c "$out" "$name" || quit "$REFUSED" "usermod cannot lock and mark account $name"
   fi
-  clean_managed "$4"
-  give_password "$name" "$5"
+  clean_managed "$4" "$5"
+  if [ "$6" = none ]; then
+    accounts usermod -p '*' "$name" || quit "$REFUSED" "usermod cannot take the password of $name away"
+  else
+    give_password "$name" "$6"
+  fi
   accounts usermod -e "$1" "$name" || quit "$REFUSED" "usermod cannot open account $name"
   look_up_managed own
   shadow=$(getent shadow "$name")
-  case $presence:$shadow in
-    "ours:$name:!"* | "ours:$name:*:"*) quit "$REFUSED" "account $name was opened, but is locked" ;;
-    "ours:$name:"*":$2:") say read "account $name, number $uid, is checked out with a fresh password, expires on $1, home $home" ;;
+  case $presence:$6:$shadow in
+    "ours:none:$name:*:"*":$2:") say read "account $name, number $uid, is checked out without a password, expires on $1, home $home" ;;
+    ours:*":$name:!"* | ours:*":$name:*:"*) quit "$REFUSED" "account $name was opened, but is locked" ;;
+    ours:none:*) quit "$REFUSED" "account $name was opened, and has a password" ;;
+    ours:*":$name:"*":$2:") say read "account $name, number $uid, is checked out with a fresh password, expires on $1, home $home" ;;
     *) quit "$REFUSED" "account $name was opened, but what was read back is not what was asked for" ;;
   esac
 }
@@ -109,11 +116,11 @@ check_home() {
     quit "$REFUSED" "$home is not a folder of $name's: look at it, then move it away"
 }
 
-# clean_managed clean|keep: nothing of the last session, or of before Cardea, lets anybody in or runs.
+# clean_managed clean|keep LEFTOVERS: nothing of the last session, or of before Cardea, lets anybody in or runs.
 clean_managed() {
   end_processes
   drop_run_folder
-  hand_over_files
+  hand_over_files "$2"
   rm -f /var/spool/cron/crontabs/"$name" /var/spool/cron/"$name" /var/lib/systemd/linger/"$name" /run/sudo/ts/"$name"
   check_home
   [ -d "$home" ] || { mkdir -m 700 "$home" && fill_home; } || quit "$REFUSED" "$home cannot be made"
@@ -154,7 +161,7 @@ drop_ways_in() {
   done
 }
 
-# remove_managed_account own|adopt: puts it to rest.
+# remove_managed_account own|adopt LEFTOVERS: puts it to rest.
 remove_managed_account() {
   look_up_managed "$1"
   case $state_of_it in
@@ -173,7 +180,7 @@ remove_managed_account() {
     stop_foreign "$1"
   fi
   rotate_and_lock
-  clean_managed keep
+  clean_managed keep "${2:-chown}"
   rest="cardea managed $installation${old:+,$old}"
   accounts usermod -c "$rest" "$name" || quit "$REFUSED" "usermod cannot mark account $name as at rest"
   read_back_at_rest

@@ -1,6 +1,6 @@
 # Everything that carries a mark of Cardea. Whether a mark is true, only who knows the tokens can say.
 
-# marks: KIND ACCOUNT UID GRANT TOKEN WHERE, with - for what is not known.
+# marks: KIND ACCOUNT UID GRANT TOKEN SUBJECT WHERE, with - for what is not known.
 marks() {
   while IFS=: read -r entry _ number _ comment _; do
     case $comment in
@@ -18,7 +18,7 @@ marks() {
     } <"$file"
     number=${second%% *}
     case $file in
-      "$dead_men"/*) tell_mark dead_man - - "${first#\# }" "$file" ;;
+      "$dead_men"/*) mark_dead_man "${first#\# }" ;;
       *) tell_mark sudo_rule - "${number#\#}" "${first#\# }" "$file" ;;
     esac
   done
@@ -32,7 +32,21 @@ tell_mark() {
   set -- "$1" "$2" "${3:--}" ${4%%,*}
   set +f
   [ $# -eq 6 ] && [ "$4" = cardea ] || return 0
-  say mark "$1 $2 $3 $5 $6 $where"
+  say mark "$1 $2 $3 $5 $6 - $where"
+}
+
+# mark_dead_man MARK: of the switch in $file, and the memberships that it would take away: those carry no mark of their own. Only
+# what is there and is still the account's is told.
+mark_dead_man() {
+  of='-' number='-'
+  while read -r kind undone proof who whose group _; do
+    case $whose in '' | *[!0-9]*) continue ;; esac
+    of=$who number=$whose
+    [ "$kind" = group_membership ] && [ "$(id -u "$who" 2>/dev/null)" = "$whose" ] || continue
+    entry=$(getent group "$group") || continue
+    case ",${entry##*:}," in *",$who,"*) say mark "group_membership $who $whose $undone $proof $group $file" ;; esac
+  done <"$file"
+  tell_mark dead_man "$of" "$number" "$1" "$file"
 }
 
 # mark_keys: key lines end with cardea-GRANT-TOKEN. People write their own files: pipes are skipped, and much of one is not read.
@@ -42,6 +56,6 @@ mark_keys() {
       path=${line%%:*}
       folder=${path%/.ssh/authorized_keys}
       text=${line##* cardea-}
-      say mark "authorized_key ${folder##*/} $(stat -c %u "$folder") ${text%-*} ${text##*-} $path"
+      say mark "authorized_key ${folder##*/} $(stat -c %u "$folder") ${text%-*} ${text##*-} - $path"
     done
 }

@@ -1,0 +1,331 @@
+//! Hosts as the clock asks them: claimed and worked on like sessions, by a loop and workers of their own, so that a slow or
+//! dead host holds up nobody but itself. One poll answers for every session on a host, and nobody asks a host on which
+//! nobody has a session.
+
+use std::{collections::HashMap, collections::HashSet, sync::Arc, time::Duration};
+
+use cardea_domain::{Actor, Configuration, Kind, ObjectId, Period, Permit, Target, Timestamp, Verb};
+use cardea_store::{AuditEntry, HostRow, Outcome};
+use tokio::{
+    task::{self, JoinError, JoinSet},
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use super::{CLAIM_MAX, DRAIN, RENEW, SLEEP_MAX, STORE_PAUSE};
+use crate::{App, AppError, plan::host_of};
+
+/// Hosts that are asked at once. Each waits mostly for its host.
+const WORKERS_MAX: usize = 256;
+/// How often a host is searched for marks that the ledger does not know.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// Sweeps of different hosts are spread over this much more.
+const SWEEP_SPREAD: u64 = 600;
+/// At the start, one host after the other is searched this much later.
+const SEED_PAUSE: Duration = Duration::from_millis(50);
+/// How soon a sweep that could not do everything is done again; doubled each time, up to [`SWEEP_EVERY`].
+const SWEEP_AGAIN: Duration = Duration::from_secs(60);
+/// A host that does not answer is asked at most this much more seldom.
+const POLL_MAX: Duration = Duration::from_secs(300);
+/// Unanswered polls in a row after which somebody should know.
+const BLIND_AFTER: u32 = 3;
+
+/// The host that each running worker holds.
+type Busy = HashMap<task::Id, String>;
+
+/// What this process has had searched already.
+#[derive(Default)]
+struct Seeded {
+    /// The configuration that it went through last.
+    configuration: Option<Arc<Configuration>>,
+    keys: HashSet<String>,
+}
+
+/// What a worker did on a host, for its row.
+#[derive(Default)]
+struct Visit {
+    /// Whether the host was asked who is logged in, and answered.
+    polled: Option<bool>,
+    swept: Option<Swept>,
+}
+
+/// What a sweep came to.
+pub(super) struct Swept {
+    /// Whether all was done that there was to do.
+    pub(super) done: bool,
+    /// Marks of others that were told about and are still there.
+    pub(super) reported: Vec<String>,
+}
+
+/// A host that a worker holds.
+pub(super) struct Held {
+    pub(super) row: HostRow,
+    /// The way there, as it is configured now.
+    pub(super) target: Target,
+    /// Every resource that is this host.
+    pub(super) resources: Vec<ObjectId>,
+}
+
+impl App {
+    /// Asks hosts until `stop`, then lets running looks finish.
+    pub(super) async fn run_hosts(&self, stop: CancellationToken) {
+        let (mut workers, mut busy, mut seeded) = (JoinSet::new(), Busy::new(), Seeded::default());
+        let mut renewal = tokio::time::interval(RENEW);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let pause = match self.start_hosts(&mut workers, &mut busy, &mut seeded).await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    error!(%error, "Hosts cannot be asked, because the store does not answer; trying again");
+                    STORE_PAUSE
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.0.host_nudge.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+                _ = renewal.tick(), if !busy.is_empty() => self.renew_hosts(&busy).await,
+                Some(done) = workers.join_next_with_id() => forget(&mut busy, done),
+            }
+        }
+        let drained = tokio::time::timeout(DRAIN, async { while workers.join_next().await.is_some() {} });
+        if drained.await.is_err() {
+            debug!("Looks at hosts were cut off by the stop; they are done again at the next start");
+        }
+    }
+
+    /// Starts a worker for every host that is due; says how long to sleep.
+    async fn start_hosts(
+        &self,
+        workers: &mut JoinSet<()>,
+        busy: &mut Busy,
+        seeded: &mut Seeded,
+    ) -> Result<Duration, AppError> {
+        self.seed(seeded).await?;
+        loop {
+            let room = WORKERS_MAX.saturating_sub(busy.len());
+            if room == 0 {
+                return Ok(SLEEP_MAX);
+            }
+            let exclude: Vec<_> = busy.values().cloned().collect();
+            let (now, node, held) = (self.0.clock.now(), self.0.node.clone(), exclude.clone());
+            let next = self.store().read(move |tx| Box::pin(async move { tx.next_host_wake(now, &node, &held).await }));
+            match next.await? {
+                None => return Ok(SLEEP_MAX),
+                Some(at) if at > now => return Ok(at.since(now).min(SLEEP_MAX)),
+                Some(_) => {}
+            }
+            let (claim, limit) = (self.claim(now), CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX)));
+            let claimed = self
+                .store()
+                .write(move |tx| Box::pin(async move { tx.claim_hosts(now, &claim, &exclude, limit).await }));
+            for host in claimed.await? {
+                let (app, key) = (self.clone(), host.key.clone());
+                let worker = workers.spawn(async move { app.work_on_host(host).await });
+                busy.insert(worker.id(), key);
+            }
+        }
+    }
+
+    /// Has every host of the configuration searched that this process has not had searched: after a start the ledger may be
+    /// older than the hosts.
+    async fn seed(&self, seeded: &mut Seeded) -> Result<(), AppError> {
+        let configuration = self.configuration();
+        if seeded.configuration.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &configuration)) {
+            return Ok(());
+        }
+        let mut at = self.0.clock.now();
+        for resource in configuration.of(Kind::Resource) {
+            let Some(key) = resource.as_resource().and_then(|spec| spec.host_key.clone()) else { continue };
+            if seeded.keys.contains(&key) {
+                continue;
+            }
+            // One without its service account gets one by a change of the configuration.
+            let Ok(target) = self.target_of(&configuration, resource).await else { continue };
+            let (host, due) = (key.clone(), at);
+            let asked = self.store().write(move |tx| {
+                Box::pin(async move { tx.sweep_host(&host, &target, due).await.map_err(AppError::from) })
+            });
+            asked.await?;
+            seeded.keys.insert(key);
+            at = at.plus(SEED_PAUSE);
+        }
+        seeded.configuration = Some(configuration);
+        Ok(())
+    }
+
+    async fn renew_hosts(&self, busy: &Busy) {
+        let (claim, keys) = (self.claim(self.0.clock.now()), busy.values().cloned().collect::<Vec<_>>());
+        let renewed = self.store().write(move |tx| Box::pin(async move { tx.renew_host_claims(&claim, &keys).await }));
+        if let Err(error) = renewed.await {
+            error!(%error, "This node could not renew its hold on the hosts that it asks");
+        }
+    }
+
+    /// One claim of one host.
+    async fn work_on_host(self, row: HostRow) {
+        let key = row.key.clone();
+        let held = match self.hold_host(row).await {
+            Ok(held) => held,
+            Err(error) => return error!(%error, "The store does not say how to reach a host; it stays due as it is"),
+        };
+        let visit = self.visit(&held).await;
+        if let Err(error) = self.retried(|| self.let_host_go(&held, &visit)).await {
+            error!(host = %held.target, key, %error, "The store does not take what was learned of a host; it is asked again");
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+    }
+
+    /// The resources that are this host now, and the way there.
+    async fn hold_host(&self, row: HostRow) -> Result<Held, AppError> {
+        let configuration = self.configuration();
+        let is_it = |spec: &cardea_domain::ResourceSpec| spec.host_key.as_deref() == Some(row.key.as_str());
+        let same: Vec<_> =
+            configuration.of(Kind::Resource).filter(|resource| resource.as_resource().is_some_and(is_it)).collect();
+        let mut resources: Vec<_> = same.iter().map(|resource| resource.id).collect();
+        let named = same.iter().find(|resource| resource.id == row.resource).or(same.first());
+        let target = match named {
+            Some(resource) => self.target_of(&configuration, resource).await.unwrap_or_else(|_| row.target.clone()),
+            None => row.target.clone(),
+        };
+        if !resources.contains(&row.resource) {
+            resources.push(row.resource);
+        }
+        Ok(Held { row, target, resources })
+    }
+
+    async fn visit(&self, held: &Held) -> Visit {
+        let now = self.0.clock.now();
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        let mut visit = Visit::default();
+        if is_due(held.row.poll_at) {
+            let asked = self.poll(held).await;
+            if let Err(error) = &asked {
+                let failures = held.row.failures + 1;
+                warn!(host = %held.target, failures, %error, "A host does not say who is logged in");
+            }
+            visit.polled = Some(asked.is_ok());
+        }
+        if is_due(held.row.sweep_at) {
+            let swept = self.sweep(held).await.unwrap_or_else(|error| {
+                warn!(host = %held.target, %error, "A host could not be searched for marks; trying again later");
+                Swept { done: false, reported: held.row.reported.clone() }
+            });
+            visit.swept = Some(swept);
+        }
+        visit
+    }
+
+    /// Writes down what was learned, and when the host is asked next. Who stands on it is read in the same unit: whoever comes
+    /// meanwhile changes the row, and this is done anew.
+    async fn let_host_go(&self, held: &Held, visit: &Visit) -> Result<(), AppError> {
+        let (app, key, resources) = (self.clone(), held.row.key.clone(), held.resources.clone());
+        let (polled, swept) = (visit.polled, visit.swept.as_ref().map(|swept| (swept.done, swept.reported.clone())));
+        let name = held.target.name.clone();
+        let written = self.store().write(move |tx| {
+            Box::pin(async move {
+                let Some(mut host) = tx.host(&key).await? else { return Ok(()) };
+                if host.claim.as_ref().is_none_or(|claim| claim.node != app.0.node) {
+                    return Ok(());
+                }
+                let now = app.0.clock.now();
+                let answered = polled.unwrap_or_else(|| swept.as_ref().is_none_or(|(done, _)| *done));
+                host.failures = if answered { 0 } else { host.failures.saturating_add(1) };
+                let interval = tx.monitor_interval(&resources).await?;
+                host.poll_at = next_poll(&host, interval, polled, now);
+                if let Some((done, reported)) = swept {
+                    host.reported = reported;
+                    host.sweep_at = Some(now.plus(next_sweep(&host, done)));
+                } else if host.sweep_at.is_none() {
+                    host.sweep_at = Some(now.plus(next_sweep(&host, true)));
+                }
+                if polled == Some(false) && host.failures == BLIND_AFTER {
+                    let text =
+                        format!("{name} does not say who is logged in: log-ins past the gateway are not seen there");
+                    let alert = app.alert("monitor_blind", text, None, Some(&name));
+                    app.raise(tx, &sweeper()?, alert, serde_json::Value::Null).await?;
+                }
+                Ok(tx.save_host(&host).await?)
+            })
+        });
+        written.await
+    }
+
+    /// Has a resource's host searched now for what carries Cardea's mark and is not in the ledger.
+    pub async fn sweep_resource(&self, actor: &Actor, name_or_id: &str) -> Result<(), AppError> {
+        let asked = self.sweep_once(actor, name_or_id).await;
+        if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &asked {
+            self.refused(actor, Verb::SweepHost, name_or_id.to_owned(), error).await;
+        }
+        asked
+    }
+
+    async fn sweep_once(&self, actor: &Actor, name_or_id: &str) -> Result<(), AppError> {
+        let permit = Permit::ask(actor, Verb::SweepHost)?;
+        let configuration = self.configuration();
+        let resource = configuration.find(Kind::Resource, name_or_id).ok_or(AppError::NotFound)?;
+        let target = self.target_of(&configuration, resource).await?;
+        if target.host_key.is_none() {
+            let sentence = format!("{} has no `host_key`, so nothing connects to it: set it first", resource.name);
+            return Err(AppError::refused("no-host-key", sentence));
+        }
+        let (now, id, entry_id) = (self.0.clock.now(), resource.id, self.mint_audit());
+        let asked = self.store().write(move |tx| {
+            Box::pin(async move {
+                tx.sweep_host(&host_of(&target), &target, now).await?;
+                let entry = AuditEntry {
+                    id: entry_id,
+                    at: now,
+                    subject: id.to_string(),
+                    outcome: Outcome::Ok,
+                    detail: serde_json::json!({ "message": "asked to have the host searched now" }),
+                };
+                tx.record(&permit, &entry).await.map_err(AppError::from)
+            })
+        });
+        asked.await?;
+        self.0.host_nudge.notify_one();
+        Ok(())
+    }
+}
+
+/// The engine's own permit for work that belongs to no session.
+pub(super) fn sweeper() -> Result<Permit, AppError> {
+    Ok(Permit::ask(&Actor::Engine, Verb::SweepHost)?)
+}
+
+fn forget(busy: &mut Busy, done: Result<(task::Id, ()), JoinError>) {
+    match done {
+        Ok((worker, ())) => {
+            busy.remove(&worker);
+        }
+        Err(error) => {
+            let key = busy.remove(&error.id());
+            error!(?key, %error, "A worker died; its host is asked again");
+        }
+    }
+}
+
+/// When the host is asked next: not while nobody stands on it, and more seldom while it does not answer.
+fn next_poll(host: &HostRow, interval: Option<Period>, polled: Option<bool>, now: Timestamp) -> Option<Timestamp> {
+    let interval = interval?.get();
+    let pause = match polled {
+        Some(false) => interval.saturating_mul(1 << host.failures.min(8)).min(POLL_MAX.max(interval)),
+        _ => interval,
+    };
+    let at = now.plus(pause);
+    match host.poll_at {
+        Some(known) if polled.is_none() => Some(known.min(at)),
+        _ => Some(at),
+    }
+}
+
+/// How long until the host is searched again. Each host has its own time, so that not all are searched at once.
+fn next_sweep(host: &HostRow, done: bool) -> Duration {
+    if !done {
+        return SWEEP_AGAIN.saturating_mul(1 << host.failures.saturating_sub(1).min(6)).min(SWEEP_EVERY);
+    }
+    let sum = host.key.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    SWEEP_EVERY + Duration::from_secs(sum % SWEEP_SPREAD)
+}
