@@ -159,5 +159,6 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(event::follow_events))
         .routes(routes!(apply::apply_documents))
         .routes(routes!(object::learn_host_key))
+        .routes(routes!(object::sweep_resource))
         .merge(object::routes())
 }

@@ -137,6 +137,23 @@ pub(crate) async fn learn_host_key(
     Ok(ObjectView::respond(&api.app.learn_host_key(&caller.actor, &name).await?, StatusCode::OK))
 }
 
+/// Search a resource for what should not be there.
+///
+/// The host is searched now for what carries Cardea's mark and is not in the ledger, as it is at each start and once an hour. What is
+/// found is taken away if its token is Cardea's; each finding is an event `alert` and in the audit log.
+///
+/// **Who:** administrators, the operator. **Audit:** `host.sweep`.
+#[utoipa::path(post, path = "/api/v1/resources/{name}/sweep", tag = "configuration",
+    params(("name" = String, Path, description = "Name or id.")),
+    responses((status = 202, body = ref("#/components/schemas/Resource"), description = "It is being searched.")))]
+pub(crate) async fn sweep_resource(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(name): Id<String>,
+) -> Result<Response, Problem> {
+    Ok(ObjectView::respond(&api.app.sweep_resource(&caller.actor, &name).await?, StatusCode::ACCEPTED))
+}
+
 // === Routes ===
 
 /// The routes of every kind.

@@ -318,7 +318,7 @@ async fn end_one(api: &Api, actor: &Actor, id: String, reason: Option<String>) -
     EndedSession::of(id, ended.map(|detail| api.view(&detail, actor)))
 }
 
-/// List a session's connections through the gateway.
+/// List a session's connections, through the gateway and past it.
 ///
 /// **Who:** its user, administrators, auditors. **Audit:** none.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/connections", tag = "sessions", params(("id" = String, Path)),

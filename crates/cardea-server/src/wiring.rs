@@ -22,6 +22,12 @@ use crate::{
 /// it is the same after a restart, which is how a host knows that an older shell is to be ended.
 const NODE: &str = "main";
 
+/// What hosts know this installation by. It hangs on the master key and not on the store: whoever loses the store and keeps the
+/// key still has the kept accounts on the hosts.
+fn name_on_hosts(vault: &Vault) -> String {
+    vault.digest("host", b"installation").iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The product, put together.
 pub(crate) struct Wired {
     pub(crate) app: App,
@@ -36,8 +42,8 @@ impl Wired {
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(System));
         let installation = App::installation(&store, &*clock, &*entropy).await?;
         let credentials = Arc::new(Keyring::new(store.clone(), Arc::clone(&vault), installation.clone()));
-        let linux =
-            Arc::new(Linux::new(credentials, Arc::clone(&clock), Arc::clone(&entropy), installation, NODE.to_owned()));
+        let (at, random) = (Arc::clone(&clock), Arc::clone(&entropy));
+        let linux = Arc::new(Linux::new(credentials, at, random, name_on_hosts(&vault), NODE.to_owned()));
         let app =
             App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node: NODE.to_owned() }).await?;
         Ok(Self { app, store })

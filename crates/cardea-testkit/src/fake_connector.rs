@@ -313,7 +313,7 @@ impl Thing {
         Some(Mark {
             kind: order.privilege.kind().to_owned(),
             grant: order.grant,
-            token: order.token.clone(),
+            token: self.token.clone(),
             account: Some(order.account.name.clone()),
             uid: Some(order.account.uid),
             subject: match &order.privilege {

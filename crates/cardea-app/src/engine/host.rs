@@ -2,9 +2,15 @@
 //! dead host holds up nobody but itself. One poll answers for every session on a host, and nobody asks a host on which
 //! nobody has a session.
 
-use std::{collections::HashMap, collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use cardea_domain::{Actor, Configuration, Kind, ObjectId, Period, Permit, Target, Timestamp, Verb};
+use cardea_domain::{
+    Actor, Configuration, ConnectorError, Kind, Object, ObjectId, Period, Permit, Target, Timestamp, Verb,
+};
 use cardea_store::{AuditEntry, HostRow, Outcome};
 use tokio::{
     task::{self, JoinError, JoinSet},
@@ -253,22 +259,21 @@ impl App {
     }
 
     /// Has a resource's host searched now for what carries Cardea's mark and is not in the ledger.
-    pub async fn sweep_resource(&self, actor: &Actor, name_or_id: &str) -> Result<(), AppError> {
+    pub async fn sweep_resource(&self, actor: &Actor, name_or_id: &str) -> Result<Object, AppError> {
         let asked = self.sweep_once(actor, name_or_id).await;
         if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &asked {
-            self.refused(actor, Verb::SweepHost, name_or_id.to_owned(), error).await;
+            self.refused(actor, Verb::SweepHost, name_or_id.chars().take(64).collect(), error).await;
         }
         asked
     }
 
-    async fn sweep_once(&self, actor: &Actor, name_or_id: &str) -> Result<(), AppError> {
+    async fn sweep_once(&self, actor: &Actor, name_or_id: &str) -> Result<Object, AppError> {
         let permit = Permit::ask(actor, Verb::SweepHost)?;
         let configuration = self.configuration();
-        let resource = configuration.find(Kind::Resource, name_or_id).ok_or(AppError::NotFound)?;
-        let target = self.target_of(&configuration, resource).await?;
+        let resource = self.object(actor, Kind::Resource, name_or_id)?;
+        let target = self.target_of(&configuration, &resource).await?;
         if target.host_key.is_none() {
-            let sentence = format!("{} has no `host_key`, so nothing connects to it: set it first", resource.name);
-            return Err(AppError::refused("no-host-key", sentence));
+            return Err(ConnectorError::HostKeyMissing.into());
         }
         let (now, id, entry_id) = (self.0.clock.now(), resource.id, self.mint_audit());
         let asked = self.store().write(move |tx| {
@@ -286,7 +291,7 @@ impl App {
         });
         asked.await?;
         self.0.host_nudge.notify_one();
-        Ok(())
+        Ok(resource)
     }
 }
 

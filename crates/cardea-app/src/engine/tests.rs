@@ -1,6 +1,7 @@
 //! The engine against an in-memory target, with a hand-set clock: what is on the target always agrees with the ledger.
 
 mod control;
+mod hosts;
 mod stages;
 
 use std::{sync::Arc, time::Duration};

@@ -132,16 +132,18 @@ pub(crate) struct EndedSession {
     problem: Option<Problem>,
 }
 
-/// One connection through the gateway.
+/// One connection of the person to the resource.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct ConnectionView {
     id: ConnectionId,
     session: SessionId,
-    /// Where the person connected from.
+    /// Where the person connected from; of a log-in past the gateway, what the host says of it.
     peer: String,
+    /// Whether it went past the gateway, as the host was seen to have it.
+    direct: bool,
     opened_at: Timestamp,
     closed_at: Option<Timestamp>,
-    /// `client`, `target`, `session_ended`, `gateway_stopping` or `error`.
+    /// `client`, `target`, `session_ended`, `gateway_stopping`, `gateway_gone`, `logged_out` or `error`.
     close_reason: Option<String>,
 }
 
@@ -278,6 +280,7 @@ impl From<Connection> for ConnectionView {
             id: connection.id,
             session: connection.session,
             peer: connection.peer.to_string(),
+            direct: connection.direct,
             opened_at: connection.opened_at,
             closed_at: connection.closed_at,
             close_reason: connection.close_reason,

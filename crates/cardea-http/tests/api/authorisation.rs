@@ -39,6 +39,7 @@ const ANSWERS: &[(&str, u16, u16)] = &[
     ("show_metrics", 403, 200),
     ("show_session", 404, 200),
     ("sign_out", 204, 204),
+    ("sweep_resource", 403, 403),
     ("try_removal", 404, 403),
     ("unlock_session", 404, 403),
 ];

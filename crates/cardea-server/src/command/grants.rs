@@ -21,6 +21,11 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
+    /// Have a resource searched now for what carries Cardea's mark and is not in the ledger
+    Sweep {
+        /// The resource's name
+        resource: String,
+    },
     /// Have a removal that keeps failing tried at once
     Try {
         /// The privilege's id
@@ -36,6 +41,15 @@ impl Command {
                 let limit = limit.to_string();
                 let query = [("state", "out"), ("limit", limit.as_str())];
                 show(&client.get(&target(&["grants"], &query)).await?, json)
+            }
+            Self::Sweep { resource } => {
+                let answer = client.post(&target(&["resources", &resource, "sweep"], &[]), &json!({})).await?;
+                if json {
+                    output::json(&answer)?;
+                } else {
+                    output::remark("It is being searched; what is found is in the audit log and in the event stream.");
+                }
+                Ok(ExitCode::SUCCESS)
             }
             Self::Try { id } => {
                 let answer = client.post(&target(&["grants", &id, "try-now"], &[]), &json!({})).await?;

@@ -7,6 +7,7 @@ mod crowd;
 mod events;
 mod faults;
 mod harness;
+mod hosts;
 mod main_job;
 mod operators_view;
 mod sign_in;
