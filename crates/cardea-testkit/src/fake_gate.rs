@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -22,6 +25,7 @@ pub struct FakeGate {
     joins: Mutex<Vec<Join>>,
     closed: Mutex<Vec<ClosedConnection>>,
     reached: Mutex<Vec<(ConnectionId, SocketAddr)>>,
+    is_deaf: AtomicBool,
     ids: Arc<SeededEntropy>,
 }
 
@@ -66,6 +70,7 @@ impl FakeGate {
             joins: Mutex::default(),
             closed: Mutex::default(),
             reached: Mutex::default(),
+            is_deaf: AtomicBool::new(false),
             ids,
         })
     }
@@ -90,6 +95,11 @@ impl FakeGate {
     /// Says something to the open connections of a session.
     pub fn tell(&self, id: SessionId, word: Word) {
         lock(&self.sessions).get(&id).expect("the session was opened").words.send(word).expect("somebody is there");
+    }
+
+    /// From now on nobody can write down where connections come from.
+    pub fn turn_deaf(&self) {
+        self.is_deaf.store(true, Ordering::Relaxed);
     }
 
     /// Everybody that was let through, in order.
@@ -170,6 +180,9 @@ impl Gate for FakeGate {
 
     async fn reached(&self, connection: ConnectionId, source: SocketAddr) -> Result<(), GateRefusal> {
         lock(&self.reached).push((connection, source));
+        if self.is_deaf.load(Ordering::Relaxed) {
+            return Err(GateRefusal { code: "failed", sentence: "nobody could write it down".to_owned() });
+        }
         Ok(())
     }
 

@@ -25,6 +25,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(45);
 const REMOVE_LIMIT: Duration = Duration::from_secs(60);
 /// Marks that one sweep takes away; the next one goes on.
 const ORPHANS_MAX: usize = 100;
+/// How long one sweep goes on with that. Polls of the host wait meanwhile.
+const REMOVING_MAX: Duration = Duration::from_secs(120);
 /// Marks of others that are remembered as told.
 const REPORTED_MAX: usize = 500;
 /// How many of them one alert names.
@@ -257,7 +259,12 @@ impl App {
         };
         orphans.sort_by_key(rank);
         let mut removed = Removed { done: orphans.len() <= ORPHANS_MAX, refused: Vec::new() };
+        let until = tokio::time::Instant::now() + REMOVING_MAX;
         for orphan in orphans.into_iter().take(ORPHANS_MAX) {
+            if tokio::time::Instant::now() >= until {
+                removed.done = false;
+                break;
+            }
             let is_switch = matches!(orphan.order.privilege, Privilege::DeadMan { .. });
             if is_switch && (!removed.done || !removed.refused.is_empty()) {
                 // It ends by itself what could not be removed.

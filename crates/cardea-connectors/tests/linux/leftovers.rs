@@ -21,7 +21,9 @@ async fn nothing_of_a_person_outlives_their_account() {
         "setsid sh -c 'sleep 900 & sleep 900' >/dev/null 2>&1 </dev/null & \
          (sh -c 'sleep 901 & exec true' &) >/dev/null 2>&1 </dev/null; \
          sudo -n setsid sleep 902 >/dev/null 2>&1 </dev/null & \
-         echo '* * * * * touch /tmp/again' | crontab -; \
+         echo '* * * * * touch /tmp/again' | crontab -; echo 'touch /tmp/again' | at now + 1 hour 2>/dev/null; \
+         sudo -n sh -c 'mkdir -p /var/lib/systemd/linger /var/mail; touch /var/lib/systemd/linger/erin-x1 /var/mail/erin-x1'; \
+         mkdir -p .config/systemd/user; echo '[Service]' >.config/systemd/user/again.service; \
          cp /bin/true /tmp/tool; chmod 6755 /tmp/tool; \
          mkdir -p /var/tmp/deep/er /dev/shm/mem; touch \"/var/tmp/deep/er/$(printf 'two\\nlines')\"; ln -s /etc/shadow /tmp/link; \
          until pgrep -x sleep | wc -l | grep -qx 4; do :; done; echo ready",
@@ -37,6 +39,9 @@ async fn nothing_of_a_person_outlives_their_account() {
     assert_eq!(t.host.root("pgrep -x sleep || true"), "", "also what ran as root for them");
     assert_eq!(t.host.files_of(uid), Vec::<String>::new());
     assert_eq!(t.host.accounts_digest(), before);
+    let kept = "ls /var/lib/systemd/linger /var/mail /home /var/spool/cron/crontabs; ls /var/spool/cron/atjobs | grep ^a || true";
+    let kept = t.host.root(kept);
+    assert!(!kept.contains("erin") && !kept.contains("\na0"), "no unit, no mail, no home, no job: {kept}");
     assert_eq!(t.host.root("stat -c '%U %G %a' /tmp/tool"), "root root 755\n", "nobody gets a setuid file of root's");
     assert_eq!(t.host.root("stat -c '%U %a' /etc/shadow"), shadow, "links are not followed");
     let findings = evidence.findings.join("\n");

@@ -47,6 +47,17 @@ fn somebody_elses_session_and_nonsense_are_refused_with_a_banner() {
 }
 
 #[test]
+fn nobody_is_logged_in_to_a_target_before_the_product_knows_where_from() {
+    let world = World::new();
+    world.gate.turn_deaf();
+    let refused = world.run("echo in");
+    assert_eq!((refused.status.code(), stdout(&refused)), (Some(255), String::new()));
+    assert!(stderr(&refused).contains("nobody could write it down"), "{}", stderr(&refused));
+    assert_eq!(world.gate.reached().len(), 1);
+    assert_eq!(world.closed(), "error");
+}
+
+#[test]
 fn the_right_key_is_found_among_several() {
     let world = World::new();
     let others: Vec<_> = (0..4).map(|n| world.make_key(&format!("other{n}")).display().to_string()).collect();

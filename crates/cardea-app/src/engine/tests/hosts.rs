@@ -285,6 +285,33 @@ async fn what_lives_is_left_and_what_comes_back_goes_again() {
 }
 
 #[tokio::test]
+async fn tampering_and_a_stalled_clean_up_are_told_once() {
+    let world = World::with_profile(json!({})).await;
+    let mut events = world.app.subscribe(&OPERATOR, None);
+    let id = world.available("web1").await.session.id;
+    world.target.fail_always(Operation::Remove, ConnectorError::Tampered("it lost its mark".to_owned()));
+    world.app.end_session(&world.alice(), id, None).await.expect("it is open");
+    for _ in 0..3 {
+        let attempts = world.detail(id).await.session.cleanup_attempts;
+        world.advance(Duration::from_secs(301));
+        world.until(id, "tried again", |detail| detail.session.cleanup_attempts > attempts).await;
+    }
+    let things = world.target.things().len();
+    let mut codes = Vec::new();
+    // The dead man's switch was not touched, so nobody tampered with it.
+    for _ in 0..things {
+        codes.push(alert(&mut events).await.code);
+    }
+    codes.sort_unstable();
+    assert_eq!(codes, ["cleanup_stalled", "tampered", "tampered", "tampered"]);
+    let next = tokio::time::timeout(Duration::from_millis(1), alert(&mut events)).await;
+    assert!(next.is_err(), "each once: {next:?}");
+    world.target.heal();
+    world.advance(Duration::from_secs(301));
+    world.ended(id).await;
+}
+
+#[tokio::test]
 async fn what_carries_another_token_is_told_once_and_left() {
     let world = World::with_profile(json!({})).await;
     let detail = world.available("web1").await;
