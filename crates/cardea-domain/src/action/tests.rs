@@ -51,7 +51,7 @@ fn every_action_is_written_as_it_was_read_and_has_a_schema() {
 fn every_effect_goes_by_one_name_and_has_its_end_on_linux() {
     let keys = ["ssh-ed25519 AAAA alice@laptop".to_owned()];
     let password: SecretId = "sec_01jcpt2k9m00000000000000ab".parse().expect("an id");
-    let given = Given { ssh_keys: &keys, password: Some(password) };
+    let given = Given { ssh_keys: &keys, password: Some(password), ..Given::default() };
     let script = Privilege::LINUX_EFFECTS.concat();
     for value in examples() {
         for privilege in entry(value).expect("read").action.privileges(&given).expect("known") {
@@ -130,7 +130,7 @@ fn a_key_is_the_one_named_or_those_of_the_user() {
     let own = Action::AuthorizeKey(AuthorizeKey { public_key: None });
     let placed = |action: &Action, ssh_keys| {
         action
-            .privileges(&Given { ssh_keys, password: None })
+            .privileges(&Given { ssh_keys, ..Given::default() })
             .map(|keys| keys.iter().map(Privilege::arguments_text).collect())
     };
     let texts: Result<Vec<String>, _> = placed(&own, &keys);
