@@ -588,6 +588,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/resources/{name}/sweep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search a resource for what should not be there.
+         * @description The host is searched now for what carries Cardea's mark and is not in the ledger, as it is at each start and once an hour. What is
+         *     found is taken away if its token is Cardea's; each finding is an event `alert` and in the audit log.
+         *
+         *     **Who:** administrators, the operator. **Audit:** `host.sweep`.
+         */
+        post: operations["sweep_resource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/service-accounts": {
         parameters: {
             query?: never;
@@ -746,7 +769,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List a session's connections through the gateway.
+         * List a session's connections, through the gateway and past it.
          * @description **Who:** its user, administrators, auditors. **Audit:** none.
          */
         get: operations["list_connections"];
@@ -1636,14 +1659,16 @@ export interface components {
              */
             require_ticket: boolean;
         };
-        /** @description One connection through the gateway. */
+        /** @description One connection of the person to the resource. */
         ConnectionView: {
-            /** @description `client`, `target`, `session_ended`, `gateway_stopping` or `error`. */
+            /** @description `client`, `target`, `session_ended`, `gateway_stopping`, `gateway_gone`, `logged_out` or `error`. */
             close_reason: string | null;
             closed_at: components["schemas"]["Timestamp"] | null;
+            /** @description Whether it went past the gateway, as the host was seen to have it. */
+            direct: boolean;
             id: components["schemas"]["ConnectionId"];
             opened_at: components["schemas"]["Timestamp"];
-            /** @description Where the person connected from. */
+            /** @description Where the person connected from; of a log-in past the gateway, what the host says of it. */
             peer: string;
             session: components["schemas"]["SessionId"];
         };
@@ -4228,6 +4253,38 @@ export interface operations {
         responses: {
             /** @description The resource as it is now. */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resource"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sweep_resource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is being searched. */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
