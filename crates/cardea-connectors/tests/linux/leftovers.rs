@@ -10,6 +10,7 @@ use crate::bench::{Bench, said};
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_person_outlives_their_account() {
     let t = Bench::start("strays");
+    t.host.root("mkdir -p /var/lib/systemd/linger");
     let before = t.host.accounts_digest();
     let (name, uid) = ("erin-x1", 70_010);
     let orders = [t.account(name, uid), t.sudo(name, uid, &["ALL"]), t.login_key(name, uid)];
