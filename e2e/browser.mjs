@@ -14,9 +14,14 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-/** A page whose `faults` collects what its console complains of, and a way to close the browser. */
+/** A browser in which each person gets a page of their own with `page()`: no sign-in is shared. */
 export async function open() {
   const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args: ARGUMENTS });
+  return { page: () => newPage(browser), close: () => browser.close() };
+}
+
+/** A page whose `faults` collects what its console complains of. */
+async function newPage(browser) {
   // The certificate is self-made.
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1440, height: 900 } });
   context.setDefaultTimeout(LIMIT_MS);
@@ -27,5 +32,5 @@ export async function open() {
     // The browser logs every refused request, and the journey has itself refused a sign-in.
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) page.faults.push(message.text());
   });
-  return { page, close: () => browser.close() };
+  return page;
 }

@@ -1,18 +1,26 @@
 // The pages and their addresses.
 import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/react-router";
+import type { ListName } from "./api/lists";
 import { Front } from "./parts/front";
-import { readSearch } from "./parts/sessions/view";
-import { SignedIn, SignedOut } from "./routes/gate";
+import { LISTS } from "./parts/sessions/lists";
+import { readSearch, type ViewSearch } from "./parts/sessions/view";
+import { ListPage, SignedIn, SignedOut } from "./routes/gate";
 import { SetUpPage } from "./routes/set-up";
 import { SignInPage } from "./routes/sign-in";
 
 const root = createRootRoute({ notFoundComponent: NotFound });
-const active = createRoute({
-  getParentRoute: () => root,
-  path: "/",
-  component: SignedIn,
-  validateSearch: readSearch,
-});
+const signedIn = createRoute({ getParentRoute: () => root, id: "signed-in", component: SignedIn });
+const lists = (Object.keys(LISTS) as ListName[]).map((list) =>
+  createRoute({
+    getParentRoute: () => signedIn,
+    path: LISTS[list].path,
+    component: () => <ListPage list={list} />,
+    validateSearch: (search: Record<string, unknown>): ViewSearch & { session?: string } => ({
+      ...readSearch(search, list),
+      ...(typeof search.session === "string" && search.session ? { session: search.session } : {}),
+    }),
+  }),
+);
 const signedOut = createRoute({ getParentRoute: () => root, id: "signed-out", component: SignedOut });
 const signIn = createRoute({
   getParentRoute: () => signedOut,
@@ -24,7 +32,7 @@ const signIn = createRoute({
 const setUp = createRoute({ getParentRoute: () => signedOut, path: "/set-up", component: SetUpPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([active, signedOut.addChildren([signIn, setUp])]),
+  routeTree: root.addChildren([signedIn.addChildren(lists), signedOut.addChildren([signIn, setUp])]),
   parseSearch,
   stringifySearch,
 });

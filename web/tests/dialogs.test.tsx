@@ -2,10 +2,10 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { activeSessions, myActivities, newQueryClient } from "../src/api/queries";
+import { activeSessions, me, myActivities, newQueryClient } from "../src/api/queries";
 import { EndDialog } from "../src/parts/sessions/end-dialog";
 import { Wizard } from "../src/parts/wizard/wizard";
-import { activity, session, way } from "./samples";
+import { activity, person, session, way } from "./samples";
 
 /** What the server answers next, and what it was asked. */
 let answers: { status: number; body: unknown }[];
@@ -28,6 +28,7 @@ afterEach(() => {
 
 function show(part: ReactNode) {
   const queries = newQueryClient();
+  queries.setQueryData(me.queryKey, person());
   queries.setQueryData(activeSessions("mine").queryKey, new Map());
   queries.setQueryData(myActivities.queryKey, [
     activity("Full root", [
@@ -55,6 +56,7 @@ describe("the Create Session wizard", () => {
     fireEvent.change(screen.getByLabelText(/^Notes/), { target: { value: "because" } });
     fireEvent.change(screen.getByLabelText(/^Ticket/), { target: { value: "CHG-1" } });
     press("Next");
+    press("Next");
   }
 
   it("tells beside each field what is missing, and stays on its page", () => {
@@ -77,6 +79,7 @@ describe("the Create Session wizard", () => {
   it("keeps what was written on the way back", () => {
     show(<Wizard onClose={() => {}} />);
     goToReview();
+    press("Back");
     press("Back");
     expect((screen.getByLabelText(/^Notes/) as HTMLTextAreaElement).value).toBe("because");
   });

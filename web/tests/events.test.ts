@@ -39,6 +39,8 @@ beforeEach(() => {
   const listener: Listener = {
     onSession: (session) => told.push(`session ${session.id}`),
     onGrant: (grant) => told.push(`grant ${grant.id}`),
+    onApproval: ({ session }) => told.push(`approval ${session.id}`),
+    onAlert: ({ code }) => told.push(`alert ${code}`),
     onReset: () => told.push("reset"),
     onConfiguration: () => told.push("configuration"),
     onLink: (link) => links.push(link),
@@ -60,9 +62,18 @@ describe("the live link", () => {
     stream().tell("ready");
     stream().tell("session", { id: "ses_1" });
     stream().tell("grant", { id: "grt_1" });
+    stream().tell("approval", { session: { id: "ses_2" }, approval: null });
+    stream().tell("alert", { code: "direct_login" });
     stream().tell("configuration");
     expect(links).toEqual(["opening", "live"]);
-    expect(told).toEqual(["reset", "session ses_1", "grant grt_1", "configuration"]);
+    expect(told).toEqual([
+      "reset",
+      "session ses_1",
+      "grant grt_1",
+      "approval ses_2",
+      "alert direct_login",
+      "configuration",
+    ]);
   });
 
   it("leaves short breaks to the browser, which resumes where it was", () => {

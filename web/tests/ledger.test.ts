@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { recordGrant, recordSession, withChanges } from "../src/api/journal";
+import { record, withChanges } from "../src/api/journal";
 import { Changes, mergeGrants, mergeSessions } from "../src/api/ledger";
 import type { Grant, Session, SessionChange } from "../src/api/view";
 import { grant, session } from "./samples";
@@ -84,13 +84,13 @@ describe("an answer that is slower than the events", () => {
   it("comes with the events that passed it, and with no others", async () => {
     const [early, late] = [session(), session()];
     const late_grant = grant();
-    recordSession(told(early));
+    record((changes) => changes.session(told(early)));
     const [answer, meanwhile] = await withChanges(async () => {
-      recordSession(told(late));
-      recordGrant(late_grant);
+      record((changes) => changes.session(told(late)));
+      record((changes) => changes.grant(late_grant));
       return "answer";
     });
-    recordSession(told(session()));
+    record((changes) => changes.session(told(session())));
     expect(answer).toBe("answer");
     expect([...meanwhile.sessions.keys()]).toEqual([late.id]);
     expect([...meanwhile.grants.keys()]).toEqual([late_grant.id]);

@@ -1,5 +1,5 @@
 // Sessions and grants as the server would send them; a test names only what it is about.
-import type { Grant, MyActivity, Session, Way } from "../src/api/view";
+import type { Approval, Grant, Me, MyActivity, Session, Way } from "../src/api/view";
 
 let count = 0;
 
@@ -40,6 +40,7 @@ export function session(part: Partial<Session> = {}): Session {
     },
     approvals_needed: null,
     approve_by: null,
+    approvers: [],
     closes_at: null,
     duration: "PT1H",
     end_warnings: [],
@@ -47,6 +48,7 @@ export function session(part: Partial<Session> = {}): Session {
     idle_until: null,
     lock: null,
     grants: [],
+    approvals: [],
     ...part,
   };
 }
@@ -69,6 +71,24 @@ export function grant(part: Partial<Grant> = {}): Grant {
     evidence: null,
     ...part,
   };
+}
+
+export function approval(part: Partial<Approval> = {}): Approval {
+  count += 1;
+  return {
+    id: `apr_${count}`,
+    approver: "bob",
+    decision: "approved",
+    reason: "planned work",
+    at: "2026-11-23T10:00:00.500000Z",
+    is_current: true,
+    ...part,
+  };
+}
+
+/** Who looks. */
+export function person(user = "alice", roles: Me["roles"] = ["user"]): Me {
+  return { user, full_name: "", roles, via: "sign_in", gateway: { host: "gate.example.com", port: 4422 } };
 }
 
 export function way(resource: string, policy: string, part: Partial<Way> = {}): Way {

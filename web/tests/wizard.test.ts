@@ -120,13 +120,16 @@ describe("a refusal of the server", () => {
       { pointer: "/ticket", message: "there is no such ticket" },
       { pointer: "/resources/1", message: "is gone" },
     ]);
-    expect(faultsOf(problem)).toEqual({
-      faults: { resources: "is gone", ticket: "there is no such ticket" },
+    expect(faultsOf(problem, draft({ resources: ["web1", "db1"] }))).toEqual({
+      faults: { resources: "db1: is gone", ticket: "there is no such ticket" },
       page: "Resources",
     });
   });
 
   it("without fields stays where it is", () => {
-    expect(faultsOf(new Problem("unavailable", 503, "later"))).toEqual({ faults: {}, page: undefined });
+    expect(faultsOf(new Problem("unavailable", 503, "later"), EMPTY)).toEqual({
+      faults: {},
+      page: undefined,
+    });
   });
 });

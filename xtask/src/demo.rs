@@ -72,6 +72,7 @@ Cardea is running. Its certificate is self-made: let the browser go on.
   URL            {url}
   User           {user}
   Password       {password}
+  Approver       {approver}, {approver_password}
   Administrator  admin, {admin_password}
   Hosts          {hosts}
 
@@ -79,12 +80,15 @@ Create a session, take its id from the dashboard, and log in:
 
   {ssh} SESSION_ID@127.0.0.1
 
-Then try `sudo id`, end the session, and see it gone. The configuration is {folder}/demo.yaml, the log {folder}/cardea.log.
+Then try `sudo id`, end the session, and see it gone. \"Emergency root\" waits until {approver} approves it.
+The configuration is {folder}/demo.yaml, the log {folder}/cardea.log.
 {end}",
         url = world.url(),
         user = world::USER,
         password = world.password,
         admin_password = world.admin_password,
+        approver = world::APPROVER,
+        approver_password = world.approver_password,
         hosts = hosts.join(", "),
         ssh = world.ssh_words().join(" "),
         folder = world.folder.display(),

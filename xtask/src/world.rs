@@ -35,6 +35,8 @@ const HTTP_PORT: u16 = 8443;
 const SSH_PORT: u16 = 4422;
 /// The person who is to try it.
 pub(crate) const USER: &str = "alice";
+/// The person who approves what has to be approved.
+pub(crate) const APPROVER: &str = "bob";
 
 /// A host as Cardea is told of it.
 pub(crate) struct Resource {
@@ -62,6 +64,7 @@ pub(crate) struct World {
     pub(crate) resources: Vec<Resource>,
     pub(crate) password: String,
     pub(crate) admin_password: String,
+    pub(crate) approver_password: String,
     pub(crate) http_port: u16,
     pub(crate) ssh_port: u16,
 }
@@ -112,6 +115,7 @@ impl World {
             make_key(&folder.join(USER))?;
         }
         let (password, admin_password) = (kept_password(folder, "password")?, kept_password(folder, "admin-password")?);
+        let approver_password = kept_password(folder, "approver-password")?;
         write_configuration(workspace, folder, &resources, access)?;
         let (http_port, ssh_port) = (free_port_or(HTTP_PORT)?, free_port_or(SSH_PORT)?);
         let program = workspace.target.join("debug/cardea");
@@ -138,6 +142,7 @@ impl World {
             resources,
             password,
             admin_password,
+            approver_password,
             http_port,
             ssh_port,
         })
@@ -151,6 +156,8 @@ impl World {
             "url": self.url(),
             "user": USER,
             "password": self.password,
+            "approver": { "user": APPROVER, "password": self.approver_password },
+            "administrator": { "user": "admin", "password": self.admin_password },
             "ssh": self.ssh_words(),
             "root_key": self.folder.join("root"),
             "hosts": hosts.collect::<Vec<_>>(),

@@ -22,23 +22,26 @@ use crate::{
 };
 
 /// Something that a person should look at.
-#[derive(Serialize)]
-struct AlertView<'a> {
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct AlertView {
     at: Timestamp,
-    code: &'a str,
-    text: &'a str,
+    /// Stable: `direct_login`, `orphan_removed`, …
+    code: &'static str,
+    /// A sentence for people.
+    text: String,
     session: Option<SessionId>,
-    resource: Option<&'a str>,
+    /// The resource's name.
+    resource: Option<String>,
 }
 
-impl<'a> AlertView<'a> {
-    fn of(alert: &'a Alert) -> Self {
+impl AlertView {
+    fn of(alert: &Alert) -> Self {
         Self {
             at: alert.at,
             code: alert.code,
-            text: &alert.text,
+            text: alert.text.clone(),
             session: alert.session,
-            resource: alert.resource.as_deref(),
+            resource: alert.resource.clone(),
         }
     }
 }
@@ -47,7 +50,7 @@ impl<'a> AlertView<'a> {
 ///
 /// Server-sent events: `ready` first; `session` (a `SessionSummary`) and `grant` (a `GrantView`) with each change that
 /// the caller may see; `approval` (an `ApprovalChange`) when a session waits for approval, is decided about or waits no more,
-/// for its approvers too; `alert` (`{at, code, text, session, resource}`) to administrators, auditors and the operator when
+/// for its approvers too; `alert` (an `AlertView`) to administrators, auditors and the operator when
 /// a person should look at something; `configuration` when what somebody may do could be different; `reset` when events
 /// were lost: read everything again. A comment each 15 seconds keeps the line alive. Every event has an id; sent back in the
 /// header `Last-Event-ID`, it resumes without a gap. The stream ends with the sign-in, at most 15 seconds after it.

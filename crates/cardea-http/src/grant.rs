@@ -16,7 +16,7 @@ pub(crate) struct GrantView {
     resource: String,
     /// The account's name on the resource.
     login_account: String,
-    #[schemars(extend("enum" = ["account", "authorized_key", "group_membership", "sudo_rule"]))]
+    /// `account`, `managed_account`, `authorized_key`, `dead_man`, or the effect of an action: `sudo_rule`, `group_membership`, …
     kind: &'static str,
     /// What it is, for people.
     description: String,

@@ -12,7 +12,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use crate::{Api, apply, approval, grant, lock, log, my, object, problem, problems, session, sign_in, token};
+use crate::{Api, apply, approval, event, grant, lock, log, my, object, problem, problems, session, sign_in, token};
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
 macro_rules! describe { ($function:ident: $($kind:ty),* $(,)?) => {
@@ -34,6 +34,7 @@ macro_rules! describe { ($function:ident: $($kind:ty),* $(,)?) => {
 describe! { bodies_out:
     apply::Changes,
     approval::ApprovalChange,
+    event::AlertView,
     grant::GrantPage,
     grant::GrantView,
     grant::OutGrantView,

@@ -1,5 +1,5 @@
 // The live link: one event stream for the whole page, reopened for ever, with a growing pause, when it breaks.
-import type { Grant, SessionChange } from "./view";
+import type { Alert, ApprovalChange, Grant, SessionChange } from "./view";
 
 /** How the link is: being opened for the first time, up, or broken and being tried again. */
 export type Link = "opening" | "live" | "lost";
@@ -8,9 +8,12 @@ export type Link = "opening" | "live" | "lost";
 export type Listener = {
   onSession(change: SessionChange): void;
   onGrant(change: Grant): void;
+  onApproval(change: ApprovalChange): void;
+  /** Something that a person should look at. */
+  onAlert(alert: Alert): void;
   /** Events may have been missed: everything has to be read anew. */
   onReset(): void;
-  /** Activities, policies or resources changed. */
+  /** Activities, policies, resources or standing locks changed. */
   onConfiguration(): void;
   onLink(link: Link): void;
   /** The server refuses the stream for good; perhaps the sign-in ended. */
@@ -42,6 +45,8 @@ export function openLink(listener: Listener): () => void {
     });
     stream.addEventListener("session", (event) => listener.onSession(JSON.parse(event.data)));
     stream.addEventListener("grant", (event) => listener.onGrant(JSON.parse(event.data)));
+    stream.addEventListener("approval", (event) => listener.onApproval(JSON.parse(event.data)));
+    stream.addEventListener("alert", (event) => listener.onAlert(JSON.parse(event.data)));
     stream.addEventListener("configuration", () => listener.onConfiguration());
     stream.addEventListener("reset", () => listener.onReset());
     stream.addEventListener("error", () => {

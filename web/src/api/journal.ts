@@ -1,18 +1,12 @@
 // Bridges the gap between a fetch and the event stream: what happened while an answer was on its way is merged into
 // the answer, so a slow answer can never undo a newer event.
 import { Changes } from "./ledger";
-import type { Grant, SessionChange } from "./view";
 
 const recordings = new Set<Changes>();
 
 /** Hands a change to every recording that runs. */
-export function recordSession(change: SessionChange): void {
-  for (const recording of recordings) recording.session(change);
-}
-
-/** Hands a change to every recording that runs. */
-export function recordGrant(change: Grant): void {
-  for (const recording of recordings) recording.grant(change);
+export function record(add: (changes: Changes) => void): void {
+  for (const recording of recordings) add(recording);
 }
 
 /** Fetches, and gives the answer together with the changes that arrived meanwhile. */

@@ -1,15 +1,19 @@
 // What the browser knows of sessions and grants, and how changes are merged into it. Pure: no network, no React.
-import type { Grant, Session, SessionChange } from "./view";
+import type { Approval, ApprovalChange, Grant, Session, SessionChange } from "./view";
 
-/** Active sessions by id. */
+/** Sessions of a list by id. */
 export type Sessions = ReadonlyMap<string, Session>;
 /** Grants that are out by id. */
 export type Grants = ReadonlyMap<string, Grant>;
 
-/** Changes of a moment; the last word about each session and each grant. */
+/** Whether a list holds a session. `isKnown` says whether it did before. */
+export type Belongs = (session: SessionChange, isKnown: boolean) => boolean;
+
+/** Changes of a moment; the last word about each session, grant and approval. */
 export class Changes {
   readonly sessions = new Map<string, SessionChange>();
   readonly grants = new Map<string, Grant>();
+  readonly approvals = new Map<string, { session: string; approval: Approval }>();
 
   session(change: SessionChange): void {
     this.sessions.set(change.id, change);
@@ -19,8 +23,18 @@ export class Changes {
     this.grants.set(change.id, change);
   }
 
-  get isEmpty(): boolean {
-    return this.sessions.size === 0 && this.grants.size === 0;
+  approval({ session, approval }: ApprovalChange): void {
+    this.session(session);
+    if (approval) this.approvals.set(approval.id, { session: session.id, approval });
+  }
+
+  /** The sessions that any change is about. */
+  get touched(): Set<string> {
+    return new Set([
+      ...this.sessions.keys(),
+      ...[...this.grants.values()].map((grant) => grant.session),
+      ...[...this.approvals.values()].map((it) => it.session),
+    ]);
   }
 }
 
@@ -29,19 +43,29 @@ export function isOut(grant: Grant): boolean {
   return grant.state === "placing" || grant.state === "placed" || grant.state === "removing";
 }
 
-/** The active list after some changes. Sessions that left the list are gone, grants of known sessions are kept. */
-export function mergeSessions(before: Sessions, changes: Changes): Sessions {
-  if (changes.isEmpty) return before;
+const isListed: Belongs = (session) => session.listed;
+
+/** A list after some changes. Sessions that left it are gone; grants and approvals of known sessions are kept. */
+export function mergeSessions(before: Sessions, changes: Changes, belongs: Belongs = isListed): Sessions {
   const after = new Map(before);
+  let isSame = true;
   for (const change of changes.sessions.values()) {
-    if (!change.listed) after.delete(change.id);
-    else after.set(change.id, withGrants(change, before.get(change.id)));
+    const known = before.get(change.id);
+    if (belongs(change, known !== undefined)) after.set(change.id, withParts(change, known));
+    else if (!after.delete(change.id)) continue;
+    isSame = false;
   }
-  for (const grant of changes.grants.values()) {
-    const session = after.get(grant.session);
-    if (session) after.set(session.id, { ...session, grants: replace(session.grants, grant) });
-  }
-  return after;
+  const alter = (id: string, part: (session: Session) => Partial<Session>) => {
+    const session = after.get(id);
+    if (!session) return;
+    after.set(id, { ...session, ...part(session) });
+    isSame = false;
+  };
+  for (const grant of changes.grants.values())
+    alter(grant.session, ({ grants }) => ({ grants: replace(grants, grant) }));
+  for (const { session, approval } of changes.approvals.values())
+    alter(session, ({ approvals }) => ({ approvals: replace(approvals, approval) }));
+  return isSame ? before : after;
 }
 
 /** The ledger after some changes: what is out, and nothing else. */
@@ -55,11 +79,13 @@ export function mergeGrants(before: Grants, changes: Changes): Grants {
   return after;
 }
 
-function withGrants(change: SessionChange, known: Session | undefined): Session {
-  return { ...change, grants: change.grants?.length ? change.grants : (known?.grants ?? []) };
+function withParts(change: SessionChange, known: Session | undefined): Session {
+  const grants = change.grants?.length ? change.grants : (known?.grants ?? []);
+  const approvals = change.approvals?.length ? change.approvals : (known?.approvals ?? []);
+  return { ...change, grants, approvals };
 }
 
-function replace(grants: Grant[], changed: Grant): Grant[] {
-  const at = grants.findIndex((grant) => grant.id === changed.id);
-  return at < 0 ? [...grants, changed] : grants.with(at, changed);
+function replace<T extends { id: string }>(items: T[], changed: T): T[] {
+  const at = items.findIndex((item) => item.id === changed.id);
+  return at < 0 ? [...items, changed] : items.with(at, changed);
 }

@@ -1,15 +1,18 @@
 // Everything that the pages read, by name. Nothing is polled: answers stay good until an event says otherwise.
-import { QueryCache, QueryClient, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, QueryCache, QueryClient, queryOptions } from "@tanstack/react-query";
 import { body, client } from "./client";
 import { withChanges } from "./journal";
 import { type Grants, mergeGrants, mergeSessions, type Sessions } from "./ledger";
+import { belongsTo, type HeldList, type Scope } from "./lists";
 import { Problem } from "./problem";
-import type { Grant, Me, Session } from "./view";
+import type { Alert, Grant, Me, Session, SessionChange, Status } from "./view";
 
 /** Rows per request: the server's maximum. */
 export const PAGE_ROWS = 1_000;
 /** Pages that are read at most: beyond 10,000 rows the page says that it shows only these. */
 export const PAGES_MAX = 10;
+/** Rows of the past per request: people look at the newest, or search. */
+const HISTORY_ROWS = 200;
 const RETRY_MAX_MS = 15_000;
 
 /** The cache of this page. Who is signed out anywhere is signed out everywhere. */
@@ -50,25 +53,82 @@ export const me = queryOptions({
   },
 });
 
-/** The active sessions: everybody's for those who may see them, else one's own. */
-export function activeSessions(scope: "mine" | "all") {
+/** The name of the person that is signed in. */
+export function userOf(queries: QueryClient): string | undefined {
+  return queries.getQueryData(me.queryKey)?.user;
+}
+
+/** Whether the person sees everybody's sessions. */
+export function seesAll(me: Me): boolean {
+  return me.roles.includes("administrator") || me.roles.includes("auditor");
+}
+
+/** A list of sessions that is held as a whole: everybody's for those who may see them, else one's own. */
+export function sessionList(list: HeldList, scope: Scope) {
   return queryOptions({
-    queryKey: ["sessions", scope],
-    queryFn: async (): Promise<Sessions> => {
+    queryKey: ["sessions", list, scope] as const,
+    queryFn: async ({ client: queries }): Promise<Sessions> => {
       const [items, changes] = await withChanges(() =>
         allPages((cursor) =>
           body(
             client.GET("/api/v1/sessions", {
-              params: { query: { view: "active", scope, limit: PAGE_ROWS, cursor } },
+              params: { query: { view: list, scope, limit: PAGE_ROWS, cursor } },
             }),
           ),
         ),
       );
-      return mergeSessions(
-        new Map(items.map((item) => [item.id, { ...item, grants: item.grants ?? [] } as Session])),
-        changes,
-      );
+      return mergeSessions(byId(items), changes, belongsTo(list, scope, userOf(queries)));
     },
+  });
+}
+
+/** The active sessions. */
+export const activeSessions = (scope: Scope) => sessionList("active", scope);
+
+/** One session, wherever it is listed: a list of one. */
+export function oneSession(id: string) {
+  return queryOptions({
+    queryKey: ["sessions", "one", id] as const,
+    queryFn: async (): Promise<Sessions> => {
+      const [session, changes] = await withChanges(() =>
+        body(client.GET("/api/v1/sessions/{id}", { params: { path: { id } } })),
+      );
+      return mergeSessions(byId([session]), changes, (it) => it.id === id);
+    },
+    gcTime: 60_000,
+  });
+}
+
+/** What is asked of the past. */
+export type HistoryWish = { scope: Scope; q: string; resource: string; statuses: Status[]; sort: string };
+
+/** Sessions that are over, page by page: the server searches and sorts. */
+export function pastSessions({ scope, q, resource, statuses, sort }: HistoryWish) {
+  const status = statuses.join(",");
+  return infiniteQueryOptions({
+    queryKey: ["history", scope, q, resource, status, sort] as const,
+    queryFn: ({ pageParam }) =>
+      body(
+        client.GET("/api/v1/sessions", {
+          params: {
+            query: {
+              view: "history",
+              scope,
+              q,
+              resource,
+              sort,
+              limit: HISTORY_ROWS,
+              ...(status ? { status } : {}),
+              ...(pageParam ? { cursor: pageParam } : {}),
+            },
+          },
+        }),
+      ),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next ?? undefined,
+    maxPages: PAGES_MAX,
+    placeholderData: (before) => before,
+    gcTime: 60_000,
   });
 }
 
@@ -83,6 +143,29 @@ export const grantsOut = queryOptions({
     );
     return mergeGrants(new Map(items.map((item: Grant) => [item.id, item])), changes);
   },
+});
+
+/** The users and resources that are locked as a whole. */
+export const standingLocks = queryOptions({
+  queryKey: ["locks"],
+  queryFn: async () => (await body(client.GET("/api/v1/locks"))).items,
+});
+
+/** Who is, or was, logged in to a session. */
+export function connections(id: string) {
+  return queryOptions({
+    queryKey: ["connections", id],
+    queryFn: async () =>
+      (await body(client.GET("/api/v1/sessions/{id}/connections", { params: { path: { id } } }))).items,
+    gcTime: 60_000,
+  });
+}
+
+/** Alerts since the page was opened, newest first. They only ever come as events. */
+export const alerts = queryOptions({
+  queryKey: ["alerts"],
+  queryFn: (): Alert[] => [],
+  initialData: [],
 });
 
 /** What the person may do, and where. */
@@ -103,6 +186,16 @@ export function sessionLog(id: string) {
     },
     gcTime: 60_000,
   });
+}
+
+/** Sessions of an answer by id. */
+export function byId(items: SessionChange[]): Sessions {
+  return new Map(
+    items.map((item): [string, Session] => [
+      item.id,
+      { ...item, grants: item.grants ?? [], approvals: item.approvals ?? [] },
+    ]),
+  );
 }
 
 type Page<T> = { items: T[]; next?: string | null };

@@ -225,7 +225,7 @@ export interface paths {
          * Follow changes.
          * @description Server-sent events: `ready` first; `session` (a `SessionSummary`) and `grant` (a `GrantView`) with each change that
          *     the caller may see; `approval` (an `ApprovalChange`) when a session waits for approval, is decided about or waits no more,
-         *     for its approvers too; `alert` (`{at, code, text, session, resource}`) to administrators, auditors and the operator when
+         *     for its approvers too; `alert` (an `AlertView`) to administrators, auditors and the operator when
          *     a person should look at something; `configuration` when what somebody may do could be different; `reset` when events
          *     were lost: read everything again. A comment each 15 seconds keeps the line alive. Every event has an id; sent back in the
          *     header `Last-Event-ID`, it resumes without a gap. The stream ends with the sign-in, at most 15 seconds after it.
@@ -582,29 +582,6 @@ export interface paths {
          *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
          */
         post: operations["learn_host_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/resources/{name}/sweep": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Search a resource for what should not be there.
-         * @description The host is searched now for what carries Cardea's mark and is not in the ledger, as it is at each start and once an hour. What is
-         *     found is taken away if its token is Cardea's; each finding is an event `alert` and in the audit log.
-         *
-         *     **Who:** administrators, the operator. **Audit:** `host.sweep`.
-         */
-        post: operations["sweep_resource"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1318,6 +1295,17 @@ export interface components {
             /** @description A group that exists on the resource. */
             group: string;
         };
+        /** @description Something that a person should look at. */
+        AlertView: {
+            at: components["schemas"]["Timestamp"];
+            /** @description Stable: `direct_login`, `orphan_removed`, … */
+            code: string;
+            /** @description The resource's name. */
+            resource: string | null;
+            session: components["schemas"]["SessionId"] | null;
+            /** @description A sentence for people. */
+            text: string;
+        };
         /** @description What `approval` events carry. */
         ApprovalChange: {
             /** @description What was just decided, if that is what happened. */
@@ -1659,16 +1647,16 @@ export interface components {
              */
             require_ticket: boolean;
         };
-        /** @description One connection of the person to the resource. */
+        /** @description One connection of a person. */
         ConnectionView: {
             /** @description `client`, `target`, `session_ended`, `gateway_stopping`, `gateway_gone`, `logged_out` or `error`. */
             close_reason: string | null;
             closed_at: components["schemas"]["Timestamp"] | null;
-            /** @description Whether it went past the gateway, as the host was seen to have it. */
+            /** @description Whether it went past the gateway. */
             direct: boolean;
             id: components["schemas"]["ConnectionId"];
             opened_at: components["schemas"]["Timestamp"];
-            /** @description Where the person connected from; of a log-in past the gateway, what the host says of it. */
+            /** @description Where the person connected from. */
             peer: string;
             session: components["schemas"]["SessionId"];
         };
@@ -1859,8 +1847,8 @@ export interface components {
             /** @description When the resource ends it by itself, should Cardea not come back. */
             expires_at: components["schemas"]["Timestamp"] | null;
             id: components["schemas"]["GrantId"];
-            /** @enum {string} */
-            kind: "account" | "authorized_key" | "group_membership" | "sudo_rule";
+            /** @description `account`, `managed_account`, `authorized_key`, `dead_man`, or the effect of an action: `sudo_rule`, `group_membership`, … */
+            kind: string;
             last_error: string | null;
             /** @description The account's name on the resource. */
             login_account: string;
@@ -2182,8 +2170,8 @@ export interface components {
             /** @description When the resource ends it by itself, should Cardea not come back. */
             expires_at: components["schemas"]["Timestamp"] | null;
             id: components["schemas"]["GrantId"];
-            /** @enum {string} */
-            kind: "account" | "authorized_key" | "group_membership" | "sudo_rule";
+            /** @description `account`, `managed_account`, `authorized_key`, `dead_man`, or the effect of an action: `sudo_rule`, `group_membership`, … */
+            kind: string;
             last_error: string | null;
             /** @description The account's name on the resource. */
             login_account: string;
@@ -2467,6 +2455,8 @@ export interface components {
             approvals_needed: number | null;
             /** @description Until when somebody must have approved it, while it waits. */
             approve_by: components["schemas"]["Timestamp"] | null;
+            /** @description The users and groups who may approve it, while it waits. */
+            approvers: string[];
             /** @description Whether nothing of it is out there any more, proven. */
             clean: boolean;
             /** @description Clean-up has been failing for more than a minute. It goes on. */
@@ -2529,6 +2519,8 @@ export interface components {
             approvals_needed: number | null;
             /** @description Until when somebody must have approved it, while it waits. */
             approve_by: components["schemas"]["Timestamp"] | null;
+            /** @description The users and groups who may approve it, while it waits. */
+            approvers: string[];
             /** @description Whether nothing of it is out there any more, proven. */
             clean: boolean;
             /** @description Clean-up has been failing for more than a minute. It goes on. */
@@ -4253,38 +4245,6 @@ export interface operations {
         responses: {
             /** @description The resource as it is now. */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Resource"];
-                };
-            };
-            /** @description Anything else: what went wrong and what to do. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    sweep_resource: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Name or id. */
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is being searched. */
-            202: {
                 headers: {
                     [name: string]: unknown;
                 };

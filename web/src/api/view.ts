@@ -3,21 +3,35 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type Approval = Schemas["ApprovalView"];
+export type Approving = Schemas["Approving"];
+/** A session that waits for approval or waits no more, and what was just decided about it. */
+export type ApprovalChange = Schemas["ApprovalChange"];
+export type Connection = Schemas["ConnectionView"];
+export type CustomField = Schemas["CustomField"];
 export type Grant = Schemas["GrantView"];
 export type GrantState = Grant["state"];
+export type Lock = Schemas["Lock"];
+export type LockScope = Schemas["LockScope"];
 export type LogLine = Schemas["LogLineView"];
 export type LogLevel = LogLine["level"];
 export type Stage = LogLine["stage"];
 export type Me = Schemas["Me"];
 export type MyActivity = Schemas["MyActivityView"];
+export type NewLock = Schemas["LockingWhole"];
 export type NewSessions = Schemas["NewSessions"];
 export type ProblemBody = Schemas["Problem"];
+export type Schedule = Schemas["Schedule"];
+/** A user or a resource that is locked as a whole. */
+export type StandingLock = Schemas["LockView"];
 export type Status = Schemas["Status"];
 export type Way = Schemas["WayView"];
 
-/** A session as the event stream tells it: without its grants, which have events of their own. */
-export type SessionChange = Schemas["SessionSummary"] & { grants?: Grant[] };
-/** A session with its grants. */
-export type Session = SessionChange & { grants: Grant[] };
+/** A session as the event stream tells it: without its grants and approvals, which have events of their own. */
+export type SessionChange = Schemas["SessionSummary"] & { grants?: Grant[]; approvals?: Approval[] };
+/** A session with its grants and approvals. */
+export type Session = SessionChange & { grants: Grant[]; approvals: Approval[] };
 /** What became of one of several sessions that were to be ended. */
 export type Ended = Schemas["EndedSession"];
+/** Something that a person should look at; only those who see everything hear of it. */
+export type Alert = Schemas["AlertView"];

@@ -77,6 +77,74 @@ export function TextArea({ label, hint, error, ...rest }: Shared & ComponentProp
   );
 }
 
+/** One of several. */
+export function SelectField({
+  label,
+  hint,
+  error,
+  options,
+  ...rest
+}: Shared & { options: { value: string; name: string }[] } & ComponentProps<"select">) {
+  const id = useId();
+  return (
+    <Frame label={label} hint={hint} error={error} id={id} isRequired={rest["aria-required"] === true}>
+      <select
+        id={id}
+        aria-invalid={Boolean(error)}
+        aria-describedby={described(id, { label, hint, error })}
+        {...rest}
+        className={`${BOX} h-8 py-0 ${error ? "border-bad" : "border-edge"}`}
+      >
+        {options.map(({ value, name }) => (
+          <option key={value} value={value}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </Frame>
+  );
+}
+
+/** One of few, each with what it means. */
+export function RadioField<T extends string>({
+  label,
+  name,
+  value,
+  onChoose,
+  options,
+}: {
+  label: string;
+  name: string;
+  value: T;
+  onChoose: (value: T) => void;
+  options: { value: T; name: string; meaning: string; isOff?: boolean }[];
+}) {
+  return (
+    <fieldset className="flex flex-col gap-2">
+      <legend className="mb-1 font-medium">{label}</legend>
+      {options.map((option) => (
+        <label
+          key={option.value}
+          className={`flex gap-3 rounded-md border p-3 ${option.isOff ? "text-quiet" : "hover:bg-hover"} ${option.value === value ? "border-accent bg-chosen" : "border-line bg-surface"}`}
+        >
+          <input
+            type="radio"
+            name={name}
+            className="mt-0.5 size-4 shrink-0"
+            checked={option.value === value}
+            disabled={option.isOff}
+            onChange={() => onChoose(option.value)}
+          />
+          <span className="min-w-0">
+            <span className="block font-semibold break-words">{option.name}</span>
+            <span className="block text-quiet">{option.meaning}</span>
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
 /** A filter: its label is for screen readers, its placeholder for everybody else. */
 export function SearchField({
   label,

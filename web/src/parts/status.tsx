@@ -34,7 +34,7 @@ export function StatusMark({ status }: { status: Status }) {
   const { icon: Icon, look, isTurning } = LOOKS[status];
   return (
     <span className={`inline-flex items-center gap-1.5 font-medium whitespace-nowrap ${look}`}>
-      <Icon size={15} aria-hidden="true" className={isTurning ? "animate-spin" : ""} />
+      <Icon size={15} aria-hidden="true" className={`shrink-0 ${isTurning ? "animate-spin" : ""}`} />
       {statusName(status)}
     </span>
   );

@@ -69,6 +69,27 @@ export function countdown(end: string, now: number): { text: string; isSoon: boo
   return { text: left > 0 ? length(left) : "ending", isSoon: left < 5 * 60_000 };
 }
 
+/** The zone that the page speaks, with its distance from UTC at a time: `Europe/Berlin, GMT+1`. */
+export function zoneAt(at: Date): string {
+  const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+  const parts = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(at);
+  const offset = parts.find((part) => part.type === "timeZoneName")?.value ?? "";
+  return timeZone === offset ? timeZone : `${timeZone}, ${offset}`;
+}
+
+/** A time as a `datetime-local` field holds it, in the reader's zone, to the minute. */
+export function toLocal(at: Date): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+/** What a `datetime-local` field holds, as a time; nothing when it is no time. */
+export function fromLocal(text: string): Date | undefined {
+  const at = new Date(text);
+  return text && !Number.isNaN(at.getTime()) ? at : undefined;
+}
+
 const watchers = new Set<() => void>();
 let second = Date.now();
 let ticker: ReturnType<typeof setInterval> | undefined;

@@ -2,13 +2,15 @@
 import { useQuery } from "@tanstack/react-query";
 import { Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import type { ListName } from "../api/lists";
 import { useLive } from "../api/live";
-import { me as meQuery } from "../api/queries";
+import { me as meQuery, seesAll } from "../api/queries";
 import type { Me } from "../api/view";
+import { Alerts } from "../parts/alerts";
 import { Header } from "../parts/header";
 import { Failure, Loading } from "../parts/loading";
 import { Notice } from "../parts/notice";
-import { ActivePage } from "./active";
+import { SessionsPage } from "./sessions";
 
 /** Whoever is not signed in is sent to the sign-in page, and back to where they wanted to go afterwards. */
 export function SignedIn() {
@@ -45,9 +47,16 @@ function Signed({ me }: { me: Me }) {
   return (
     <div className="flex h-full flex-col">
       <Header me={me} link={link} />
-      <ActivePage key={me.user} me={me} />
+      <Outlet />
+      {seesAll(me) && <Alerts />}
     </div>
   );
+}
+
+/** The page of a list. Nothing of it is left when another person signs in. */
+export function ListPage({ list }: { list: ListName }) {
+  const me = useQuery(meQuery);
+  return me.data ? <SessionsPage key={`${list} ${me.data.user}`} list={list} me={me.data} /> : null;
 }
 
 function Waiting() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cardea_app::{Connection, Page, SessionDetail};
 use cardea_domain::{
-    Actor, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, Period, Permit, Progress, Reason,
+    Actor, ApprovalSpec, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, Period, Permit, Progress, Reason,
     RequestId, Session, SessionId, Status, Timestamp, Verb,
 };
 use serde::Serialize;
@@ -34,6 +34,8 @@ pub(crate) struct SessionSummary {
     approve_by: Option<Timestamp>,
     /// How many have to approve it, while it waits.
     approvals_needed: Option<u32>,
+    /// The users and groups who may approve it, while it waits.
+    approvers: Vec<String>,
     /// When it became available.
     start_at: Option<Timestamp>,
     /// When it will end, or ended.
@@ -170,7 +172,8 @@ impl SessionSummary {
             requested_at: session.requested_at,
             wanted_start_at: session.wanted_start_at,
             approve_by: session.approve_by,
-            approvals_needed: approvals_needed(session, configuration),
+            approvals_needed: approval_of(session, configuration).map(ApprovalSpec::quorum),
+            approvers: approval_of(session, configuration).map(approvers).unwrap_or_default(),
             start_at: session.start_at,
             end_at: session.end_at,
             closes_at: session.closes_at,
@@ -196,9 +199,14 @@ impl SessionSummary {
     }
 }
 
-fn approvals_needed(session: &Session, configuration: &Configuration) -> Option<u32> {
+/// What has to be approved, while it waits.
+fn approval_of<'a>(session: &Session, configuration: &'a Configuration) -> Option<&'a ApprovalSpec> {
     session.is_waiting().ok()?;
-    Some(configuration.get(session.profile).and_then(Object::as_profile)?.approval.as_ref()?.quorum())
+    configuration.get(session.profile).and_then(Object::as_profile)?.approval.as_ref()
+}
+
+fn approvers(approval: &ApprovalSpec) -> Vec<String> {
+    approval.tiers.iter().flat_map(|tier| tier.approvers.iter().cloned()).collect()
 }
 
 impl SessionActions {

@@ -1,6 +1,13 @@
 // Grants as a table: what was placed where, how it stands, and what proves its removal.
+import { useMutation } from "@tanstack/react-query";
+import { RotateCw } from "lucide-react";
+import { body, client } from "../../api/client";
+import { Problem } from "../../api/problem";
 import type { Grant, GrantState } from "../../api/view";
+import { Button } from "../button";
+import { useSay } from "../notice";
 import { TimeCell } from "../sessions/cells";
+import { usePage } from "../sessions/context";
 import { fullTime } from "../time";
 
 const STATES: Record<GrantState, { name: string; look: string }> = {
@@ -23,9 +30,15 @@ type Properties = {
   caption: string;
   /** What it is a list of: all of one session, with its proofs, or what is out anywhere, with its places. */
   of: "session" | "ledger";
+  /** Whether the person may have removals tried now. */
+  canTry?: boolean;
+  /** Sessions whose clean-up has been failing for long. */
+  stalled?: ReadonlySet<string>;
 };
 
-export function GrantTable({ grants, caption, of }: Properties) {
+const NOTHING: ReadonlySet<string> = new Set();
+
+export function GrantTable({ grants, caption, of, canTry = false, stalled = NOTHING }: Properties) {
   if (grants.length === 0) return <p className="text-quiet">No privilege has been placed yet.</p>;
   const isLedger = of === "ledger";
   return (
@@ -45,7 +58,12 @@ export function GrantTable({ grants, caption, of }: Properties) {
             <th scope="col">Placed</th>
             {!isLedger && <th scope="col">Removed</th>}
             <th scope="col">Expires on the host</th>
-            <th scope="col">{isLedger ? "Attempts" : "Evidence"}</th>
+            <th scope="col">{isLedger ? "Failed attempts" : "Evidence"}</th>
+            {isLedger && (
+              <th scope="col">
+                <span className="sr-only">Actions</span>
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
@@ -55,9 +73,13 @@ export function GrantTable({ grants, caption, of }: Properties) {
               {isLedger && <td className="font-mono text-xs">{grant.login_account}</td>}
               <td className="min-w-40">
                 <span className="font-medium first-letter:uppercase inline-block">{grant.description}</span>
+                {isLedger && <span className="block text-quiet">{grant.kind.replaceAll("_", " ")}</span>}
               </td>
               <td className={`font-medium whitespace-nowrap ${stateOf(grant).look}`}>
                 {stateOf(grant).name}
+                {grant.state === "removing" && stalled.has(grant.session) && (
+                  <span className="block font-semibold text-bad">Stalled</span>
+                )}
                 <Trouble grant={grant} />
               </td>
               <td>
@@ -74,11 +96,53 @@ export function GrantTable({ grants, caption, of }: Properties) {
               <td>
                 {isLedger ? <span className="tabular-nums">{grant.attempts}</span> : <Proof grant={grant} />}
               </td>
+              {isLedger && (
+                <td>
+                  <LedgerMoves grant={grant} canTry={canTry} />
+                </td>
+              )}
             </tr>
           ))}
         </tbody>
       </table>
     </section>
+  );
+}
+
+/** The way to its session, and to another try before its time. */
+function LedgerMoves({ grant, canTry }: { grant: Grant; canTry: boolean }) {
+  const { onSession } = usePage();
+  const say = useSay();
+  const retry = useMutation({
+    mutationFn: () =>
+      body(client.POST("/api/v1/grants/{id}/try-now", { params: { path: { id: grant.id } } })),
+    onSuccess: () => say(`${grant.description} on ${grant.resource} is tried now.`),
+  });
+  return (
+    <div className="flex flex-col items-end gap-1">
+      <div className="flex gap-1">
+        {canTry && grant.state === "removing" && (
+          <Button
+            label="Try now"
+            aria-label={`Try now to remove ${grant.description} from ${grant.resource}`}
+            icon={RotateCw}
+            disabled={retry.isPending}
+            onClick={() => retry.mutate()}
+          />
+        )}
+        <Button
+          look="bare"
+          label="Session"
+          aria-label={`Session of ${grant.description} on ${grant.resource}`}
+          onClick={() => onSession(grant.session)}
+        />
+      </div>
+      {retry.error && (
+        <p role="alert" className="max-w-xs text-bad">
+          {Problem.from(retry.error).message}
+        </p>
+      )}
+    </div>
   );
 }
 

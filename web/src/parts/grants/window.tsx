@@ -2,8 +2,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { KeyRound } from "lucide-react";
 import { useMemo, useState } from "react";
-import { grantsOut } from "../../api/queries";
-import type { Grant } from "../../api/view";
+import { activeSessions, grantsOut, seesAll } from "../../api/queries";
+import type { Grant, Me } from "../../api/view";
 import { Dialog } from "../dialog";
 import { SearchField } from "../field";
 import { Empty, Failure, Loading } from "../loading";
@@ -32,10 +32,15 @@ export function GrantsTile({ onOpen }: { onOpen: () => void }) {
   );
 }
 
-export function GrantsWindow({ onClose }: { onClose: () => void }) {
+export function GrantsWindow({ me, onClose }: { me: Me; onClose: () => void }) {
   const grants = useQuery(grantsOut);
+  const sessions = useQuery(activeSessions(seesAll(me) ? "all" : "mine"));
   const [text, setText] = useState("");
   const found = useMemo(() => find([...(grants.data?.values() ?? [])], text), [grants.data, text]);
+  const stalled = useMemo(
+    () => new Set([...(sessions.data?.values() ?? [])].filter((it) => it.cleanup_stalled).map((it) => it.id)),
+    [sessions.data],
+  );
   return (
     <Dialog
       size="large"
@@ -64,7 +69,13 @@ export function GrantsWindow({ onClose }: { onClose: () => void }) {
         <Empty title="No privilege matches." />
       ) : null}
       {found.length > 0 && (
-        <GrantTable grants={found.slice(0, ROWS_MAX)} caption="Privileges still out there" of="ledger" />
+        <GrantTable
+          grants={found.slice(0, ROWS_MAX)}
+          caption="Privileges still out there"
+          of="ledger"
+          canTry={me.roles.includes("administrator")}
+          stalled={stalled}
+        />
       )}
     </Dialog>
   );
@@ -76,7 +87,7 @@ function find(grants: Grant[], text: string): Grant[] {
   const weight = (grant: Grant) => (grant.last_error ? 0 : grant.state === "removing" ? 1 : 2);
   return grants
     .filter((it) =>
-      fold([it.resource, it.login_account, it.description, it.session].join("\n")).includes(wanted),
+      fold([it.resource, it.login_account, it.description, it.kind, it.session].join("\n")).includes(wanted),
     )
     .sort((a, b) => weight(a) - weight(b) || a.resource.localeCompare(b.resource) || (a.id < b.id ? -1 : 1));
 }

@@ -1,36 +1,73 @@
 // What stands in the cells of a session's row.
-import { OctagonX, ScrollText, Terminal } from "lucide-react";
-import { isOut } from "../../api/ledger";
+import { useQuery } from "@tanstack/react-query";
+import {
+  Check,
+  Hourglass,
+  KeyRound,
+  Lock,
+  LockOpen,
+  OctagonX,
+  RotateCcw,
+  ScrollText,
+  Terminal,
+  Trash2,
+  X,
+} from "lucide-react";
+import { canDecide, isOpen } from "../../api/lists";
+import { connections } from "../../api/queries";
 import type { Session } from "../../api/view";
 import { IconButton } from "../button";
 import { CopyButton } from "../copy";
 import { StatusMark } from "../status";
-import { countdown, fullTime, period, shortTime, useSecond } from "../time";
-import { sshCommand, usePage, useRowTab } from "./context";
+import { countdown, fullTime, length, period, shortTime, useSecond } from "../time";
+import { nameOf, sshCommand, usePage, useRowTab } from "./context";
+import { countsDown, extensionText, hint } from "./hint";
+import { useDismiss, useRetry } from "./moves";
+import { startOf } from "./view";
 
 /** The status, and below it what is going on. */
 export function StatusCell({ session }: { session: Session }) {
-  const text = hint(session);
   return (
     <div className="flex min-w-0 flex-col py-1 leading-4">
       <StatusMark status={session.status} />
-      {text && (
-        <p className="truncate text-[0.6875rem] leading-3.5 text-quiet" title={text}>
-          {text}
-        </p>
-      )}
+      {session.status === "logged_in" && <DirectMark session={session} />}
+      {countsDown(session) ? <LiveHint session={session} /> : <Hint session={session} now={0} />}
     </div>
   );
 }
 
-/** What a session does now, in a few words. */
-export function hint(session: Session): string {
-  if (session.progress) return `${session.progress.step} of ${session.progress.of}: ${session.progress.text}`;
-  const out = session.grants.filter(isOut).length;
-  const stillOut = out > 0 ? `${out} still out there` : "";
-  if (session.status === "failed") return stillOut || session.reason?.detail || "";
-  if (session.status !== "canceling") return "";
-  return [session.cleanup_stalled && "clean-up stalled, retrying", stillOut].filter(Boolean).join("; ");
+function LiveHint({ session }: { session: Session }) {
+  return <Hint session={session} now={useSecond()} />;
+}
+
+function Hint({ session, now }: { session: Session; now: number }) {
+  const text = hint(session, now, usePage().me.user);
+  if (!text) return null;
+  const isBad = session.cleanup_stalled || Boolean(session.lock?.last_error);
+  return (
+    <p
+      className={`text-[0.6875rem] wide:truncate leading-3.5 ${isBad ? "font-semibold text-bad" : "text-quiet"}`}
+      title={text}
+    >
+      {text}
+    </p>
+  );
+}
+
+/** Says that somebody is logged in past the gateway. Rows in sight ask for it, and each change of the session anew. */
+function DirectMark({ session }: { session: Session }) {
+  const { data } = useQuery(connections(session.id));
+  const direct = (data ?? []).filter((it) => it.direct && !it.closed_at);
+  if (direct.length === 0) return null;
+  return (
+    <p
+      className="flex items-center gap-1 truncate text-[0.6875rem] leading-3.5 font-semibold text-warn"
+      title={`Past the gateway, from ${direct.map((it) => it.peer).join(", ")}`}
+    >
+      <KeyRound size={11} className="shrink-0" aria-hidden="true" />
+      direct log-in
+    </p>
+  );
 }
 
 /** A point in time; the whole of it as tooltip. */
@@ -43,21 +80,46 @@ export function TimeCell({ at }: { at: string | null | undefined }) {
   );
 }
 
-/** When the session ends and how much is left. */
+/** When it began, or is to begin. */
+export function StartCell({ session }: { session: Session }) {
+  const isAhead = !session.start_at && session.wanted_start_at;
+  return (
+    <span className={isAhead ? "text-quiet" : ""}>
+      <TimeCell at={startOf(session)} />
+    </span>
+  );
+}
+
+/** When the session ends, how much is left, and a way to get more. */
 export function EndCell({ session }: { session: Session }) {
   if (!session.end_at) {
-    return (
-      <span className="text-quiet">
-        {session.status === "provisioning" ? `${period(session.max_duration)} after start` : "—"}
-      </span>
-    );
+    return <span className="text-quiet">{period(session.duration)} after start</span>;
   }
-  const isOpen = session.status === "available" || session.status === "logged_in";
+  const runs = isOpen(session.status) || session.status === "locked";
   return (
-    <span className="inline-flex items-baseline gap-2">
+    <span className="inline-flex flex-wrap items-center gap-x-2">
       <TimeCell at={session.end_at} />
-      {isOpen && <Countdown end={session.end_at} />}
+      {runs && <Countdown end={session.end_at} />}
+      {session.actions.extend && session.extension && (
+        <ExtendButton session={session} by={session.extension.by} />
+      )}
     </span>
+  );
+}
+
+function ExtendButton({ session, by }: { session: Session; by: string }) {
+  const { onOpen } = usePage();
+  return (
+    <button
+      type="button"
+      tabIndex={useRowTab()}
+      aria-label={`+${period(by)}: extend ${nameOf(session)}`}
+      title={`Extend. ${extensionText(session)}`}
+      onClick={() => onOpen({ kind: "extend", session })}
+      className="h-6 rounded border border-edge bg-surface px-1.5 text-xs font-medium whitespace-nowrap hover:bg-hover"
+    >
+      +{period(by)}
+    </button>
   );
 }
 
@@ -65,12 +127,20 @@ function Countdown({ end }: { end: string }) {
   const { text, isSoon } = countdown(end, useSecond());
   return (
     <span
-      className={`tabular-nums whitespace-nowrap ${isSoon ? "font-semibold text-warn" : "text-quiet"}`}
+      className={`inline-flex items-center gap-1 tabular-nums whitespace-nowrap ${isSoon ? "rounded bg-warn-ground px-1 font-semibold text-warn" : "text-quiet"}`}
       title="Time left"
     >
+      {isSoon && <Hourglass size={12} aria-hidden="true" />}
       {text}
     </span>
   );
+}
+
+/** How long it was there for its user. */
+export function DurationCell({ session }: { session: Session }) {
+  const { start_at: start, end_at: end } = session;
+  if (!start || !end) return <span className="text-quiet">—</span>;
+  return <span className="tabular-nums">{length(Date.parse(end) - Date.parse(start))}</span>;
 }
 
 /** The account's name and a way to copy it. */
@@ -92,19 +162,96 @@ export function AccountCell({ session }: { session: Session }) {
 
 /** What can be done with this one session. */
 export function ActionsCell({ session }: { session: Session }) {
-  const { me, onEnd, onLog } = usePage();
-  const tab = useRowTab();
+  const { me, onOpen } = usePage();
+  const tabIndex = useRowTab();
   const command = sshCommand(session, me);
-  const name = `${session.activity} on ${session.resource}`;
+  const { actions } = session;
+  const name = nameOf(session);
   return (
-    <span className="flex items-center justify-end">
+    <span className="flex flex-wrap items-center justify-end">
       {command && (
-        <CopyButton text={command} label={`Copy ssh command for ${name}`} icon={Terminal} tabIndex={tab} />
+        <CopyButton
+          text={command}
+          label={`Copy ssh command for ${name}`}
+          icon={Terminal}
+          tabIndex={tabIndex}
+        />
       )}
-      <IconButton label={`Log of ${name}`} icon={ScrollText} tabIndex={tab} onClick={() => onLog(session)} />
-      {session.actions.end && (
-        <IconButton label={`End ${name}`} icon={OctagonX} tabIndex={tab} onClick={() => onEnd([session])} />
+      {canDecide(session, me.user) && (
+        <>
+          <IconButton
+            label={`Approve ${name} for ${session.user}`}
+            icon={Check}
+            tabIndex={tabIndex}
+            onClick={() => onOpen({ kind: "approve", sessions: [session] })}
+          />
+          <IconButton
+            label={`Deny ${name} for ${session.user}`}
+            icon={X}
+            tabIndex={tabIndex}
+            onClick={() => onOpen({ kind: "deny", sessions: [session] })}
+          />
+        </>
+      )}
+      {actions.lock && (
+        <IconButton
+          label={`Lock ${name}`}
+          icon={Lock}
+          tabIndex={tabIndex}
+          onClick={() => onOpen({ kind: "lock", session })}
+        />
+      )}
+      {actions.unlock && (
+        <IconButton
+          label={`Unlock ${name}`}
+          icon={LockOpen}
+          tabIndex={tabIndex}
+          onClick={() => onOpen({ kind: "unlock", session })}
+        />
+      )}
+      {session.status === "failed" && <FailedMoves session={session} />}
+      <IconButton
+        label={`Log of ${name}`}
+        icon={ScrollText}
+        tabIndex={tabIndex}
+        onClick={() => onOpen({ kind: "log", session })}
+      />
+      {actions.end && (
+        <IconButton
+          label={`End ${name}`}
+          icon={OctagonX}
+          tabIndex={tabIndex}
+          onClick={() => onOpen({ kind: "end", sessions: [session] })}
+        />
       )}
     </span>
+  );
+}
+
+function FailedMoves({ session }: { session: Session }) {
+  const tabIndex = useRowTab();
+  const [retry, dismiss] = [useRetry(session), useDismiss(session)];
+  const name = nameOf(session);
+  return (
+    <>
+      {session.actions.retry && (
+        <IconButton
+          label={`Retry ${name}`}
+          icon={RotateCcw}
+          tabIndex={tabIndex}
+          disabled={retry.isPending}
+          onClick={() => retry.mutate()}
+        />
+      )}
+      {session.actions.dismiss && (
+        <IconButton
+          label={`Dismiss ${name}`}
+          icon={Trash2}
+          tabIndex={tabIndex}
+          disabled={dismiss.isPending}
+          onClick={() => dismiss.mutate()}
+        />
+      )}
+    </>
   );
 }

@@ -8,8 +8,8 @@ import {
   tableFeatures,
 } from "@tanstack/react-table";
 import type { Session } from "../../api/view";
-import { AccountCell, ActionsCell, EndCell, StatusCell, TimeCell } from "./cells";
-import type { SortKey } from "./view";
+import { AccountCell, ActionsCell, DurationCell, EndCell, StartCell, StatusCell, TimeCell } from "./cells";
+import { SORT_KEYS, type SortKey } from "./view";
 
 export const features = tableFeatures({
   columnSizingFeature,
@@ -20,26 +20,34 @@ export const features = tableFeatures({
 
 const helper = createColumnHelper<typeof features, Session>();
 
-/** Columns that carry a value: they have a name, sort, resize, and all but the status can be hidden. */
-const VALUES: { id: SortKey; name: string; size: number; cell: (session: Session) => React.ReactNode }[] = [
+/** Columns that carry a value: they have a name, resize, most sort, and all but the status can be hidden. */
+const VALUES: {
+  id: SortKey | "duration" | "notes" | "ticket";
+  name: string;
+  size: number;
+  cell: (session: Session) => React.ReactNode;
+}[] = [
   { id: "status", name: "Status", size: 190, cell: (session) => <StatusCell session={session} /> },
   {
     id: "requested_at",
     name: "Requested",
-    size: 130,
+    size: 122,
     cell: (session) => <TimeCell at={session.requested_at} />,
   },
-  { id: "user", name: "Requested By", size: 120, cell: (session) => <Text>{session.user}</Text> },
-  { id: "resource", name: "Host", size: 140, cell: (session) => <Text>{session.resource}</Text> },
+  { id: "user", name: "Requested By", size: 116, cell: (session) => <Text>{session.user}</Text> },
+  { id: "resource", name: "Host", size: 130, cell: (session) => <Text>{session.resource}</Text> },
   {
     id: "login_account",
     name: "Login Account",
-    size: 190,
+    size: 152,
     cell: (session) => <AccountCell session={session} />,
   },
-  { id: "activity", name: "Activity", size: 180, cell: (session) => <Text>{session.activity}</Text> },
-  { id: "start_at", name: "Start", size: 120, cell: (session) => <TimeCell at={session.start_at} /> },
-  { id: "end_at", name: "End", size: 190, cell: (session) => <EndCell session={session} /> },
+  { id: "activity", name: "Activity", size: 130, cell: (session) => <Text>{session.activity}</Text> },
+  { id: "start_at", name: "Start", size: 122, cell: (session) => <StartCell session={session} /> },
+  { id: "end_at", name: "End", size: 236, cell: (session) => <EndCell session={session} /> },
+  { id: "duration", name: "Duration", size: 90, cell: (session) => <DurationCell session={session} /> },
+  { id: "notes", name: "Notes", size: 160, cell: (session) => <Text>{session.notes}</Text> },
+  { id: "ticket", name: "Ticket Number", size: 120, cell: (session) => <Text>{session.ticket}</Text> },
 ];
 
 export const columns = helper.columns([
@@ -58,7 +66,7 @@ export const columns = helper.columns([
   ),
   helper.display({
     id: "actions",
-    size: 108,
+    size: 156,
     enableHiding: false,
     enableResizing: false,
     cell: ({ row }) => <ActionsCell session={row.original} />,
@@ -72,13 +80,14 @@ export function columnName(id: string): string {
 
 /** What a column sorts by, if it sorts. */
 export function sortKeyOf(id: string): SortKey | undefined {
-  return VALUES.find((column) => column.id === id)?.id;
+  return SORT_KEYS.find((key) => key === id);
 }
 
 /** Columns that a person may hide. */
 export const HIDEABLE = VALUES.filter((column) => column.id !== "status").map((column) => column.id);
 
 function Text({ children }: { children: string }) {
+  if (!children) return <span className="text-quiet">—</span>;
   return (
     <span className="block truncate" title={children}>
       {children}

@@ -1,12 +1,20 @@
 // What rows and details need from the page around them: who looks, and what they can set going.
 import { createContext, useContext } from "react";
+import { isOpen } from "../../api/lists";
 import type { Me, Session } from "../../api/view";
+
+/** What lies over the page. Sessions are as they were when it opened: the list may lose them meanwhile. */
+export type Window =
+  | { kind: "create" | "grants" | "locks" }
+  | { kind: "extend" | "lock" | "log" | "unlock"; session: Session }
+  | { kind: "approve" | "deny" | "end"; sessions: Session[] };
 
 export type Page = {
   me: Me;
-  /** Asks for confirmation, then ends. */
-  onEnd: (sessions: Session[]) => void;
-  onLog: (session: Session) => void;
+  /** Opens a window over the page. */
+  onOpen: (window: Window) => void;
+  /** Shows one session by itself. */
+  onSession: (id: string) => void;
 };
 
 const PageContext = createContext<Page | undefined>(undefined);
@@ -14,7 +22,7 @@ export const PageProvider = PageContext;
 
 export function usePage(): Page {
   const page = useContext(PageContext);
-  if (!page) throw new Error("this part is only used inside the sessions page");
+  if (!page) throw new Error("this part is only used inside a page of sessions");
   return page;
 }
 
@@ -28,7 +36,11 @@ export function useRowTab(): 0 | -1 {
 
 /** The command that opens the session through the gateway; only for one's own that is open. */
 export function sshCommand(session: Session, me: Me): string | undefined {
-  const isOpen = session.status === "available" || session.status === "logged_in";
-  if (!isOpen || session.user !== me.user) return undefined;
+  if (!isOpen(session.status) || session.user !== me.user) return undefined;
   return `ssh -p ${me.gateway.port} ${session.id}@${me.gateway.host}`;
+}
+
+/** A session as its controls name it. */
+export function nameOf(session: Session): string {
+  return `${session.activity} on ${session.resource}`;
 }

@@ -1,29 +1,49 @@
-// All that is known of one session: why it is where it is, its facts, how to log in, and every privilege it placed.
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { Terminal, Trash2 } from "lucide-react";
+// All that is known of one session: why it is where it is, its facts, how to log in, who was asked and who is on it, and
+// every privilege it placed.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { KeyRound, ScrollText, Terminal } from "lucide-react";
 import { type ReactNode, useEffect } from "react";
 import { body, client } from "../../api/client";
-import { isOut } from "../../api/ledger";
 import { take } from "../../api/live";
-import { Problem } from "../../api/problem";
-import type { Session, SessionChange } from "../../api/view";
+import { connections } from "../../api/queries";
+import type { Approval, Connection, Session } from "../../api/view";
 import { Button } from "../button";
 import { CopyButton } from "../copy";
 import { GrantTable } from "../grants/table";
-import { Notice } from "../notice";
-import { fullTime, period } from "../time";
-import { sshCommand, usePage } from "./context";
+import { fullTime, period, shortTime } from "../time";
+import { nameOf, sshCommand, usePage } from "./context";
+import { extensionText } from "./hint";
+import { sessionIn } from "./moves";
+import { Moves, State } from "./state";
 
+/** Connections that are shown; the log has them all. */
+const CONNECTIONS_MAX = 20;
+
+/** The details as they lie below a row. */
 export function Detail({ session }: { session: Session }) {
-  const { me } = usePage();
-  const command = sshCommand(session, me);
   useFresh(session.id);
   return (
     <section
-      aria-label={`Details of ${session.activity} on ${session.resource}`}
+      aria-label={`Details of ${nameOf(session)}`}
       className="sticky left-0 flex w-full max-w-[min(100vw,84rem)] flex-col gap-3 px-4 py-3 wide:pl-17"
     >
+      <DetailParts session={session} />
+    </section>
+  );
+}
+
+/** The details, wherever they are. */
+export function DetailParts({ session }: { session: Session }) {
+  const { me, onOpen } = usePage();
+  const command = sshCommand(session, me);
+  const isTouched = session.start_at || session.grants.some((grant) => grant.state !== "planned");
+  return (
+    <>
       <State session={session} />
+      <div className="flex flex-wrap gap-2">
+        <Moves session={session} />
+        <Button label="View Log" icon={ScrollText} onClick={() => onOpen({ kind: "log", session })} />
+      </div>
       {command && (
         <p className="flex flex-wrap items-center gap-x-2">
           <Terminal size={15} className="text-quiet" aria-hidden="true" />
@@ -35,8 +55,14 @@ export function Detail({ session }: { session: Session }) {
         </p>
       )}
       <Facts session={session} />
-      <GrantTable grants={session.grants} caption="Privileges of this session" of="session" />
-    </section>
+      <Approvals approvals={session.approvals} />
+      {session.start_at && <Connections id={session.id} />}
+      {isTouched ? (
+        <GrantTable grants={session.grants} caption="Privileges of this session" of="session" />
+      ) : (
+        <p className="text-quiet">Nothing of it {session.listed ? "is on the host yet" : "was ever on the host"}.</p>
+      )}
+    </>
   );
 }
 
@@ -54,80 +80,8 @@ function useFresh(id: string): void {
   }, [id, queries]);
 }
 
-function sessionIn(answer: SessionChange): SessionChange[] {
-  return [answer];
-}
-
-function State({ session }: { session: Session }) {
-  const out = session.grants.filter(isOut);
-  const list = out.map((grant) => grant.description).join(", ");
-  if (session.status === "provisioning" && session.progress) {
-    const { step, of, text } = session.progress;
-    return (
-      <Notice tone="busy">
-        <p>
-          Step {step} of {of}: {text}
-        </p>
-        <div
-          role="progressbar"
-          aria-label="Provisioning"
-          aria-valuenow={step}
-          aria-valuemin={0}
-          aria-valuemax={of}
-          className="mt-1.5 h-1.5 w-full max-w-sm overflow-hidden rounded-full bg-line"
-        >
-          <div
-            className="h-full rounded-full bg-busy transition-[width]"
-            style={{ width: `${(100 * step) / of}%` }}
-          />
-        </div>
-      </Notice>
-    );
-  }
-  if (session.status === "canceling") {
-    return (
-      <Notice tone="warn">
-        <p>{session.reason?.detail}</p>
-        {out.length > 0 && <p>Still out there: {list}.</p>}
-        {session.cleanup_stalled && (
-          <p>Clean-up has been failing for more than a minute. It is tried until it works.</p>
-        )}
-      </Notice>
-    );
-  }
-  return session.status === "failed" ? <Failed session={session} out={list} /> : null;
-}
-
-function Failed({ session, out }: { session: Session; out: string }) {
-  const queries = useQueryClient();
-  const dismiss = useMutation({
-    mutationFn: () =>
-      take(
-        queries,
-        () => body(client.POST("/api/v1/sessions/{id}/dismiss", { params: { path: { id: session.id } } })),
-        sessionIn,
-      ),
-  });
-  return (
-    <Notice tone="bad">
-      <p className="font-medium">{session.reason?.detail ?? "A step of the pre-session stage failed."}</p>
-      <p>{out ? `Being taken away: ${out}.` : "Nothing of it is left on the host."}</p>
-      {session.actions.dismiss && (
-        <Button
-          className="mt-2"
-          label="Dismiss"
-          icon={Trash2}
-          disabled={dismiss.isPending}
-          onClick={() => dismiss.mutate()}
-        />
-      )}
-      {dismiss.error && <p role="alert">{Problem.from(dismiss.error).message}</p>}
-    </Notice>
-  );
-}
-
 function Facts({ session }: { session: Session }) {
-  const isOver = session.status === "failed" || session.status === "canceling";
+  const isOver = !session.listed || session.status === "failed" || session.status === "canceling";
   return (
     <dl className="grid grid-cols-[repeat(auto-fill,minmax(15rem,1fr))] gap-x-6 gap-y-2">
       <Fact name="Session">
@@ -136,14 +90,25 @@ function Facts({ session }: { session: Session }) {
       </Fact>
       <Fact name="Requested by">{session.user}</Fact>
       <Fact name="Requested">{fullTime(session.requested_at)}</Fact>
-      <Fact name="Start">{fullTime(session.start_at) || "not yet"}</Fact>
+      {session.wanted_start_at && <Fact name="Wanted start">{fullTime(session.wanted_start_at)}</Fact>}
+      <Fact name="Start">{fullTime(session.start_at) || (isOver ? "never" : "not yet")}</Fact>
       <Fact name={isOver ? "Ended" : "End"}>
-        {fullTime(session.end_at) || `${period(session.max_duration)} after start`}
+        {fullTime(session.end_at) || `${period(session.duration)} after start`}
       </Fact>
-      <Fact name="Maximum duration">{period(session.max_duration)}</Fact>
+      {session.closes_at && <Fact name="Hours of its policy end">{fullTime(session.closes_at)}</Fact>}
+      <Fact name="Duration">
+        {period(session.duration)}
+        {session.duration !== session.max_duration && `, of at most ${period(session.max_duration)}`}
+      </Fact>
+      {!isOver && <Fact name="Extension">{extensionText(session)}</Fact>}
       <Fact name="Access policy">{session.policy}</Fact>
       <Fact name="Connection profile">{session.connection_profile}</Fact>
       <Fact name="Ticket number">{session.ticket || "none"}</Fact>
+      {Object.entries(session.custom).map(([name, value]) => (
+        <Fact key={name} name={name.replaceAll("_", " ")}>
+          {value}
+        </Fact>
+      ))}
       <Fact name="Request">
         <span className="font-mono text-xs break-all">{session.request_id}</span>
       </Fact>
@@ -157,8 +122,69 @@ function Facts({ session }: { session: Session }) {
 function Fact({ name, isWide, children }: { name: string; isWide?: boolean; children: ReactNode }) {
   return (
     <div className={isWide ? "col-span-full max-w-prose" : "min-w-0"}>
-      <dt className="text-quiet">{name}</dt>
-      <dd className="flex items-center gap-1 break-words">{children}</dd>
+      <dt className="text-quiet first-letter:uppercase">{name}</dt>
+      <dd className="flex flex-wrap items-center gap-1 break-words">{children}</dd>
     </div>
+  );
+}
+
+function Approvals({ approvals }: { approvals: Approval[] }) {
+  if (approvals.length === 0) return null;
+  return (
+    <section aria-label="Approvals">
+      <h3 className="text-quiet">Approvals</h3>
+      <ul>
+        {approvals.map((it) => (
+          <li key={it.id} className="break-words">
+            <span className={`font-medium ${it.decision === "denied" ? "text-bad" : "text-good"}`}>
+              {it.decision === "denied" ? "Denied" : "Approved"}
+            </span>{" "}
+            by {it.approver}, {shortTime(it.at)}: {it.reason}
+            {!it.is_current && (
+              <span className="text-quiet"> (of what it was before a change: does not count)</span>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** Who is on it, and who was, newest first. */
+function Connections({ id }: { id: string }) {
+  const { data = [] } = useQuery(connections(id));
+  if (data.length === 0) return null;
+  const newest = data.toReversed();
+  return (
+    <section aria-label="Log-ins">
+      <h3 className="text-quiet">Log-ins</h3>
+      <ul>
+        {newest.slice(0, CONNECTIONS_MAX).map((it) => (
+          <LogIn key={it.id} it={it} />
+        ))}
+      </ul>
+      {newest.length > CONNECTIONS_MAX && (
+        <p className="text-quiet">
+          The newest {CONNECTIONS_MAX} of {newest.length}; the log has them all.
+        </p>
+      )}
+    </section>
+  );
+}
+
+function LogIn({ it }: { it: Connection }) {
+  return (
+    <li className="flex flex-wrap items-center gap-x-2">
+      {it.direct && (
+        <span className="inline-flex items-center gap-1 font-semibold text-warn">
+          <KeyRound size={13} aria-hidden="true" />
+          Direct, past the gateway
+        </span>
+      )}
+      <span>from {it.peer}</span>
+      <span className="text-quiet tabular-nums" title={fullTime(it.opened_at)}>
+        {shortTime(it.opened_at)} – {it.closed_at ? shortTime(it.closed_at) : "now"}
+      </span>
+    </li>
   );
 }

@@ -1,6 +1,5 @@
 // Ends sessions: shows which, asks for a reason, and tells for each what became of it.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { CircleCheck, CircleX } from "lucide-react";
 import { useState } from "react";
 import { body, client } from "../../api/client";
 import { take } from "../../api/live";
@@ -10,6 +9,7 @@ import { Button } from "../button";
 import { Dialog } from "../dialog";
 import { TextArea } from "../field";
 import { Notice, useSay } from "../notice";
+import { OutcomeMark } from "../outcome";
 
 const REASON_MAX = 1_000;
 /** Ids per request: they stay far below the server's limit of 1 MiB. */
@@ -95,13 +95,8 @@ export function EndDialog({ sessions, onClose }: { sessions: Session[]; onClose:
 
 function Outcome({ outcome }: { outcome: Ended | undefined }) {
   if (!outcome) return null;
-  const Icon = outcome.problem ? CircleX : CircleCheck;
-  return (
-    <span className={`flex items-center gap-1.5 ${outcome.problem ? "text-bad" : "text-good"}`}>
-      <Icon size={14} className="shrink-0" aria-hidden="true" />
-      {outcome.problem ? (outcome.problem.detail ?? outcome.problem.title) : "Ending"}
-    </span>
-  );
+  const { problem } = outcome;
+  return <OutcomeMark done="Ending" fault={problem ? (problem.detail ?? problem.title) : undefined} />;
 }
 
 async function endAll(ids: string[], reason: string): Promise<Ended[]> {

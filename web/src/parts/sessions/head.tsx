@@ -70,7 +70,8 @@ function Label({ header, table, sort, onSort }: Omit<Properties, "pins"> & { hea
   const key = sortKeyOf(header.id);
   if (header.id === "select") return <SelectAll table={table} />;
   if (header.id === "expand") return <span className="sr-only">Details</span>;
-  if (!key) return <span className="sr-only">Actions</span>;
+  if (header.id === "actions") return <span className="sr-only">Actions</span>;
+  if (!key) return <span className="flex size-full items-center truncate px-2">{columnName(header.id)}</span>;
   const Arrow = sort.isDescending ? ArrowDown : ArrowUp;
   return (
     <button

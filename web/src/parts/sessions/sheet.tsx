@@ -20,6 +20,8 @@ const OVERSCAN = 8;
 export type Line = { key: string; row: SessionRow; isDetail: boolean };
 
 type Properties = {
+  /** What it is a table of. */
+  label: string;
   sessions: Session[];
   sort: Sort;
   onSort: (sort: Sort) => void;
@@ -29,11 +31,16 @@ type Properties = {
   open: ReadonlySet<string>;
   onToggle: (id: string) => void;
   hidden: string[];
+  /** Widths of columns that nobody has sized. */
+  sizes: Record<string, number>;
   /** Shown in place of rows when there are none. */
   empty: ReactNode;
+  /** Shown below the last row. */
+  foot?: ReactNode;
 };
 
 export function Sheet({
+  label,
   sessions,
   sort,
   onSort,
@@ -43,7 +50,9 @@ export function Sheet({
   open,
   onToggle,
   hidden,
+  sizes,
   empty,
+  foot,
 }: Properties) {
   const scroller = useRef<HTMLDivElement>(null);
   const columnVisibility = useMemo(
@@ -56,7 +65,7 @@ export function Sheet({
     data: sessions,
     getRowId: (session) => session.id,
     columnResizeMode: "onChange",
-    state: { rowSelection: selection, columnSizing: layout.widths, columnVisibility },
+    state: { rowSelection: selection, columnSizing: { ...sizes, ...layout.widths }, columnVisibility },
     onRowSelectionChange: (change) => onSelection((before) => updated(change, before)),
     onColumnSizingChange: (change) => layout.setWidths((before) => updated(change, before)),
   });
@@ -101,7 +110,7 @@ export function Sheet({
     <div ref={scroller} className="min-h-0 flex-1 overflow-auto overscroll-contain [overflow-anchor:none]">
       <table
         role="grid"
-        aria-label="Active sessions"
+        aria-label={label}
         aria-multiselectable
         aria-rowcount={lines.length + 1}
         aria-colcount={shown.length}
@@ -137,6 +146,7 @@ export function Sheet({
         </tbody>
       </table>
       {lines.length === 0 && empty}
+      {foot}
     </div>
   );
 }

@@ -1,30 +1,73 @@
 // Above the table: what can be done with the selection, and what narrows the list.
-import { Columns3, ListFilter, OctagonX, Plus, RefreshCw, ScrollText, X } from "lucide-react";
+import { Check, Columns3, ListFilter, OctagonX, Plus, RefreshCw, ScrollText, X } from "lucide-react";
 import type { RefObject } from "react";
-import type { Status } from "../../api/view";
+import { canDecide, type ListName } from "../../api/lists";
+import type { Session, Status } from "../../api/view";
 import { Button } from "../button";
 import { SearchField } from "../field";
 import { Menu, MenuCheck, MenuItem, MenuLine } from "../menu";
 import { columnName, HIDEABLE } from "./columns";
+import { usePage } from "./context";
 import type { Layout } from "./layout";
-import { isNarrowed, SORT_KEYS, type Sort, STATUSES, statusName, type View } from "./view";
+import { isNarrowed, SORT_KEYS, type Sort, sortText, statusName, type View } from "./view";
 
 type ActionsProperties = {
-  selected: number;
-  canEnd: boolean;
-  onCreate: () => void;
-  onEnd: () => void;
-  onLog: () => void;
+  list: ListName;
+  selected: Session[];
   onRefresh: () => void;
 };
 
 /** The buttons. */
-export function Actions({ selected, canEnd, onCreate, onEnd, onLog, onRefresh }: ActionsProperties) {
+export function Actions({ list, selected, onRefresh }: ActionsProperties) {
+  const { me, onOpen } = usePage();
+  const [first] = selected;
+  const canEnd = selected.some((session) => session.actions.end);
+  const cannotDecide = !selected.some((session) => canDecide(session, me.user));
   return (
     <div role="toolbar" aria-label="Session actions" className="flex flex-wrap items-center gap-2">
-      <Button look="primary" label="Create Session" icon={Plus} onClick={onCreate} aria-keyshortcuts="n" />
-      <Button isShort label="End Session" icon={OctagonX} disabled={!canEnd} onClick={onEnd} />
-      <Button isShort label="View Logs" icon={ScrollText} disabled={selected !== 1} onClick={onLog} />
+      {list === "approvals" ? (
+        <>
+          <Button
+            look="primary"
+            label="Approve"
+            icon={Check}
+            disabled={cannotDecide}
+            onClick={() => onOpen({ kind: "approve", sessions: selected })}
+          />
+          <Button
+            label="Deny"
+            icon={X}
+            disabled={cannotDecide}
+            onClick={() => onOpen({ kind: "deny", sessions: selected })}
+          />
+        </>
+      ) : (
+        list !== "history" && (
+          <Button
+            look="primary"
+            label="Create Session"
+            icon={Plus}
+            onClick={() => onOpen({ kind: "create" })}
+            aria-keyshortcuts="n"
+          />
+        )
+      )}
+      {list !== "history" && (
+        <Button
+          isShort
+          label="End Session"
+          icon={OctagonX}
+          disabled={!canEnd}
+          onClick={() => onOpen({ kind: "end", sessions: selected })}
+        />
+      )}
+      <Button
+        isShort
+        label="View Logs"
+        icon={ScrollText}
+        disabled={selected.length !== 1}
+        onClick={() => first && onOpen({ kind: "log", session: first })}
+      />
       <Button isShort label="Refresh" icon={RefreshCw} onClick={onRefresh} />
     </div>
   );
@@ -33,8 +76,10 @@ export function Actions({ selected, canEnd, onCreate, onEnd, onLog, onRefresh }:
 type FilterProperties = {
   view: View;
   onView: (view: View) => void;
-  /** How many sessions have each status, whatever the filters hide. */
-  counts: Record<Status, number>;
+  /** Statuses to filter by. */
+  statuses: Status[];
+  /** How many sessions have each status, whatever the filters hide; unknown where only a part of them is at hand. */
+  counts: ReadonlyMap<Status, number> | undefined;
   activities: string[];
   search: RefObject<HTMLInputElement | null>;
   layout: Layout;
@@ -42,7 +87,16 @@ type FilterProperties = {
 };
 
 /** Search, resource, status, activity, and the columns. */
-export function Filters({ view, onView, counts, activities, search, layout, hidden }: FilterProperties) {
+export function Filters({
+  view,
+  onView,
+  statuses,
+  counts,
+  activities,
+  search,
+  layout,
+  hidden,
+}: FilterProperties) {
   const toggled = <T,>(list: T[], item: T) =>
     list.includes(item) ? list.filter((it) => it !== item) : [...list, item];
   return (
@@ -51,28 +105,30 @@ export function Filters({ view, onView, counts, activities, search, layout, hidd
         ref={search}
         label="Search"
         aria-keyshortcuts="/"
-        className="w-52 narrow:flex-1"
+        className="w-52 narrow:min-w-32 narrow:flex-1"
         value={view.q}
         onValue={(q) => onView({ ...view, q })}
       />
       <SearchField
         label="Resource Name"
-        className="w-44 narrow:flex-1"
+        className="w-44 narrow:min-w-32 narrow:flex-1"
         value={view.resource}
         onValue={(resource) => onView({ ...view, resource })}
       />
-      <fieldset className="flex min-w-0 flex-wrap items-center gap-1 narrow:flex-nowrap narrow:overflow-x-auto narrow:py-1">
-        <legend className="sr-only">Status</legend>
-        {STATUSES.map((status) => (
-          <Chip
-            key={status}
-            name={statusName(status)}
-            count={counts[status]}
-            isOn={view.statuses.includes(status)}
-            onToggle={() => onView({ ...view, statuses: toggled(view.statuses, status) })}
-          />
-        ))}
-      </fieldset>
+      {statuses.length > 0 && (
+        <fieldset className="flex min-w-0 flex-wrap items-center gap-1 narrow:flex-nowrap narrow:overflow-x-auto narrow:py-1">
+          <legend className="sr-only">Status</legend>
+          {statuses.map((status) => (
+            <Chip
+              key={status}
+              name={statusName(status)}
+              count={counts && (counts.get(status) ?? 0)}
+              isOn={view.statuses.includes(status)}
+              onToggle={() => onView({ ...view, statuses: toggled(view.statuses, status) })}
+            />
+          ))}
+        </fieldset>
+      )}
       {activities.length > 0 && (
         <Menu
           trigger={
@@ -115,7 +171,7 @@ function Chip({
   onToggle,
 }: {
   name: string;
-  count: number;
+  count: number | undefined;
   isOn: boolean;
   onToggle: () => void;
 }) {
@@ -127,7 +183,7 @@ function Chip({
       className={`inline-flex h-7 shrink-0 items-center gap-1.5 rounded-full border px-2.5 whitespace-nowrap ${isOn ? "border-accent bg-chosen font-semibold text-ink" : "border-line text-quiet hover:bg-hover hover:text-ink"}`}
     >
       {name}
-      <span className="tabular-nums">{count}</span>
+      {count !== undefined && <span className="tabular-nums">{count}</span>}
     </button>
   );
 }
@@ -153,7 +209,7 @@ function SortChoice({ sort, onSort }: { sort: Sort; onSort: (sort: Sort) => void
       <span className="sr-only">Sort by</span>
       <select
         className="h-8 rounded-md border border-edge bg-surface px-1"
-        value={`${sort.isDescending ? "-" : ""}${sort.key}`}
+        value={sortText(sort)}
         onChange={(event) => {
           const key = SORT_KEYS.find((it) => it === event.target.value.replace("-", ""));
           if (key) onSort({ key, isDescending: event.target.value.startsWith("-") });

@@ -1,16 +1,22 @@
 // What the table shows and in which order: search, filters, sort, scope. It lives in the URL, so it can be shared.
-import type { Session, Status } from "../../api/view";
+import type { ListName } from "../../api/lists";
+import type { Session, SessionChange, Status } from "../../api/view";
 import { shortTime } from "../time";
 
-/** Statuses that are on the active list, in the order of a session's life. */
-export const STATUSES = [
+/** All statuses, in the order of a session's life. */
+const STATUSES = [
   "waiting_for_approval",
+  "scheduled",
   "provisioning",
   "available",
   "logged_in",
   "locked",
   "canceling",
   "failed",
+  "completed",
+  "canceled",
+  "denied",
+  "expired",
 ] as const satisfies Status[];
 
 const NAMES: Record<Status, string> = {
@@ -65,57 +71,69 @@ export type ViewSearch = {
   scope?: "mine";
 };
 
-const SORT_DEFAULT: Sort = { key: "requested_at", isDescending: true };
+/** What comes first on each list, unless somebody sorts it. */
+const SORTS: Record<ListName, Sort> = {
+  active: { key: "requested_at", isDescending: true },
+  scheduled: { key: "start_at", isDescending: false },
+  approvals: { key: "requested_at", isDescending: false },
+  history: { key: "end_at", isDescending: true },
+};
 
 /** Reads a query string of any origin: what makes no sense is ignored. */
-export function readSearch(search: Record<string, unknown>): ViewSearch {
+export function readSearch(search: Record<string, unknown>, list: ListName = "active"): ViewSearch {
   const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
-  const list = (value: unknown) => {
+  const texts = (value: unknown) => {
     const items = (Array.isArray(value) ? value : [value]).filter(
       (item) => typeof item === "string" && item !== "",
     );
     return items.length > 0 ? (items as string[]) : undefined;
   };
-  return writeView(
-    viewOf({
+  const view = viewOf(
+    {
       q: text(search.q),
       resource: text(search.resource),
-      status: list(search.status),
-      activity: list(search.activity),
+      status: texts(search.status),
+      activity: texts(search.activity),
       sort: text(search.sort),
       scope: search.scope === "mine" ? "mine" : undefined,
-    }),
+    },
+    list,
   );
+  return writeView(view, list);
 }
 
 /** The view that a query string asks for. */
-export function viewOf(search: ViewSearch): View {
+export function viewOf(search: ViewSearch, list: ListName = "active"): View {
   return {
     q: search.q ?? "",
     resource: search.resource ?? "",
     statuses: STATUSES.filter((status) => search.status?.includes(status)),
     activities: search.activity ?? [],
-    sort: readSort(search.sort),
+    sort: readSort(search.sort) ?? SORTS[list],
     isMine: search.scope === "mine",
   };
 }
 
 /** The query string of a view. */
-export function writeView(view: View): ViewSearch {
-  const sort = `${view.sort.isDescending ? "-" : ""}${view.sort.key}`;
+export function writeView(view: View, list: ListName = "active"): ViewSearch {
   const search: ViewSearch = {};
   if (view.q) search.q = view.q;
   if (view.resource) search.resource = view.resource;
   if (view.statuses.length) search.status = view.statuses;
   if (view.activities.length) search.activity = view.activities;
-  if (sort !== "-requested_at") search.sort = sort;
+  if (sortText(view.sort) !== sortText(SORTS[list])) search.sort = sortText(view.sort);
   if (view.isMine) search.scope = "mine";
   return search;
 }
 
-function readSort(text: string | undefined): Sort {
+function readSort(text: string | undefined): Sort | undefined {
   const key = SORT_KEYS.find((known) => known === text?.replace(/^-/, ""));
-  return key && text ? { key, isDescending: text.startsWith("-") } : SORT_DEFAULT;
+  return key && text ? { key, isDescending: text.startsWith("-") } : undefined;
+}
+
+/** A sort as the URL and the API write it. */
+export function sortText(sort: Sort): string {
+  return `${sort.isDescending ? "-" : ""}${sort.key}`;
 }
 
 /** What a click on a column's header leads to: up first, then down, then up again. */
@@ -148,6 +166,11 @@ export function fold(text: string): string {
   return text.normalize("NFC").toLocaleLowerCase().trim();
 }
 
+/** When it began, or else is to begin. */
+export function startOf(session: SessionChange): string | null | undefined {
+  return session.start_at ?? session.wanted_start_at;
+}
+
 const haystacks = new WeakMap<Session, string>();
 
 /** All that a row shows, and what its details say first. Kept per session, since views come and go on every key. */
@@ -164,8 +187,11 @@ function haystack(session: Session): string {
     session.ticket,
     session.reason?.detail ?? "",
     session.progress?.text ?? "",
+    session.lock ? `${session.lock.title}\n${session.lock.text}` : "",
+    session.approvers.join("\n"),
+    Object.values(session.custom).join("\n"),
     shortTime(session.requested_at),
-    shortTime(session.start_at),
+    shortTime(startOf(session)),
     shortTime(session.end_at),
     session.id,
   ];
@@ -181,7 +207,7 @@ function comparator({ key, isDescending }: Sort): (a: Session, b: Session) => nu
   const sign = isDescending ? -1 : 1;
   const byColumn = (a: Session, b: Session): number => {
     if (key === "status") return sign * (rank(a.status) - rank(b.status));
-    const [left, right] = [a[key], b[key]];
+    const [left, right] = key === "start_at" ? [startOf(a), startOf(b)] : [a[key], b[key]];
     if (!left || !right) return Number(!left) - Number(!right);
     if (key.endsWith("_at")) return sign * (Date.parse(left) - Date.parse(right));
     return sign * words.compare(left, right);

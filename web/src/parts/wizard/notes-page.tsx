@@ -1,6 +1,7 @@
-// Third page: why.
-import { TextArea, TextField } from "../field";
-import { NOTES_MAX, rulesOf, TICKET_MAX } from "./rules";
+// Third page: why, and whatever else the profile asks for.
+import type { CustomField } from "../../api/view";
+import { SelectField, TextArea, TextField } from "../field";
+import { customFields, labelOf, NOTES_MAX, rulesOf, TICKET_MAX } from "./rules";
 import type { PageProperties } from "./wizard";
 
 export function NotesPage({ activity, draft, faults, onChange }: PageProperties) {
@@ -28,6 +29,61 @@ export function NotesPage({ activity, draft, faults, onChange }: PageProperties)
         autoComplete="off"
         onChange={(event) => onChange({ ticket: event.target.value })}
       />
+      {customFields(rules).map((field) => (
+        <Custom
+          key={field.name}
+          field={field}
+          value={draft.custom[field.name] ?? ""}
+          error={faults[`custom/${field.name}`]}
+          onValue={(value) => onChange({ custom: { ...draft.custom, [field.name]: value } })}
+        />
+      ))}
     </div>
+  );
+}
+
+type CustomProperties = {
+  field: CustomField;
+  value: string;
+  error: string | undefined;
+  onValue: (value: string) => void;
+};
+
+const TYPES = { text: "text", number: "number", date: "date" } as const;
+
+/** A field of the profile, by its type. */
+function Custom({ field, value, error, onValue }: CustomProperties) {
+  const shared = {
+    label: labelOf(field),
+    hint: field.required ? undefined : "Optional.",
+    error,
+    "aria-required": field.required,
+  };
+  if (field.type === "boolean" || field.type === "choice") {
+    const choices =
+      field.type === "boolean"
+        ? [
+            { value: "true", name: "Yes" },
+            { value: "false", name: "No" },
+          ]
+        : field.choices.map((choice) => ({ value: choice, name: choice }));
+    return (
+      <SelectField
+        {...shared}
+        options={[{ value: "", name: field.required ? "Choose…" : "None" }, ...choices]}
+        value={value}
+        onChange={(event) => onValue(event.target.value)}
+      />
+    );
+  }
+  return (
+    <TextField
+      {...shared}
+      type={TYPES[field.type]}
+      {...(field.type === "number" ? { inputMode: "numeric", step: 1 } : {})}
+      autoComplete="off"
+      value={value}
+      onChange={(event) => onValue(event.target.value)}
+    />
   );
 }

@@ -6,7 +6,7 @@ import { IconButton } from "../button";
 import { FieldError, SearchField } from "../field";
 import { fold } from "../sessions/view";
 import { period } from "../time";
-import { choiceOf, policyOf, resourcesOf } from "./rules";
+import { choiceOf, hours, policyOf, resourcesOf } from "./rules";
 import type { PageProperties } from "./wizard";
 
 /** Rows that are drawn at most; the search finds the others. */
@@ -156,6 +156,20 @@ export function terms(way: Way): string {
     `at most ${period(way.max_duration)}`,
     way.require_notes ? "notes required" : "notes optional",
     way.require_ticket ? "ticket number required" : "ticket number optional",
+    way.requires_approval && approvalNeed(way.approvals_needed),
+    way.extension && `can be extended by ${period(way.extension.by)}, ${times(way.extension.limit)}`,
+    way.schedule && hours(way.schedule),
     `profile ${way.connection_profile}`,
-  ].join(", ");
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
+/** Who has to say yes, in words. */
+export function approvalNeed(needed: number): string {
+  return needed > 1 ? `${needed} people have to approve it` : "somebody has to approve it";
+}
+
+function times(limit: number): string {
+  return limit === 1 ? "once" : `${limit} times`;
 }

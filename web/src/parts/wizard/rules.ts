@@ -1,10 +1,11 @@
 // What a request needs before it can be sent, page by page. Pure; the server has the last word.
 import type { Problem } from "../../api/problem";
-import type { MyActivity, NewSessions, Way } from "../../api/view";
+import type { CustomField, MyActivity, NewSessions, Schedule, Way } from "../../api/view";
 import { fold } from "../sessions/view";
+import { fromLocal, toLocal } from "../time";
 
 /** The pages in their order. */
-export const PAGES = ["Activity", "Resources", "Notes", "Review"] as const;
+export const PAGES = ["Activity", "Resources", "Notes", "Scheduling", "Review"] as const;
 export type PageName = (typeof PAGES)[number];
 
 /** The server's limits. */
@@ -12,12 +13,36 @@ export const RESOURCES_MAX = 50;
 export const NOTES_MAX = 4_000;
 export const TICKET_MAX = 200;
 
-/** What the person chose and wrote so far. */
-export type Draft = { activity: string; resources: string[]; policy: string; notes: string; ticket: string };
-export const EMPTY: Draft = { activity: "", resources: [], policy: "", notes: "", ticket: "" };
+const AHEAD_MAX_MS = 366 * 86_400_000;
+const VALUE_MAX = 256;
 
-/** A field's name and what is wrong with it. */
-export type Faults = Partial<Record<keyof Draft, string>>;
+/** What the person chose and wrote so far. */
+export type Draft = {
+  activity: string;
+  resources: string[];
+  policy: string;
+  notes: string;
+  ticket: string;
+  /** Values of custom fields by their names, as texts. */
+  custom: Record<string, string>;
+  /** When to begin, as a `datetime-local` field holds it; empty for at once. */
+  start: string;
+  /** Whether to begin at a time to come. */
+  isLater: boolean;
+};
+export const EMPTY: Draft = {
+  activity: "",
+  resources: [],
+  policy: "",
+  notes: "",
+  ticket: "",
+  custom: {},
+  start: "",
+  isLater: false,
+};
+
+/** What is wrong, by the name of the field; a custom field is `custom/NAME`. */
+export type Faults = Record<string, string>;
 
 /** Activities whose name or whose effect holds the text. */
 export function findActivities(activities: MyActivity[], text: string): MyActivity[] {
@@ -74,8 +99,65 @@ export function policyOf(activity: MyActivity | undefined, draft: Draft): string
   return only ?? choice.policies.find((way) => way.policy === draft.policy)?.policy ?? "";
 }
 
+/** What else the request asks for, by the profiles that it will be under; each name once. */
+export function customFields(rules: Way[]): CustomField[] {
+  const found = new Map<string, CustomField>();
+  for (const field of rules.flatMap((way) => way.custom_fields)) {
+    const known = found.get(field.name);
+    if (!known) found.set(field.name, field);
+    else if (field.required && !known.required) found.set(field.name, { ...known, required: true });
+  }
+  return [...found.values()];
+}
+
+/** What a field is called. */
+export function labelOf(field: CustomField): string {
+  return field.label || field.name;
+}
+
+/** What is wrong with the value of a custom field. */
+export function faultOf(field: CustomField, given: string | undefined): string | undefined {
+  const value = given?.trim() ?? "";
+  if (!value) return field.required ? `Fill in: ${labelOf(field)}.` : undefined;
+  if ([...value].length > VALUE_MAX) return `Write at most ${VALUE_MAX} characters.`;
+  if (field.type === "number" && !/^-?\d{1,18}$/.test(value)) return "Write a whole number.";
+  if (field.type === "date" && Number.isNaN(Date.parse(value))) return "Write a day.";
+  return undefined;
+}
+
+/** When the hours of all policies have begun, if any is closed now. */
+export function opensAt(rules: Way[]): string | undefined {
+  return rules
+    .flatMap((way) => way.opens_at ?? [])
+    .sort((a, b) => Date.parse(a) - Date.parse(b))
+    .at(-1);
+}
+
+/** The hours of a policy, as people read them. */
+export function hours({ windows, zone }: Schedule): string {
+  const each = windows.map(({ days, from, to }) => {
+    const when = days.length === 0 || days.length === 7 ? "every day" : days.map(dayName).join(", ");
+    return `${when} ${from}–${to}`;
+  });
+  return `${each.join("; ")} (${zone})`;
+}
+
+function dayName(day: string): string {
+  return day.charAt(0).toUpperCase() + day.slice(1);
+}
+
+/** How many have to approve it at most; 0 if nobody has to. */
+export function approvalsOf(rules: Way[]): number {
+  return Math.max(0, ...rules.filter((way) => way.requires_approval).map((way) => way.approvals_needed));
+}
+
 /** What keeps the person from leaving a page forwards. */
-export function faultsOn(page: PageName, activity: MyActivity | undefined, draft: Draft): Faults {
+export function faultsOn(
+  page: PageName,
+  activity: MyActivity | undefined,
+  draft: Draft,
+  now = Date.now(),
+): Faults {
   const faults: Faults = {};
   if (page === "Activity" && !activity) faults.activity = "Choose an activity.";
   if (page === "Resources") {
@@ -98,37 +180,80 @@ export function faultsOn(page: PageName, activity: MyActivity | undefined, draft
     if (rules.some((way) => way.require_ticket) && !draft.ticket.trim())
       faults.ticket = "Write the ticket number.";
     if ([...draft.ticket].length > TICKET_MAX) faults.ticket = `Write at most ${TICKET_MAX} characters.`;
+    for (const field of customFields(rules)) {
+      const fault = faultOf(field, draft.custom[field.name]);
+      if (fault) faults[`custom/${field.name}`] = fault;
+    }
+  }
+  if (page === "Scheduling") {
+    const fault = startFault(draft, rulesOf(activity, draft), now);
+    if (fault) faults.start_at = fault;
   }
   return faults;
 }
 
-const PAGE_OF: Record<keyof Draft, PageName> = {
+function startFault(draft: Draft, rules: Way[], now: number): string | undefined {
+  const opens = opensAt(rules);
+  if (!draft.isLater) {
+    return opens ? "The hours of the access policy are over for now: choose a time within them." : undefined;
+  }
+  const at = fromLocal(draft.start)?.getTime();
+  if (at === undefined) return "Write date and time.";
+  if (at <= now) return "Write a time to come.";
+  return at > now + AHEAD_MAX_MS ? "Write a time within the next 366 days." : undefined;
+}
+
+/** The start that is proposed: when the hours begin, or else the next full hour. */
+export function startProposed(rules: Way[], now: Date): string {
+  const opens = opensAt(rules);
+  // Fields hold whole minutes: a second before the hours begin is too early.
+  if (opens) return toLocal(new Date(Math.ceil(Date.parse(opens) / 60_000) * 60_000));
+  const next = new Date(now);
+  next.setHours(next.getHours() + 1, 0, 0, 0);
+  return toLocal(next);
+}
+
+const PAGE_OF: Record<string, PageName> = {
   activity: "Activity",
   resources: "Resources",
   policy: "Resources",
   notes: "Notes",
   ticket: "Notes",
+  custom: "Notes",
+  start_at: "Scheduling",
 };
 
 /** The server's refusal, field by field, and the first page that has something to mend. */
-export function faultsOf(problem: Problem): { faults: Faults; page: PageName | undefined } {
+export function faultsOf(problem: Problem, draft: Draft): { faults: Faults; page: PageName | undefined } {
   const faults: Faults = {};
-  for (const field of Object.keys(EMPTY) as (keyof Draft)[]) {
-    const message = problem.field(`/${field}`);
-    if (message) faults[field] = message;
+  for (const { pointer, message } of problem.fields) {
+    const [name = "", rest] = pointer.replace(/^\//, "").split("/");
+    if (!(name in PAGE_OF)) continue;
+    // Which of several resources it is about is known by its place only.
+    const resource = name === "resources" && rest ? draft.resources[Number(rest)] : undefined;
+    const key = name === "custom" ? `custom/${rest}` : name;
+    const text = resource ? `${resource}: ${message}` : message;
+    faults[key] = faults[key] ? `${faults[key]} ${text}` : text;
   }
-  const touched = (Object.keys(faults) as (keyof Draft)[]).map((field) => PAGE_OF[field]);
+  const touched = Object.keys(faults).map((key) => PAGE_OF[key.split("/")[0] ?? ""]);
   return { faults, page: PAGES.find((page) => touched.includes(page)) };
 }
 
 /** The request that Finish sends. */
 export function requestOf(activity: MyActivity, draft: Draft): NewSessions {
   const policy = policyOf(activity, draft);
+  const custom = customFields(rulesOf(activity, draft)).flatMap(({ name }): [string, string][] => {
+    const value = draft.custom[name]?.trim();
+    return value ? [[name, value]] : [];
+  });
+  const start = draft.isLater ? fromLocal(draft.start) : undefined;
   return {
     activity: activity.activity,
     resources: draft.resources,
     ...(policy ? { policy } : {}),
     notes: draft.notes.trim(),
     ticket: draft.ticket.trim(),
+    ...(custom.length > 0 ? { custom: Object.fromEntries(custom) } : {}),
+    ...(start ? { start_at: start.toISOString() } : {}),
   };
 }

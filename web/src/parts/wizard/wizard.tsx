@@ -1,4 +1,4 @@
-// The Create Session wizard: Activity, Resources, Notes, Review, Finish.
+// The Create Session wizard: Activity, Resources, Notes, Scheduling, Review, Finish.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { ArrowLeft, ArrowRight, Check } from "lucide-react";
 import { type FormEvent, useEffect, useRef, useState } from "react";
@@ -11,11 +11,15 @@ import { Button } from "../button";
 import { Dialog } from "../dialog";
 import { Empty, Failure, Loading } from "../loading";
 import { Notice, useSay } from "../notice";
+import { startOf } from "../sessions/view";
+import { shortTime } from "../time";
 import { ActivityPage } from "./activity-page";
 import { NotesPage } from "./notes-page";
+import { Requested } from "./requested";
 import { ResourcesPage } from "./resources-page";
 import { ReviewPage } from "./review-page";
 import { type Draft, EMPTY, type Faults, faultsOf, faultsOn, PAGES, type PageName, requestOf } from "./rules";
+import { SchedulingPage } from "./scheduling-page";
 
 const FORM = "create-session";
 
@@ -34,7 +38,7 @@ export function Wizard({ onClose }: { onClose: () => void }) {
   const [draft, setDraft] = useState(EMPTY);
   const [faults, setFaults] = useState<Faults>({});
   const create = useCreate(onClose, (problem) => {
-    const refused = faultsOf(problem);
+    const refused = faultsOf(problem, draft);
     setFaults(refused.faults);
     if (refused.page) setPage(refused.page);
   });
@@ -61,9 +65,13 @@ export function Wizard({ onClose }: { onClose: () => void }) {
 
   function change(part: Partial<Draft>) {
     setDraft((before) => ({ ...before, ...part }));
-    setFaults((before) => Object.fromEntries(Object.entries(before).filter(([field]) => !(field in part))));
+    setFaults((before) =>
+      Object.fromEntries(Object.entries(before).filter(([field]) => !isAbout(field, part))),
+    );
   }
 
+  if (create.data && create.data.items.length > 1)
+    return <Requested sessions={create.data.items} onClose={onClose} />;
   const properties = { activities: activities.data ?? [], activity, draft, faults, onChange: change };
   return (
     <Dialog
@@ -111,6 +119,7 @@ export function Wizard({ onClose }: { onClose: () => void }) {
           {page === "Activity" && <ActivityPage {...properties} />}
           {page === "Resources" && <ResourcesPage {...properties} />}
           {page === "Notes" && <NotesPage {...properties} />}
+          {page === "Scheduling" && <SchedulingPage {...properties} />}
           {page === "Review" && <ReviewPage {...properties} />}
         </form>
       )}
@@ -118,26 +127,50 @@ export function Wizard({ onClose }: { onClose: () => void }) {
   );
 }
 
+/** Whether a change touches the field that something was wrong with. */
+function isAbout(field: string, part: Partial<Draft>): boolean {
+  if (field === "start_at") return "start" in part || "isLater" in part;
+  return (field.split("/")[0] ?? "") in part;
+}
+
 function useCreate(onClose: () => void, onRefused: (problem: Problem) => void) {
   const queries = useQueryClient();
   const say = useSay();
+  // The same request sent twice, since the first answer was lost, must not make two sessions.
+  const key = useRef({ request: "", value: "" });
+  const keyFor = (request: NewSessions) => {
+    const text = JSON.stringify(request);
+    if (key.current.request !== text) key.current = { request: text, value: crypto.randomUUID() };
+    return key.current.value;
+  };
   return useMutation({
     mutationFn: (request: NewSessions) =>
       take(
         queries,
-        () => body(client.POST("/api/v1/sessions", { body: request })),
+        () =>
+          body(
+            client.POST("/api/v1/sessions", {
+              body: request,
+              params: { header: { "Idempotency-Key": keyFor(request) } },
+            }),
+          ),
         (answer) => answer.items as SessionChange[],
       ),
     onSuccess: ({ items }) => {
-      say(
-        items.length === 1
-          ? "The session is being provisioned."
-          : `${items.length} sessions are being provisioned.`,
-      );
+      // Of several, each goes its own way: the wizard shows them.
+      if (items.length > 1) return;
+      if (items[0]) say(fate(items[0]));
       onClose();
     },
     onError: (error) => onRefused(Problem.from(error)),
   });
+}
+
+/** What happens to a session that was just requested. */
+function fate(session: SessionChange): string {
+  if (session.status === "waiting_for_approval") return "The request waits for approval.";
+  if (session.status === "scheduled") return `The session is scheduled for ${shortTime(startOf(session))}.`;
+  return "The session is being provisioned.";
 }
 
 function Steps({ page }: { page: PageName }) {

@@ -1,0 +1,34 @@
+// The lists of sessions, and which sessions are on which. The server decides the same way.
+import type { Belongs } from "./ledger";
+import type { Session, Status } from "./view";
+
+/** A list of sessions, as the API and the pages name it. */
+export type ListName = "active" | "scheduled" | "approvals" | "history";
+/** A list that is held as a whole and kept up by events. The past is too long for that. */
+export type HeldList = Exclude<ListName, "history">;
+export type Scope = "mine" | "all";
+
+/** Whether somebody logs in, or could, in this state. */
+export function isOpen(status: Status): boolean {
+  return status === "available" || status === "logged_in";
+}
+
+/** Which sessions a held list shows to a person. */
+export function belongsTo(list: HeldList, scope: Scope, user: string | undefined): Belongs {
+  return (session, isKnown) => {
+    if (!session.listed) return false;
+    const isOwn = session.user === user;
+    // What one has decided about stays on the list while it waits for others.
+    if (list === "approvals")
+      return session.status === "waiting_for_approval" && !isOwn && (session.actions.decide || isKnown);
+    // Approvers hear of sessions that are neither theirs nor for them to see otherwise.
+    if (scope === "mine" && !isOwn) return false;
+    return (session.status === "scheduled") === (list === "scheduled");
+  };
+}
+
+/** Whether the person may decide about it now. Events do not know what the person said before: approvals do. */
+export function canDecide(session: Session, user: string): boolean {
+  const hasSaid = session.approvals.some((it) => it.is_current && it.approver === user);
+  return session.actions.decide && !hasSaid;
+}
