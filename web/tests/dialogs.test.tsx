@@ -109,6 +109,58 @@ describe("the Create Session wizard", () => {
     expect(screen.getByLabelText(/^Ticket/).getAttribute("aria-invalid")).toBe("true");
   });
 
+  it("shows for each of several sessions what becomes of it", async () => {
+    const close = vi.fn();
+    const queries = show(<Wizard onClose={close} />);
+    queries.setQueryData(myActivities.queryKey, [
+      activity("Full root", [way("web1", "Normal"), way("db1", "Normal")]),
+    ]);
+    fireEvent.click(await screen.findByRole("radio", { name: /Full root/ }));
+    press("Next");
+    for (const name of ["web1", "db1"]) fireEvent.click(screen.getByRole("checkbox", { name }));
+    for (let page = 0; page < 3; page += 1) press("Next");
+    const items = [
+      session({ status: "provisioning" }),
+      session({ status: "waiting_for_approval", resource: "db1", approvers: ["bob"] }),
+    ];
+    answers = [{ status: 201, body: { request_id: "req_1", items } }];
+    press("Finish");
+    expect(await screen.findByText("2 sessions are requested")).toBeTruthy();
+    expect(screen.getByText("Provisioning")).toBeTruthy();
+    expect(screen.getByText(/waits for bob/)).toBeTruthy();
+    expect(close).not.toHaveBeenCalled();
+    press("Done");
+    expect(close).toHaveBeenCalled();
+  });
+
+  it("asks for what the profile adds and for a start, and says who has to approve", async () => {
+    const choices = ["some", "all"];
+    const queries = show(<Wizard onClose={() => {}} />);
+    const custom_fields = [
+      { name: "impact", label: "Impact", type: "choice" as const, required: true, choices },
+    ];
+    queries.setQueryData(myActivities.queryKey, [
+      activity("Full root", [
+        way("web1", "Normal", { custom_fields, requires_approval: true, approvals_needed: 1 }),
+      ]),
+    ]);
+    fireEvent.click(await screen.findByRole("radio", { name: /Full root/ }));
+    press("Next");
+    fireEvent.click(screen.getByRole("checkbox", { name: "web1" }));
+    press("Next");
+    press("Next");
+    expect(screen.getByText("Fill in: Impact.")).toBeTruthy();
+    fireEvent.change(screen.getByLabelText(/^Impact/), { target: { value: "all" } });
+    press("Next");
+    fireEvent.click(screen.getByRole("radio", { name: /At a time to come/ }));
+    fireEvent.change(screen.getByLabelText(/^Date and time/), { target: { value: "2001-01-01T10:00" } });
+    press("Next");
+    expect(screen.getByText("Write a time to come.")).toBeTruthy();
+    fireEvent.click(screen.getByRole("radio", { name: /As soon as/ }));
+    press("Next");
+    expect(screen.getByText(/Somebody has to approve this/)).toBeTruthy();
+  });
+
   it("says what to do when nothing may be requested", () => {
     const queries = show(null);
     queries.setQueryData(myActivities.queryKey, []);

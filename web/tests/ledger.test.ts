@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { record, withChanges } from "../src/api/journal";
 import { Changes, mergeGrants, mergeSessions } from "../src/api/ledger";
 import type { Grant, Session, SessionChange } from "../src/api/view";
-import { grant, session } from "./samples";
+import { approval, grant, session } from "./samples";
 
 function known(...sessions: Session[]) {
   return new Map(sessions.map((it) => [it.id, it]));
@@ -17,7 +17,7 @@ function changes(sessions: SessionChange[], grants: Grant[] = []) {
 
 /** As the event stream sends it: without grants. */
 function told(it: Session): SessionChange {
-  const { grants: _, ...change } = it;
+  const { grants: _, approvals: __, ...change } = it;
   return change;
 }
 
@@ -58,6 +58,32 @@ describe("merging events into the active list", () => {
     const [one, two] = [session(), session()];
     const after = mergeSessions(known(one, two), changes([told({ ...two, status: "canceling" })]));
     expect(after.get(one.id)).toBe(one);
+  });
+});
+
+describe("approvals", () => {
+  it("join the session that they are about, each once", () => {
+    const asked = session({ status: "waiting_for_approval" });
+    const said = approval();
+    const all = new Changes();
+    all.approval({ session: told(asked), approval: said });
+    const once = mergeSessions(known(asked), all);
+    expect(once.get(asked.id)?.approvals).toEqual([said]);
+    expect(mergeSessions(once, all).get(asked.id)?.approvals).toEqual([said]);
+  });
+
+  it("are kept when an event tells of the session without them", () => {
+    const before = session({ approvals: [approval()] });
+    const after = mergeSessions(known(before), changes([told({ ...before, status: "provisioning" })]));
+    expect(after.get(before.id)?.approvals).toEqual(before.approvals);
+  });
+});
+
+describe("a list", () => {
+  it("is the same object when no change is about it, so that nothing is drawn anew", () => {
+    const before = known(session());
+    const other = changes([told(session())], [grant({ session: "ses_gone" })]);
+    expect(mergeSessions(before, other, (it) => before.has(it.id))).toBe(before);
   });
 });
 

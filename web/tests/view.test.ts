@@ -93,6 +93,14 @@ describe("sorting", () => {
     expect(by("start_at", true, list)).toEqual(["late", "early", "none"]);
   });
 
+  it("goes by the wanted start of what has not begun", () => {
+    const list = [
+      session({ id: "late", start_at: null, wanted_start_at: "2026-11-25T09:00:00Z" }),
+      session({ id: "early", start_at: null, wanted_start_at: "2026-11-24T09:00:00Z" }),
+    ];
+    expect(by("start_at", false, list)).toEqual(["early", "late"]);
+  });
+
   it("keeps one order among equals, wherever they stood before", () => {
     const list = ["1", "2", "3"].map((id) => session({ id }));
     expect(by("user", false, list)).toEqual(by("user", false, list.toReversed()));
@@ -121,6 +129,12 @@ describe("the view in the URL", () => {
 
   it("is empty at the defaults", () => {
     expect(writeView(all)).toEqual({});
+  });
+
+  it("has another default order on each list", () => {
+    expect(viewOf({}, "scheduled").sort).toEqual({ key: "start_at", isDescending: false });
+    expect(writeView(viewOf({}, "history"), "history")).toEqual({});
+    expect(readSearch({ sort: "-requested_at" }, "history")).toEqual({ sort: "-requested_at" });
   });
 
   it("makes the best of nonsense", () => {

@@ -1,16 +1,22 @@
 import { describe, expect, it } from "vitest";
 import { Problem } from "../src/api/problem";
+import type { CustomField } from "../src/api/view";
 import {
+  approvalsOf,
   choiceOf,
+  customFields,
   type Draft,
   EMPTY,
+  faultOf,
   faultsOf,
   faultsOn,
   findActivities,
+  hours,
   policyOf,
   requestOf,
   resourcesOf,
   rulesOf,
+  startProposed,
 } from "../src/parts/wizard/rules";
 import { activity, way } from "./samples";
 
@@ -97,6 +103,104 @@ describe("what keeps one on a page", () => {
   });
 });
 
+const field = (part: Partial<CustomField>): CustomField => ({
+  name: "count",
+  label: "",
+  type: "text",
+  required: false,
+  choices: [],
+  ...part,
+});
+
+describe("custom fields", () => {
+  const impact = field({ name: "impact", type: "choice", required: true, choices: ["some", "all"] });
+  const count = field({ type: "number", label: "Hosts" });
+  const asking = activity("Full root", [
+    way("web1", "Operations", { custom_fields: [impact, count] }),
+    way("db1", "Databases", { custom_fields: [{ ...count, required: true }] }),
+  ]);
+
+  it("are asked for once each, and required if any profile requires them", () => {
+    const names = (resources: string[]) =>
+      customFields(rulesOf(asking, draft({ resources }))).map((it) => [it.name, it.required]);
+    expect(names(["web1"])).toEqual([
+      ["impact", true],
+      ["count", false],
+    ]);
+    expect(names(["web1", "db1"])).toEqual([
+      ["count", true],
+      ["impact", true],
+    ]);
+  });
+
+  it("keep one on their page until they are filled in rightly", () => {
+    const custom = { count: "many" };
+    expect(faultsOn("Notes", asking, draft({ resources: ["web1"], custom }))).toEqual({
+      "custom/impact": "Fill in: impact.",
+      "custom/count": "Write a whole number.",
+    });
+    const right = { impact: "all", count: "-3" };
+    expect(faultsOn("Notes", asking, draft({ resources: ["web1"], custom: right }))).toEqual({});
+  });
+
+  it.each([
+    ["number", "1.5", true],
+    ["number", "12", false],
+    ["date", "2026-12-31", false],
+    ["date", "soon", true],
+    ["text", "x".repeat(257), true],
+  ] as const)("of type %s: %j is wrong: %s", (type, value, isWrong) => {
+    expect(faultOf(field({ type }), value) !== undefined).toBe(isWrong);
+  });
+
+  it("are sent by name, without those that are empty or belong to another profile", () => {
+    const custom = { impact: "all", count: " ", other: "x" };
+    expect(requestOf(asking, draft({ resources: ["web1"], custom })).custom).toEqual({ impact: "all" });
+  });
+});
+
+describe("the start", () => {
+  const now = new Date("2026-11-23T10:20:00");
+  const on = (part: Partial<Draft>, rules = root) =>
+    faultsOn("Scheduling", rules, draft({ resources: ["web1"], ...part }), now.getTime()).start_at;
+
+  it("is now, or a time to come within a year", () => {
+    expect(on({})).toBeUndefined();
+    expect(on({ isLater: true })).toMatch(/date and time/);
+    expect(on({ isLater: true, start: "2026-11-23T10:19" })).toMatch(/to come/);
+    expect(on({ isLater: true, start: "2027-11-30T10:00" })).toMatch(/366 days/);
+    expect(on({ isLater: true, start: "2026-11-24T08:00" })).toBeUndefined();
+  });
+
+  it("cannot be now while the hours of the policy are over", () => {
+    const opens_at = new Date("2026-11-24T08:00:30").toISOString();
+    const closed = activity("Full root", [way("web1", "Operations", { opens_at })]);
+    expect(on({}, closed)).toMatch(/within them/);
+    expect(startProposed(closed.ways, now)).toBe("2026-11-24T08:01");
+    expect(startProposed([], now)).toBe("2026-11-23T11:00");
+  });
+
+  it("is sent in UTC, and only if it was chosen", () => {
+    const start = "2026-11-24T08:00";
+    const resources = ["web1"];
+    expect(requestOf(root, draft({ resources, start })).start_at).toBeUndefined();
+    expect(requestOf(root, draft({ resources, start, isLater: true })).start_at).toBe(
+      new Date(start).toISOString(),
+    );
+  });
+});
+
+describe("what a policy asks for", () => {
+  it("is told in words: hours and approvals", () => {
+    const windows = [{ days: ["mon" as const, "tue" as const], from: "08:00", to: "18:00" }];
+    expect(hours({ zone: "Europe/Berlin", windows })).toBe("Mon, Tue 08:00–18:00 (Europe/Berlin)");
+    expect(hours({ zone: "UTC", windows: [{ days: [], from: "00:00", to: "24:00" }] })).toMatch(/^every day/);
+    const waiting = { requires_approval: true, approvals_needed: 2 };
+    expect(approvalsOf([way("web1", "a"), way("db1", "b", waiting)])).toBe(2);
+    expect(approvalsOf([way("web1", "a")])).toBe(0);
+  });
+});
+
 describe("the request", () => {
   it("names the policy only where it matters, and trims texts", () => {
     expect(requestOf(root, draft({ resources: ["web1"], notes: " why ", ticket: "" }))).toEqual({
@@ -119,9 +223,16 @@ describe("a refusal of the server", () => {
     const problem = new Problem("invalid-input", 422, "no", [
       { pointer: "/ticket", message: "there is no such ticket" },
       { pointer: "/resources/1", message: "is gone" },
+      { pointer: "/custom/impact", message: "takes one of: some, all" },
+      { pointer: "/start_at", message: "is closed then" },
     ]);
     expect(faultsOf(problem, draft({ resources: ["web1", "db1"] }))).toEqual({
-      faults: { resources: "db1: is gone", ticket: "there is no such ticket" },
+      faults: {
+        resources: "db1: is gone",
+        ticket: "there is no such ticket",
+        "custom/impact": "takes one of: some, all",
+        start_at: "is closed then",
+      },
       page: "Resources",
     });
   });

@@ -28,7 +28,8 @@ export function LocksTile({ onOpen }: { onOpen: () => void }) {
     >
       <Lock size={15} className={count > 0 ? "text-bad" : "text-quiet"} aria-hidden="true" />
       <span>
-        Locked as a whole: <b className="tabular-nums">{locks.data ? count : "…"}</b>
+        Locked<span className="narrow:sr-only"> as a whole</span>:{" "}
+        <b className="tabular-nums">{locks.data ? count : "…"}</b>
       </span>
     </button>
   );

@@ -84,7 +84,9 @@ export function SessionsPage({ me, list }: { me: Me; list: ListName }) {
             {isAll && list !== "approvals" && (
               <WhoseChoice isMine={view.isMine} onChange={(isMine) => setView({ ...view, isMine })} />
             )}
-            <Counts shown={shown} total={known.size} selected={selected} hasMore={sessions.hasMore} />
+            {sessions.isThere && (
+              <Counts shown={shown} total={known.size} selected={selected} hasMore={sessions.hasMore} />
+            )}
             <span className="flex-1 narrow:hidden" />
             {isAll && <LocksTile onOpen={() => setWindow({ kind: "locks" })} />}
             <GrantsTile onOpen={() => setWindow({ kind: "grants" })} />

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use cardea_app::{Connection, Page, SessionDetail};
 use cardea_domain::{
-    Actor, ApprovalSpec, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, Period, Permit, Progress, Reason,
-    RequestId, Session, SessionId, Status, Timestamp, Verb,
+    Actor, ApprovalSpec, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, Period, Permit, Progress,
+    Reason, RequestId, Session, SessionId, Status, Timestamp, Verb,
 };
 use serde::Serialize;
 

@@ -25,7 +25,8 @@ export function GrantsTile({ onOpen }: { onOpen: () => void }) {
     >
       <KeyRound size={15} className="text-brass" aria-hidden="true" />
       <span>
-        Privileges still out there: <b className="tabular-nums">{grants.data?.size ?? "…"}</b>
+        <span className="narrow:sr-only">Privileges </span>still out there:{" "}
+        <b className="tabular-nums">{grants.data?.size ?? "…"}</b>
       </span>
       {failing > 0 && <span className="font-semibold text-bad narrow:hidden">{failing} failing</span>}
     </button>

@@ -60,7 +60,9 @@ export function DetailParts({ session }: { session: Session }) {
       {isTouched ? (
         <GrantTable grants={session.grants} caption="Privileges of this session" of="session" />
       ) : (
-        <p className="text-quiet">Nothing of it {session.listed ? "is on the host yet" : "was ever on the host"}.</p>
+        <p className="text-quiet">
+          Nothing of it {session.listed ? "is on the host yet" : "was ever on the host"}.
+        </p>
       )}
     </>
   );

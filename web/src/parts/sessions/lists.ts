@@ -47,8 +47,8 @@ export const LISTS: Record<ListName, ListLook> = {
     empty: "Nothing waits for approval.",
     hidden: ["duration"],
     sizes: {
-      status: 180,
-      requested_at: 104,
+      status: 174,
+      requested_at: 112,
       user: 114,
       resource: 90,
       login_account: 130,

@@ -1,7 +1,7 @@
 // The sessions table: virtual rows of a real table, moved through by keyboard, steady while the data changes.
 import { type RowSelectionState, type Updater, useTable } from "@tanstack/react-table";
 import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
-import { type CSSProperties, type ReactNode, useMemo, useRef } from "react";
+import { type CSSProperties, type ReactNode, useMemo, useRef, useSyncExternalStore } from "react";
 import type { Session } from "../../api/view";
 import { columns, features } from "./columns";
 import { Head } from "./head";
@@ -13,6 +13,8 @@ import { tracksOf } from "./tracks";
 import type { Sort } from "./view";
 
 const ROW_HEIGHT = 41;
+/** On a narrow screen each row is a card, with a line for each column. */
+const CARD_HEIGHT = 236;
 const DETAIL_HEIGHT = 420;
 const OVERSCAN = 8;
 
@@ -81,11 +83,12 @@ export function Sheet({
   );
   const keyboard = useKeyboard({ lines, open, onToggle });
   const activeIndex = keyboard.activeIndex;
+  const isNarrow = useIsNarrow();
   const virtual = useVirtualizer({
     count: lines.length,
     getScrollElement: () => scroller.current,
     getItemKey: (index) => lines[index]?.key ?? index,
-    estimateSize: (index) => (lines[index]?.isDetail ? DETAIL_HEIGHT : ROW_HEIGHT),
+    estimateSize: (index) => (lines[index]?.isDetail ? DETAIL_HEIGHT : isNarrow ? CARD_HEIGHT : ROW_HEIGHT),
     // The header lies over the first lines of the scrolled part.
     scrollPaddingEnd: ROW_HEIGHT,
     overscan: OVERSCAN,
@@ -148,6 +151,20 @@ export function Sheet({
       {lines.length === 0 && empty}
       {foot}
     </div>
+  );
+}
+
+const NARROW = "(width < 44rem)";
+
+/** Whether the style sheet draws rows as cards. */
+function useIsNarrow(): boolean {
+  return useSyncExternalStore(
+    (onChange) => {
+      const query = globalThis.matchMedia(NARROW);
+      query.addEventListener("change", onChange);
+      return () => query.removeEventListener("change", onChange);
+    },
+    () => globalThis.matchMedia(NARROW).matches,
   );
 }
 

@@ -24,7 +24,11 @@ export function Actions({ list, selected, onRefresh }: ActionsProperties) {
   const canEnd = selected.some((session) => session.actions.end);
   const cannotDecide = !selected.some((session) => canDecide(session, me.user));
   return (
-    <div role="toolbar" aria-label="Session actions" className="flex flex-wrap items-center gap-2">
+    <div
+      role="toolbar"
+      aria-label="Session actions"
+      className="flex flex-wrap items-center gap-2 narrow:gap-1"
+    >
       {list === "approvals" ? (
         <>
           <Button
