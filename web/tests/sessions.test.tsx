@@ -314,7 +314,7 @@ describe("the ledger", () => {
   it("tells attempts, the last error and that it stalls, and leads to the session", () => {
     ledger(admin);
     const row = within(screen.getByRole("row", { name: /no answer/ }));
-    expect(row.getByText("7")).toBeTruthy();
+    expect(row.getByText("7 times")).toBeTruthy();
     expect(row.getByText("Stalled")).toBeTruthy();
     press(/^Session of/);
     expect(shown).toEqual(["ses_a"]);

@@ -51,14 +51,13 @@ export function GrantTable({ grants, caption, of, canTry = false, stalled = NOTH
         <caption className="sr-only">{caption}</caption>
         <thead className="border-b border-line text-quiet">
           <tr className="*:px-3 *:py-1.5 *:font-semibold *:whitespace-nowrap">
-            {isLedger && <th scope="col">Host</th>}
-            {isLedger && <th scope="col">Login Account</th>}
+            {isLedger && <th scope="col">Host, Login Account</th>}
             <th scope="col">Privilege</th>
             <th scope="col">State</th>
             <th scope="col">Placed</th>
             {!isLedger && <th scope="col">Removed</th>}
             <th scope="col">Expires on the host</th>
-            <th scope="col">{isLedger ? "Failed attempts" : "Evidence"}</th>
+            <th scope="col">{isLedger ? "Failed" : "Evidence"}</th>
             {isLedger && (
               <th scope="col">
                 <span className="sr-only">Actions</span>
@@ -69,8 +68,12 @@ export function GrantTable({ grants, caption, of, canTry = false, stalled = NOTH
         <tbody>
           {grants.map((grant) => (
             <tr key={grant.id} className="border-line not-last:border-b *:px-3 *:py-1.5 *:align-top">
-              {isLedger && <td>{grant.resource}</td>}
-              {isLedger && <td className="font-mono text-xs">{grant.login_account}</td>}
+              {isLedger && (
+                <td className="min-w-32">
+                  <span className="block">{grant.resource}</span>
+                  <span className="block font-mono text-xs">{grant.login_account}</span>
+                </td>
+              )}
               <td className="min-w-40">
                 <span className="font-medium first-letter:uppercase inline-block">{grant.description}</span>
                 {isLedger && <span className="block text-quiet">{grant.kind.replaceAll("_", " ")}</span>}
@@ -94,7 +97,7 @@ export function GrantTable({ grants, caption, of, canTry = false, stalled = NOTH
                 <TimeCell at={grant.expires_at} />
               </td>
               <td>
-                {isLedger ? <span className="tabular-nums">{grant.attempts}</span> : <Proof grant={grant} />}
+                {isLedger ? <Attempts count={grant.attempts} /> : <Proof grant={grant} />}
               </td>
               {isLedger && (
                 <td>
@@ -150,10 +153,14 @@ function LedgerMoves({ grant, canTry }: { grant: Grant; canTry: boolean }) {
 function Trouble({ grant }: { grant: Grant }) {
   if (!grant.last_error) return null;
   return (
-    <span className="block min-w-40 max-w-sm font-normal break-words whitespace-normal text-bad">
+    <span className="block min-w-40 max-w-64 font-normal break-words whitespace-normal text-bad">
       {grant.last_error}
     </span>
   );
+}
+
+function Attempts({ count }: { count: number }) {
+  return <span className="tabular-nums whitespace-nowrap">{count === 1 ? "once" : `${count} times`}</span>;
 }
 
 function Proof({ grant }: { grant: Grant }) {
