@@ -1647,16 +1647,16 @@ export interface components {
              */
             require_ticket: boolean;
         };
-        /** @description One connection of a person. */
+        /** @description One connection of the person to the resource. */
         ConnectionView: {
             /** @description `client`, `target`, `session_ended`, `gateway_stopping`, `gateway_gone`, `logged_out` or `error`. */
             close_reason: string | null;
             closed_at: components["schemas"]["Timestamp"] | null;
-            /** @description Whether it went past the gateway. */
+            /** @description Whether it went past the gateway, as the host was seen to have it. */
             direct: boolean;
             id: components["schemas"]["ConnectionId"];
             opened_at: components["schemas"]["Timestamp"];
-            /** @description Where the person connected from. */
+            /** @description Where the person connected from; of a log-in past the gateway, what the host says of it. */
             peer: string;
             session: components["schemas"]["SessionId"];
         };

@@ -37,6 +37,7 @@ export function SessionsPage({ me, list }: { me: Me; list: ListName }) {
   const { known } = sessions;
   const layout = useLayout(list);
   const [window, setWindow] = useState<Window>();
+  const navigate = useNavigate();
   const [single, showSingle] = useSingle();
   const [selection, setSelection] = useState<RowSelectionState>({});
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
@@ -66,8 +67,9 @@ export function SessionsPage({ me, list }: { me: Me; list: ListName }) {
         setWindow(undefined);
         showSingle(id);
       },
+      onApprovals: list === "approvals" ? undefined : () => navigate({ to: LISTS.approvals.path }),
     }),
-    [me, showSingle],
+    [me, list, navigate, showSingle],
   );
   // Approvers see what others request; of the other lists a plain user sees their own part.
   const hidden = isAll || list === "approvals" ? NOTHING : NOT_FOR_USERS;

@@ -96,9 +96,7 @@ export function GrantTable({ grants, caption, of, canTry = false, stalled = NOTH
               <td>
                 <TimeCell at={grant.expires_at} />
               </td>
-              <td>
-                {isLedger ? <Attempts count={grant.attempts} /> : <Proof grant={grant} />}
-              </td>
+              <td>{isLedger ? <Attempts count={grant.attempts} /> : <Proof grant={grant} />}</td>
               {isLedger && (
                 <td>
                   <LedgerMoves grant={grant} canTry={canTry} />
@@ -123,7 +121,7 @@ function LedgerMoves({ grant, canTry }: { grant: Grant; canTry: boolean }) {
   });
   return (
     <div className="flex flex-col items-end gap-1">
-      <div className="flex gap-1">
+      <div className="flex flex-col items-end gap-1">
         {canTry && grant.state === "removing" && (
           <Button
             label="Try now"
@@ -160,7 +158,11 @@ function Trouble({ grant }: { grant: Grant }) {
 }
 
 function Attempts({ count }: { count: number }) {
-  return <span className="tabular-nums whitespace-nowrap">{count === 1 ? "once" : `${count} times`}</span>;
+  return (
+    <span className="tabular-nums whitespace-nowrap">
+      {count === 1 ? "once" : count === 0 ? "never" : `${count} times`}
+    </span>
+  );
 }
 
 function Proof({ grant }: { grant: Grant }) {

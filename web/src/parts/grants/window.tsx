@@ -25,7 +25,8 @@ export function GrantsTile({ onOpen }: { onOpen: () => void }) {
     >
       <KeyRound size={15} className="text-brass" aria-hidden="true" />
       <span>
-        <span className="narrow:sr-only">Privileges </span>still out there:{" "}
+        <span className="narrow:hidden">Privileges still out there: </span>
+        <span className="wide:hidden">Still out there: </span>
         <b className="tabular-nums">{grants.data?.size ?? "…"}</b>
       </span>
       {failing > 0 && <span className="font-semibold text-bad narrow:hidden">{failing} failing</span>}

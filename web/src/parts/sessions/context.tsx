@@ -15,6 +15,8 @@ export type Page = {
   onOpen: (window: Window) => void;
   /** Shows one session by itself. */
   onSession: (id: string) => void;
+  /** Goes to the page of approvals; not there where one is on it. */
+  onApprovals?: (() => void) | undefined;
 };
 
 const PageContext = createContext<Page | undefined>(undefined);

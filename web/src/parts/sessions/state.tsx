@@ -1,5 +1,5 @@
 // Why a session is where it is, on top of its details: what it waits for, does, or failed at, and what one can do about it.
-import { Check, Lock, LockOpen, OctagonX, Plus, RotateCcw, Trash2, X } from "lucide-react";
+import { Check, ClipboardCheck, Lock, LockOpen, OctagonX, Plus, RotateCcw, Trash2, X } from "lucide-react";
 import { isOut } from "../../api/ledger";
 import { canDecide } from "../../api/lists";
 import { Problem } from "../../api/problem";
@@ -35,7 +35,7 @@ export function State({ session }: { session: Session }) {
 }
 
 function Waiting({ session }: { session: Session }) {
-  const { me } = usePage();
+  const { me, onApprovals } = usePage();
   const now = useSecond();
   const isOwn = session.user === me.user;
   const { have, needed } = approvalCount(session);
@@ -50,6 +50,9 @@ function Waiting({ session }: { session: Session }) {
       {isOwn && <p>It is your own request, so somebody else has to decide about it.</p>}
       {hasSaid && !isOwn && <p>You approved it: the others that it needs must be somebody else's.</p>}
       <LockedAhead session={session} />
+      {onApprovals && canDecide(session, me.user) && (
+        <Button className="mt-2" label="Go to Approvals" icon={ClipboardCheck} onClick={onApprovals} />
+      )}
     </Notice>
   );
 }

@@ -18,7 +18,7 @@ export function ReviewPage({ activity, draft }: PageProperties) {
   const durations = [...new Set(rules.map((way) => period(way.max_duration)))];
   return (
     <>
-      <dl className="grid max-w-2xl grid-cols-[10rem_1fr] gap-x-4 gap-y-2 narrow:grid-cols-1">
+      <dl className="grid max-w-2xl grid-cols-[10rem_1fr] gap-x-4 gap-y-2 narrow:grid-cols-1 narrow:gap-y-0">
         <Entry name="Activity">{activity?.activity}</Entry>
         <Entry name="What it gives">{activity?.actions.join(", ") || "log in, nothing more"}</Entry>
         <Entry name={draft.resources.length === 1 ? "Resource" : `${draft.resources.length} resources`}>

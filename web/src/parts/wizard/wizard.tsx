@@ -183,7 +183,8 @@ function Steps({ page }: { page: PageName }) {
           aria-current={index === at ? "step" : undefined}
           className={`flex flex-1 items-center gap-2 border-t-2 pt-1.5 narrow:text-xs ${index <= at ? "border-accent" : "border-line"} ${index === at ? "font-semibold" : "text-quiet"}`}
         >
-          <span className="narrow:hidden">{index + 1}.</span> {name}
+          <span className={index === at ? "narrow:hidden" : ""}>{index + 1}.</span>
+          <span className={index === at ? "" : "narrow:sr-only"}>{name}</span>
           {index < at && <Check size={14} className="text-accent" aria-label="done" />}
         </li>
       ))}
