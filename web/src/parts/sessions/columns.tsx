@@ -27,23 +27,23 @@ const VALUES: {
   size: number;
   cell: (session: Session) => React.ReactNode;
 }[] = [
-  { id: "status", name: "Status", size: 190, cell: (session) => <StatusCell session={session} /> },
+  { id: "status", name: "Status", size: 180, cell: (session) => <StatusCell session={session} /> },
   {
     id: "requested_at",
     name: "Requested",
-    size: 122,
+    size: 110,
     cell: (session) => <TimeCell at={session.requested_at} />,
   },
-  { id: "user", name: "Requested By", size: 116, cell: (session) => <Text>{session.user}</Text> },
-  { id: "resource", name: "Host", size: 130, cell: (session) => <Text>{session.resource}</Text> },
+  { id: "user", name: "Requested By", size: 104, cell: (session) => <Text>{session.user}</Text> },
+  { id: "resource", name: "Host", size: 116, cell: (session) => <Text>{session.resource}</Text> },
   {
     id: "login_account",
     name: "Login Account",
-    size: 152,
+    size: 142,
     cell: (session) => <AccountCell session={session} />,
   },
-  { id: "activity", name: "Activity", size: 130, cell: (session) => <Text>{session.activity}</Text> },
-  { id: "start_at", name: "Start", size: 122, cell: (session) => <StartCell session={session} /> },
+  { id: "activity", name: "Activity", size: 116, cell: (session) => <Text>{session.activity}</Text> },
+  { id: "start_at", name: "Start", size: 96, cell: (session) => <StartCell session={session} /> },
   { id: "end_at", name: "End", size: 236, cell: (session) => <EndCell session={session} /> },
   { id: "duration", name: "Duration", size: 90, cell: (session) => <DurationCell session={session} /> },
   { id: "notes", name: "Notes", size: 160, cell: (session) => <Text>{session.notes}</Text> },

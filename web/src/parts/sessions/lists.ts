@@ -38,7 +38,7 @@ export const LISTS: Record<ListName, ListLook> = {
     statuses: [],
     empty: "No session is scheduled.",
     hidden: ["duration", "login_account", "ticket"],
-    sizes: { end_at: 130 },
+    sizes: { end_at: 130, start_at: 124 },
   },
   approvals: {
     path: "/approvals",
