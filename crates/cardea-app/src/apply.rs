@@ -29,6 +29,14 @@ pub struct ApplyOptions {
     pub prune: bool,
 }
 
+/// What an apply did, or would do.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    pub changes: Vec<Change>,
+    /// What is allowed and yet hardly meant, a sentence each; of the whole configuration, changed or not.
+    pub warnings: Vec<String>,
+}
+
 /// What happens to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
@@ -91,7 +99,7 @@ impl App {
         actor: &Actor,
         documents: Vec<Document>,
         options: ApplyOptions,
-    ) -> Result<Vec<Change>, AppError> {
+    ) -> Result<Applied, AppError> {
         if documents.len() > DOCUMENTS_MAX {
             return Err(AppError::field("", format!("at most {DOCUMENTS_MAX} objects at once")));
         }
@@ -107,7 +115,7 @@ impl App {
         actor: &Actor,
         wishes: Vec<Wish>,
         options: ApplyOptions,
-    ) -> Result<Vec<Change>, AppError> {
+    ) -> Result<Applied, AppError> {
         let changed = self.change_guarded(actor, wishes, options).await;
         if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &changed {
             self.refused(actor, Verb::ChangeConfiguration(Kind::User), "configuration".to_owned(), error).await;
@@ -120,7 +128,7 @@ impl App {
         actor: &Actor,
         wishes: Vec<Wish>,
         options: ApplyOptions,
-    ) -> Result<Vec<Change>, AppError> {
+    ) -> Result<Applied, AppError> {
         // Nobody learns from an error what they may not see.
         Permit::ask(actor, Verb::SeeConfiguration)?;
         if !options.dry_run {
@@ -134,6 +142,7 @@ impl App {
         draft.take(self, wishes, options.prune)?;
         draft.check()?;
         let Draft { after, puts, deletes, .. } = draft;
+        let warnings = after.warnings();
         let writes = self.writes(&now, puts, deletes, options.dry_run).await?;
         let changes: Vec<_> = writes.iter().map(|write| write.change.clone()).collect();
         for write in writes.iter().filter(|_| !options.dry_run) {
@@ -142,7 +151,7 @@ impl App {
         if !options.dry_run && !writes.is_empty() {
             self.write_configuration(actor, writes, after).await?;
         }
-        Ok(changes)
+        Ok(Applied { changes, warnings })
     }
 
     /// What has to be written: only what differs.

@@ -43,7 +43,7 @@ use cardea_store::{AuditEntry, Installation, Outcome, Store};
 use cardea_vault::Vault;
 use tokio::sync::{Notify, Semaphore};
 
-pub use apply::{ApplyOptions, Change, Document, FieldChange, What};
+pub use apply::{Applied, ApplyOptions, Change, Document, FieldChange, What};
 pub use approval::Approve;
 pub use cardea_store::{Connection, SortKey, StandingLock, View};
 pub use error::AppError;

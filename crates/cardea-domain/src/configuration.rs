@@ -1,5 +1,7 @@
 //! All configuration objects at one moment, and what follows from them: who may do what, where, by which rules.
 
+mod warning;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Many configuration objects at once, as YAML files describe them.
 
 use axum::{Json, extract::State};
-use cardea_app::{AppError, ApplyOptions, Change, Document, FieldChange, What};
+use cardea_app::{AppError, Applied, ApplyOptions, Change, Document, FieldChange, What};
 use cardea_domain::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,6 +36,8 @@ pub(crate) struct DocumentInput {
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Changes {
     changes: Vec<ChangeView>,
+    /// What is allowed and yet hardly meant, a sentence each; of the whole configuration, changed or not.
+    warnings: Vec<String>,
 }
 
 /// One object's change.
@@ -89,8 +91,8 @@ pub(crate) async fn apply_documents(
 ) -> Result<Json<Changes>, Problem> {
     let documents = documents.into_iter().map(|d| Document { kind: d.kind, name: d.name, spec: d.spec }).collect();
     let applied = api.app.apply(&caller.actor, documents, ApplyOptions { dry_run, prune }).await;
-    let changes = applied.map_err(within_body)?;
-    Ok(Json(Changes { changes: changes.into_iter().map(ChangeView::from).collect() }))
+    let Applied { changes, warnings } = applied.map_err(within_body)?;
+    Ok(Json(Changes { changes: changes.into_iter().map(ChangeView::from).collect(), warnings }))
 }
 
 /// The application counts documents; the caller's pointers start at the body.

@@ -1489,6 +1489,8 @@ export interface components {
         /** @description What changed, or would change. */
         Changes: {
             changes: components["schemas"]["ChangeView"][];
+            /** @description What is allowed and yet hardly meant, a sentence each; of the whole configuration, changed or not. */
+            warnings: string[];
         };
         /** @description What a person must show to connect. */
         ConnectAuth: "key";

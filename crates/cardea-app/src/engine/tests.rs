@@ -393,8 +393,8 @@ async fn a_service_accounts_secret_is_replaced_and_the_old_one_kept_while_someth
     let changed = json!({ "platform": "linux", "user": "svc", "elevation": "sudo", "password": "another" });
     let document = vec![Document { kind: Kind::ServiceAccount, name: "svc".to_owned(), spec: changed }];
     let operator = Actor::Operator { uid: 0 };
-    let changes =
-        world.app.apply(&operator, document, crate::ApplyOptions::default()).await.expect("a good configuration");
+    let applied = world.app.apply(&operator, document, crate::ApplyOptions::default()).await;
+    let changes = applied.expect("a good configuration").changes;
     assert_eq!(changes[0].fields[0].pointer, "/spec/password");
     assert!(changes[0].fields[0].before.is_none() && changes[0].fields[0].after.is_none(), "a secret is never shown");
     let kept = cardea_domain::Credentials::open(&world.app.0.keyring, pinned)

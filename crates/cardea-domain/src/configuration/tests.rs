@@ -119,3 +119,35 @@ fn secrets_never_stay_in_a_spec() {
     assert!(!shown.contains("PRIVATE") && !shown.contains("SECRET"));
     assert_eq!(Spec::from_stored(Kind::ServiceAccount, spec.to_json()), Ok(spec));
 }
+
+#[test]
+fn different_privileges_of_one_kept_account_are_warned_of_where_they_meet() {
+    let activity = |group: &str, account: &str| {
+        json!({ "platform": "linux", "protocol": "ssh", "login_account": { "type": "managed", "account": account },
+            "pre_session": [{ "add_to_group": { "group": group } }] })
+    };
+    let policy = |activity: &str, resource: &str| json!({ "users": ["alice"], "activities": [activity], "resources": [resource], "connection_profile": "hour" });
+    let warnings = |other: serde_json::Value, resource: &str| {
+        let mut objects = linux();
+        objects.retain(|(kind, ..)| matches!(kind, Kind::User));
+        let host = json!({ "platform": "linux", "address": "127.0.0.1", "service_account": "svc" });
+        objects.extend([
+            (Kind::Resource, "here", host.clone()),
+            (Kind::Resource, "there", host),
+            (Kind::ConnectionProfile, "hour", json!({ "max_duration": "1h" })),
+            (Kind::Activity, "one", activity("adm", "dba")),
+            (Kind::Activity, "other", other),
+            (Kind::AccessPolicy, "p", policy("one", "here")),
+            (Kind::AccessPolicy, "q", policy("other", resource)),
+        ]);
+        world(&objects).warnings()
+    };
+    let warned = warnings(activity("wheel", "dba"), "here");
+    assert!(
+        warned.len() == 1 && ["`one`", "`other`", "`dba`"].iter().all(|name| warned[0].contains(name)),
+        "{warned:?}"
+    );
+    assert!(warnings(activity("wheel", "dba"), "there").is_empty(), "on another host it is another account");
+    assert!(warnings(activity("wheel", "web"), "here").is_empty());
+    assert!(warnings(activity("adm", "dba"), "here").is_empty(), "the same privileges");
+}

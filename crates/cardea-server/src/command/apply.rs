@@ -58,7 +58,7 @@ pub(crate) async fn plan(client: &Client, arguments: &Arguments, json: bool) -> 
     if json {
         output::json(&answer)?;
     } else {
-        show(&changes)?;
+        show(&answer, &changes)?;
         output::line(&summary("Plan", "to create", "to update", "to delete", &changes))?;
     }
     Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -70,7 +70,7 @@ pub(crate) async fn apply(client: &Client, arguments: &Arguments, json: bool) ->
     if json {
         output::json(&answer)?;
     } else {
-        show(&changes)?;
+        show(&answer, &changes)?;
         output::line(&summary("Applied", "created", "updated", "deleted", &changes))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -102,8 +102,14 @@ fn refused(problem: Problem, places: &Places) -> Failure {
     Failure::Configuration(lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn show(changes: &[Change]) -> Result<(), Failure> {
-    changes.iter().flat_map(lines).try_for_each(|text| output::line(&text))
+fn show(answer: &Value, changes: &[Change]) -> Result<(), Failure> {
+    changes.iter().flat_map(lines).chain(warnings(answer)).try_for_each(|text| output::line(&text))
+}
+
+/// What is allowed and yet hardly meant.
+fn warnings(answer: &Value) -> Vec<String> {
+    let sentences = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    sentences.map(|sentence| printable(&format!("Warning: {sentence}"))).collect()
 }
 
 fn lines(change: &Change) -> Vec<String> {
@@ -154,6 +160,12 @@ mod tests {
             {"kind": "Group", "name": "old", "what": "delete"},
         ]))
         .unwrap()
+    }
+
+    #[test]
+    fn warnings_are_shown_and_touch_no_terminal() {
+        assert_eq!(warnings(&json!({ "changes": [], "warnings": ["a\u{1b}b"] })), ["Warning: a\\u{1b}b"]);
+        assert!(warnings(&json!({ "changes": [] })).is_empty());
     }
 
     #[test]
