@@ -5,6 +5,7 @@
 //! target, so that a crash at any instruction leaves rows from which the next start goes on.
 
 mod account;
+mod bounds;
 mod clean_up;
 mod drift;
 mod host;

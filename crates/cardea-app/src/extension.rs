@@ -131,12 +131,12 @@ impl App {
 }
 
 /// What the host was told to end by itself. What a script did it cannot end.
-fn ends_by_itself(grant: &Grant) -> bool {
+pub(crate) fn ends_by_itself(grant: &Grant) -> bool {
     grant.state == GrantState::Placed && !grant.privilege.is_unproven()
 }
 
 /// When the host may end it: not before the last session that shares it.
-async fn latest(tx: &mut Tx, grant: &Grant, expires_at: Timestamp) -> Result<Timestamp, AppError> {
+pub(crate) async fn latest(tx: &mut Tx, grant: &Grant, expires_at: Timestamp) -> Result<Timestamp, AppError> {
     let Some(key) = &grant.share_key else { return Ok(expires_at) };
     let others = tx.holders(key).await?;
     Ok(others

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use cardea_domain::{
     Actor, Admission, ClosedConnection, ConnectionId, EndNotice, Frame, Gate, GateRefusal, Grant, GrantState, Kind,
     Lease, Login, Object, ObjectId, Observation, Order, Permit, Presence, Privilege, Session, SessionId, Stage, Status,
-    Verb, Via, Word,
+    Target, Verb, Via, Word,
 };
 use cardea_store::Connection;
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
@@ -292,8 +292,7 @@ impl App {
         if let Some(grant) = grants.iter().find(|grant| key_is(grant) && grant.state == GrantState::Placed) {
             return Ok(grant.clone());
         }
-        // The way that is pinned for all of them, whoever's account it is.
-        let target = grants.first().map(|grant| grant.target.clone()).ok_or(AppError::NotFound)?;
+        let target = self.way_in(&session, &grants).await?;
         let ordinal = grants.iter().map(|grant| grant.ordinal + 1).max().unwrap_or(0);
         let now = self.0.clock.now();
         let mut grant =
@@ -313,6 +312,14 @@ impl App {
                 failed.and(Err(AppError::from(error)))
             }
         }
+    }
+
+    /// Where the person's account is, if the session has one and it is there.
+    async fn way_in(&self, session: &Session, grants: &[Grant]) -> Result<Target, AppError> {
+        if !session.rules.has_login || session.account.uid == 0 || !has_account(grants) {
+            return Err(AppError::NotFound);
+        }
+        self.target_of_session(session, grants).await
     }
 
     async fn session_for_join(&self, admission: &Admission) -> Result<(Session, Vec<Grant>), AppError> {
@@ -504,6 +511,12 @@ impl App {
             })
             .await
     }
+}
+
+/// Whether the account is there that the session works with. The user's own has no grant.
+fn has_account(grants: &[Grant]) -> bool {
+    let mut made = grants.iter().filter(|grant| grant.privilege.is_account()).peekable();
+    made.peek().is_none() || made.any(|grant| grant.state == GrantState::Placed)
 }
 
 /// What somebody reads who meets the lock of a session.

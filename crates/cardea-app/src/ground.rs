@@ -94,6 +94,8 @@ impl App {
         match self.judge_ground(&session) {
             Verdict::Stands => Ok(()),
             Verdict::Ends(why) => self.end_because(session.id, &EndCause::GroundLost(why)).await,
+            // Most hours did not change: nothing is written for them.
+            Verdict::Hours(closes_at) if !session.clone().hours_changed(closes_at, self.0.clock.now()) => Ok(()),
             Verdict::Hours(closes_at) => self.retried(|| self.move_hours(session.id, closes_at)).await,
         }
     }

@@ -177,6 +177,7 @@ impl App {
     ) -> Result<(), AppError> {
         self.remove_all(tx, session).await?;
         tx.check_in(session.id).await?;
+        tx.delete_snapshot(session.id).await?;
         let known = tx.grants_of(session.id).await?;
         let first = known.iter().map(|grant| grant.ordinal + 1).max().unwrap_or(0);
         self.insert_plan(tx, session, &plan).await?;
@@ -220,6 +221,16 @@ impl App {
     /// The resource and the way to work on it, as they are now: what the session's grants pin.
     pub(crate) async fn target(&self, configuration: &Configuration, offer: &Offer<'_>) -> Result<Target, AppError> {
         self.target_of(configuration, offer.resource).await
+    }
+
+    /// The way to work on the session's resource: as its grants pin it, or as it is now if it has none.
+    pub(crate) async fn target_of_session(&self, session: &Session, grants: &[Grant]) -> Result<Target, AppError> {
+        if let Some(last) = grants.last() {
+            return Ok(last.target.clone());
+        }
+        let configuration = self.configuration();
+        let resource = configuration.get(session.resource).ok_or(AppError::NotFound)?;
+        self.target_of(&configuration, resource).await
     }
 
     /// The way to work on a resource, as it is now.

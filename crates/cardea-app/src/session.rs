@@ -204,6 +204,9 @@ impl App {
                     grant.state = GrantState::Removed;
                     grant.removed_at = Some(now);
                     grant.scanned_at = Some(now);
+                    if let Some(secret) = grant.privilege.secret() {
+                        tx.delete_secret(secret).await?;
+                    }
                 }
                 GrantState::Removing | GrantState::Removed | GrantState::Preexisting => continue,
             }

@@ -144,6 +144,12 @@ impl Tx {
         exactly_one(saved)
     }
 
+    /// Writes anew what a grant is that is out: what a dead man's switch undoes. [`StoreError::Conflict`] if it is on its way back.
+    pub async fn restate_grant(&mut self, grant: &Grant) -> Result<(), StoreError> {
+        const SQL: &str = "update grant_entry set privilege = $2 where id = $1 and state in ('placing', 'placed')";
+        exactly_one(execute!(self, SQL, grant.id.to_string(), to_json(&grant.privilege))?)
+    }
+
     /// Whether a session has grants of this stage that were not begun.
     pub async fn has_planned(&mut self, session: SessionId, stage: Stage) -> Result<bool, StoreError> {
         const SQL: &str = "select count(*) from grant_entry where session_id = $1 and stage = $2 and state = 'planned'";

@@ -1,7 +1,9 @@
 //! A target in memory: places, removes and observes like a real one, and fails or stalls when it is told to.
 
+mod step;
+
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,7 +13,13 @@ use cardea_domain::{
     Placed, Presence, Privilege, ScanFinding, Script, ScriptOutcome, SessionId, Snapshot, Target, Timestamp, UidRange,
     Undo,
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::{oneshot, watch},
+    task,
+};
+
+use self::step::Pending;
+pub use self::step::{Fate, Waiting};
 
 /// What is asked of a connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +77,8 @@ pub struct Thing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub operation: Operation,
+    /// The resource's name, or its address.
+    pub host: String,
     pub session: Option<SessionId>,
     pub fence: i64,
     /// What it was about: the keys of [`FakeConnector::things`], or the address.
@@ -79,6 +89,9 @@ pub struct Call {
 pub struct FakeConnector {
     state: Mutex<State>,
     doors: HashMap<Operation, watch::Sender<Door>>,
+    host_doors: Mutex<HashMap<String, watch::Sender<Door>>>,
+    /// Counts what happens to calls that go step by step.
+    steps: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -97,6 +110,10 @@ struct State {
     /// Every run that was begun, in order.
     scripts: Vec<Script>,
     outcomes: VecDeque<ScriptOutcome>,
+    /// Whether calls go step by step, and those that wait for theirs.
+    is_stepped: bool,
+    pending: BTreeMap<u64, Pending>,
+    pendings: u64,
 }
 
 /// Whether calls of one operation are let through, and how many stand before it.
@@ -142,7 +159,8 @@ impl FakeConnector {
     /// Hosts with nothing on them.
     pub fn new() -> Arc<Self> {
         let doors = Operation::ALL.map(|operation| (operation, watch::Sender::default()));
-        Arc::new(Self { state: Mutex::default(), doors: doors.into() })
+        let (host_doors, steps) = (Mutex::default(), watch::Sender::default());
+        Arc::new(Self { state: Mutex::default(), doors: doors.into(), host_doors, steps })
     }
 
     /// What is out there, by `RESOURCE ACCOUNT KIND`, with the group's name behind a membership and the grant's id
@@ -192,12 +210,14 @@ impl FakeConnector {
         self.state().scripts.clone()
     }
 
-    /// The targets' own clocks show this time: dead men's switches whose end has come act, by mark only.
+    /// The targets' own clocks show this time: dead men's switches whose end has come act, by mark only, and keys beyond
+    /// theirs open nothing any more.
     pub fn expire(&self, now: Timestamp) {
         let mut state = self.state();
         let due: Vec<_> =
             state.things.iter().filter(|(_, thing)| thing.is_due(now)).map(|(key, _)| key.clone()).collect();
         for key in due {
+            // A key was all there was.
             let Some(Privilege::DeadMan { undo }) = state.things.remove(&key).and_then(|it| Some(it.order?.privilege))
             else {
                 continue;
@@ -240,6 +260,19 @@ impl FakeConnector {
         Hold { door }
     }
 
+    /// Keeps every call to one host from going on, by its resource's name, for as long as the answer lives.
+    #[must_use = "dropping it lets the calls go on"]
+    pub fn hold_host(&self, name: &str) -> Hold {
+        let door = self.host_door(name);
+        door.send_modify(|door| door.locks += 1);
+        Hold { door }
+    }
+
+    /// Writes a fence for a session on the hosts, as whoever has root there could.
+    pub fn forge_fence(&self, session: SessionId, fence: i64) {
+        self.state().fences.insert(session, fence);
+    }
+
     /// Locks or unlocks what is there and carries the orders' tokens. Like a real target, unlocking gives the orders' end.
     async fn set_locked(
         &self,
@@ -247,47 +280,76 @@ impl FakeConnector {
         target: &Target,
         (frame, orders): (Frame, &[Order]),
     ) -> Result<Locked, ConnectorError> {
-        self.enter(call(operation, frame, keys(target, orders))).await?;
+        let (target, orders) = (target.clone(), orders.to_vec());
+        let call = call(operation, &target, frame, keys(&target, &orders));
         let locked = operation == Operation::Lock;
-        let mut state = self.state();
-        for order in orders {
-            let thing = state.things.get_mut(&key(target, order));
-            let Some(thing) = thing.filter(|thing| thing.token == order.token) else { continue };
-            thing.locked = locked;
-            if !locked {
-                thing.expires_at = Some(order.expires_at);
+        let set = move |state: &mut State| {
+            for order in &orders {
+                let thing = state.things.get_mut(&key(&target, order));
+                let Some(thing) = thing.filter(|thing| thing.token == order.token) else { continue };
+                thing.locked = locked;
+                if !locked {
+                    thing.expires_at = Some(order.expires_at);
+                }
             }
-        }
-        Ok(Locked { read_back: format!("{} things, locked: {locked}", orders.len()) })
+            Ok(Locked { read_back: format!("{} things, locked: {locked}", orders.len()) })
+        };
+        self.run(call, set).await
     }
 
     fn door(&self, operation: Operation) -> &watch::Sender<Door> {
         self.doors.get(&operation).expect("there is a door for each operation")
     }
 
+    fn host_door(&self, name: &str) -> watch::Sender<Door> {
+        self.host_doors.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits before the door, takes note, and fails if it is to.
-    async fn enter(&self, call: Call) -> Result<(), ConnectorError> {
-        let door = self.door(call.operation);
-        door.send_modify(|door| door.waiting += 1);
-        let visitor = Visitor(door);
-        door.subscribe().wait_for(|door| door.locks == 0).await.expect("the connector owns the door");
-        drop(visitor);
-        let mut state = self.state();
-        let State { fences, once, always, calls, .. } = &mut *state;
-        calls.push(call.clone());
-        if let Some(session) = call.session {
-            let newest = fences.entry(session).or_default();
-            if call.fence < *newest {
-                return Err(ConnectorError::Superseded { seen: *newest });
-            }
-            *newest = call.fence;
+    /// One call: waits until it is let through, then has its effect unless it is to fail.
+    async fn run<T, F>(&self, call: Call, effect: F) -> Result<T, ConnectorError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut State) -> Result<T, ConnectorError> + Send + 'static,
+    {
+        if self.state().is_stepped {
+            return self.stepped(call, effect).await;
         }
+        pass(&self.host_door(&call.host)).await;
+        pass(self.door(call.operation)).await;
+        let mut state = self.state();
+        state.admit(&call)?;
+        let State { once, always, .. } = &mut *state;
         let planned = once.get_mut(&call.operation).and_then(VecDeque::pop_front);
-        planned.unwrap_or_else(|| always.get(&call.operation).cloned()).map_or(Ok(()), Err)
+        if let Some(error) = planned.unwrap_or_else(|| always.get(&call.operation).cloned()) {
+            return Err(error);
+        }
+        effect(&mut state)
+    }
+}
+
+/// Waits before a door until it is open.
+async fn pass(door: &watch::Sender<Door>) {
+    door.send_modify(|door| door.waiting += 1);
+    let visitor = Visitor(door);
+    door.subscribe().wait_for(|door| door.locks == 0).await.expect("the connector owns the door");
+    drop(visitor);
+}
+
+impl State {
+    /// Takes note of a call that reaches its host, which refuses a fence below the newest that it saw.
+    fn admit(&mut self, call: &Call) -> Result<(), ConnectorError> {
+        self.calls.push(call.clone());
+        let Some(session) = call.session else { return Ok(()) };
+        let newest = self.fences.entry(session).or_default();
+        if call.fence < *newest {
+            return Err(ConnectorError::Superseded { seen: *newest });
+        }
+        *newest = call.fence;
+        Ok(())
     }
 }
 
@@ -303,8 +365,9 @@ impl Thing {
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
-        let is_dead_man = |order: &Order| matches!(order.privilege, Privilege::DeadMan { .. });
-        self.order.as_ref().is_some_and(is_dead_man) && self.expires_at.is_some_and(|end| end <= now)
+        let ends =
+            |order: &Order| matches!(order.privilege, Privilege::AuthorizedKey { .. } | Privilege::DeadMan { .. });
+        self.order.as_ref().is_some_and(ends) && self.expires_at.is_some_and(|end| end <= now)
     }
 
     /// The mark that a look from the target's side finds.
@@ -326,12 +389,18 @@ impl Thing {
 }
 
 /// A call that belongs to no session.
-fn look(operation: Operation, about: &str) -> Call {
-    Call { operation, session: None, fence: 0, about: vec![about.to_owned()] }
+fn look(operation: Operation, host: &str) -> Call {
+    let (host, about) = (host.to_owned(), vec![host.to_owned()]);
+    Call { operation, host, session: None, fence: 0, about }
 }
 
-fn call(operation: Operation, frame: Frame, about: Vec<String>) -> Call {
-    Call { operation, session: Some(frame.session), fence: frame.fence, about }
+fn look_at(operation: Operation, target: &Target) -> Call {
+    look(operation, &target.name)
+}
+
+fn call(operation: Operation, target: &Target, frame: Frame, about: Vec<String>) -> Call {
+    let host = target.name.clone();
+    Call { operation, host, session: Some(frame.session), fence: frame.fence, about }
 }
 
 fn keys(target: &Target, orders: &[Order]) -> Vec<String> {
@@ -359,65 +428,75 @@ impl Connector for FakeConnector {
         frame: Frame,
         orders: &[Order],
     ) -> Result<Vec<Observation>, ConnectorError> {
-        let keys = keys(target, orders);
-        self.enter(call(Operation::Observe, frame, keys.clone())).await?;
-        let state = self.state();
-        let look = |(order, key): (&Order, &String)| {
-            let presence = match state.things.get(key) {
-                None => Presence::Absent,
-                Some(thing) if thing.token == order.token => Presence::Ours,
-                Some(_) => Presence::Foreign,
+        let (keys, orders) = (keys(target, orders), orders.to_vec());
+        let call = call(Operation::Observe, target, frame, keys.clone());
+        let look = move |state: &mut State| {
+            let look = |(order, key): (&Order, &String)| {
+                let presence = match state.things.get(key) {
+                    None => Presence::Absent,
+                    Some(thing) if thing.token == order.token => Presence::Ours,
+                    Some(_) => Presence::Foreign,
+                };
+                Observation { presence, detail: format!("{key}: {presence:?}") }
             };
-            Observation { presence, detail: format!("{key}: {presence:?}") }
+            Ok(orders.iter().zip(&keys).map(look).collect())
         };
-        Ok(orders.iter().zip(&keys).map(look).collect())
+        self.run(call, look).await
     }
 
     async fn place(&self, target: &Target, frame: Frame, order: &Order) -> Result<Placed, ConnectorError> {
-        let key = key(target, order);
-        self.enter(call(Operation::Place, frame, vec![key.clone()])).await?;
-        let mut state = self.state();
-        if let Some(other) = state.things.get(&key).filter(|thing| thing.token != order.token) {
-            return Err(ConnectorError::Collision(format!("{key} is there and belongs to {:?}", other.grant)));
-        }
-        state.things.insert(key.clone(), Thing::placed(order));
-        Ok(Placed { read_back: format!("{key} is there"), warning: None })
+        let (key, order) = (key(target, order), order.clone());
+        let call = call(Operation::Place, target, frame, vec![key.clone()]);
+        let place = move |state: &mut State| {
+            if let Some(other) = state.things.get(&key).filter(|thing| thing.token != order.token) {
+                return Err(ConnectorError::Collision(format!("{key} is there and belongs to {:?}", other.grant)));
+            }
+            if order.privilege.stays() {
+                state.things.insert(key.clone(), Thing::placed(&order));
+            }
+            Ok(Placed { read_back: format!("{key} is there"), warning: None })
+        };
+        self.run(call, place).await
     }
 
     async fn remove(&self, target: &Target, frame: Frame, order: &Order) -> Result<Evidence, ConnectorError> {
-        let key = key(target, order);
-        self.enter(call(Operation::Remove, frame, vec![key.clone()])).await?;
-        let mut state = self.state();
-        if state.things.get(&key).is_some_and(|thing| thing.token == order.token) {
-            state.things.remove(&key);
-        }
-        // When and by whose word is the caller's to say.
-        Ok(Evidence {
-            read_at: Timestamp::from_micros(0),
-            read_back: format!("{key} is gone"),
-            self_reported: false,
-            findings: Vec::new(),
-        })
+        let (key, token) = (key(target, order), order.token.clone());
+        let call = call(Operation::Remove, target, frame, vec![key.clone()]);
+        let remove = move |state: &mut State| {
+            if state.things.get(&key).is_some_and(|thing| thing.token == token) {
+                state.things.remove(&key);
+            }
+            // When and by whose word is the caller's to say.
+            Ok(Evidence {
+                read_at: Timestamp::from_micros(0),
+                read_back: format!("{key} is gone"),
+                self_reported: false,
+                findings: Vec::new(),
+            })
+        };
+        self.run(call, remove).await
     }
 
     async fn scan(&self, target: &Target, _: UidRange) -> Result<Vec<ScanFinding>, ConnectorError> {
-        self.enter(look(Operation::Scan, &target.name)).await?;
-        Ok(Vec::new())
+        self.run(look_at(Operation::Scan, target), |_| Ok(Vec::new())).await
     }
 
     async fn account(&self, target: &Target, frame: Frame, name: &str) -> Result<Option<KnownAccount>, ConnectorError> {
-        self.enter(call(Operation::Account, frame, vec![format!("{} {name}", target.name)])).await?;
-        let state = self.state();
-        if let Some(known) = state.accounts.get(&(target.name.clone(), name.to_owned())) {
-            return Ok(Some(known.clone()));
-        }
-        let thing = state.things.get(&format!("{} {name} account", target.name));
-        Ok(thing.and_then(|thing| thing.order.as_ref()).map(|order| KnownAccount {
-            uid: order.account.uid,
-            comment: format!("cardea {} {}", order.grant, order.token),
-            locked: false,
-            expires_day: Some(order.expires_at.as_seconds().div_euclid(86_400) + 1),
-        }))
+        let (host, name) = (target.name.clone(), name.to_owned());
+        let call = call(Operation::Account, target, frame, vec![format!("{host} {name}")]);
+        let look = move |state: &mut State| {
+            if let Some(known) = state.accounts.get(&(host.clone(), name.clone())) {
+                return Ok(Some(known.clone()));
+            }
+            let thing = state.things.get(&format!("{host} {name} account"));
+            Ok(thing.and_then(|thing| thing.order.as_ref()).map(|order| KnownAccount {
+                uid: order.account.uid,
+                comment: format!("cardea {} {}", order.grant, order.token),
+                locked: false,
+                expires_day: Some(order.expires_at.as_seconds().div_euclid(86_400) + 1),
+            }))
+        };
+        self.run(call, look).await
     }
 
     async fn run_script(
@@ -426,28 +505,33 @@ impl Connector for FakeConnector {
         frame: Frame,
         script: &Script,
     ) -> Result<ScriptOutcome, ConnectorError> {
-        self.enter(call(Operation::RunScript, frame, vec![format!("{} {}", target.name, script.grant)])).await?;
-        let mut state = self.state();
-        if state.scripts.iter().any(|begun| begun.grant == script.grant) {
-            return Err(ConnectorError::Refused(format!("the script of grant {} was begun before", script.grant)));
-        }
-        state.scripts.push(script.clone());
-        let well = ScriptOutcome { status: 0, timed_out: false, output: String::new() };
-        Ok(state.outcomes.pop_front().unwrap_or(well))
+        let script = script.clone();
+        let call = call(Operation::RunScript, target, frame, vec![format!("{} {}", target.name, script.grant)]);
+        let run = move |state: &mut State| {
+            if state.scripts.iter().any(|begun| begun.grant == script.grant) {
+                return Err(ConnectorError::Refused(format!("the script of grant {} was begun before", script.grant)));
+            }
+            state.scripts.push(script);
+            let well = ScriptOutcome { status: 0, timed_out: false, output: String::new() };
+            Ok(state.outcomes.pop_front().unwrap_or(well))
+        };
+        self.run(call, run).await
     }
 
     async fn extend(&self, target: &Target, frame: Frame, orders: &[Order]) -> Result<Vec<Placed>, ConnectorError> {
-        self.enter(call(Operation::Extend, frame, keys(target, orders))).await?;
-        let mut state = self.state();
-        let mut extend = |order: &Order| {
-            let key = key(target, order);
-            let Some(thing) = state.things.get_mut(&key).filter(|thing| thing.token == order.token) else {
-                return Placed { read_back: format!("{key} is not there"), warning: Some("not there".to_owned()) };
+        let (keys, orders) = (keys(target, orders), orders.to_vec());
+        let call = call(Operation::Extend, target, frame, keys.clone());
+        let extend = move |state: &mut State| {
+            let extend = |(order, key): (&Order, &String)| {
+                let Some(thing) = state.things.get_mut(key).filter(|thing| thing.token == order.token) else {
+                    return Placed { read_back: format!("{key} is not there"), warning: Some("not there".to_owned()) };
+                };
+                thing.expires_at = Some(order.expires_at);
+                Placed { read_back: format!("{key} ends at {}", order.expires_at.compact()), warning: None }
             };
-            thing.expires_at = Some(order.expires_at);
-            Placed { read_back: format!("{key} ends at {}", order.expires_at.compact()), warning: None }
+            Ok(orders.iter().zip(&keys).map(extend).collect())
         };
-        Ok(orders.iter().map(&mut extend).collect())
+        self.run(call, extend).await
     }
 
     async fn lock(&self, target: &Target, frame: Frame, orders: &[Order]) -> Result<Locked, ConnectorError> {
@@ -459,26 +543,30 @@ impl Connector for FakeConnector {
     }
 
     async fn log_ins(&self, target: &Target, uids: &[u32]) -> Result<Vec<LogIn>, ConnectorError> {
-        self.enter(look(Operation::LogIns, &target.name)).await?;
-        let state = self.state();
-        let all = state.log_ins.get(&target.name).into_iter().flatten();
-        Ok(all.filter(|log_in| uids.contains(&log_in.uid)).cloned().collect())
+        let (name, uids) = (target.name.clone(), uids.to_vec());
+        let look = move |state: &mut State| {
+            let all = state.log_ins.get(&name).into_iter().flatten();
+            Ok(all.filter(|log_in| uids.contains(&log_in.uid)).cloned().collect())
+        };
+        self.run(look_at(Operation::LogIns, target), look).await
     }
 
     async fn marks(&self, target: &Target) -> Result<Vec<Mark>, ConnectorError> {
-        self.enter(look(Operation::Marks, &target.name)).await?;
-        let state = self.state();
-        let here = |key: &String| key.split(' ').next() == Some(target.name.as_str());
-        Ok(state.things.iter().filter(|(key, _)| here(key)).filter_map(|(key, thing)| thing.mark(key)).collect())
+        let name = target.name.clone();
+        let look = move |state: &mut State| {
+            let here = |key: &String| key.split(' ').next() == Some(name.as_str());
+            Ok(state.things.iter().filter(|(key, _)| here(key)).filter_map(|(key, thing)| thing.mark(key)).collect())
+        };
+        self.run(look_at(Operation::Marks, target), look).await
     }
 
     async fn snapshot(&self, target: &Target, _: Depth) -> Result<Snapshot, ConnectorError> {
-        self.enter(look(Operation::Snapshot, &target.name)).await?;
-        Ok(self.state().snapshots.get(&target.name).cloned().unwrap_or_default())
+        let name = target.name.clone();
+        let look = move |state: &mut State| Ok(state.snapshots.get(&name).cloned().unwrap_or_default());
+        self.run(look_at(Operation::Snapshot, target), look).await
     }
 
     async fn host_key(&self, address: &str, port: u16) -> Result<String, ConnectorError> {
-        self.enter(look(Operation::HostKey, &format!("{address}:{port}"))).await?;
-        Ok(Self::HOST_KEY.to_owned())
+        self.run(look(Operation::HostKey, &format!("{address}:{port}")), |_| Ok(Self::HOST_KEY.to_owned())).await
     }
 }

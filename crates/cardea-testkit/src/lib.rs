@@ -4,14 +4,16 @@ mod fake_connector;
 mod fake_gate;
 mod history;
 mod linux_host;
+mod long;
 mod manual_clock;
 mod postgres;
 mod seeded_entropy;
 
-pub use fake_connector::{Call, FakeConnector, Hold, Operation, Thing};
+pub use fake_connector::{Call, FakeConnector, Fate, Hold, Operation, Thing, Waiting};
 pub use fake_gate::{FakeGate, FakeSession, Join};
 pub use history::{Database, repeat_session};
 pub use linux_host::{HostPlan, LinuxHost, wait};
+pub use long::{is_long, setting};
 pub use manual_clock::ManualClock;
 pub use postgres::{POSTGRES_VARIABLE, Postgres};
 pub use seeded_entropy::SeededEntropy;

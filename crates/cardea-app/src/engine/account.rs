@@ -22,12 +22,10 @@ impl App {
             _ => None,
         });
         let is_own = session.account.uid == 0 && !session.account.name.is_empty();
-        let Some(target) = grants.first().map(|grant| grant.target.clone()).filter(|_| !is_begun) else {
-            return Ok(());
-        };
-        if managed.is_none() && !is_own {
+        if is_begun || (managed.is_none() && !is_own) {
             return Ok(());
         }
+        let target = self.target_of_session(session, grants).await?;
         let name = session.account.name.clone();
         if name == target.user {
             return Err(refused(&format!("{name} is the service account of {target}: nobody else works with it")));

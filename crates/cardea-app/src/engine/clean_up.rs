@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{
     Stop, drive,
+    lock::is_open_elsewhere,
     provision::{Halt, is_script, reason_of},
 };
 use crate::{App, AppError, change::Note, gate::order};
@@ -193,6 +194,14 @@ impl App {
             findings: Vec::new(),
         });
         tx.save_grant(grant).await?;
+        if !is_open_elsewhere(tx, grant).await? {
+            // Those who are left are locked, and it was not suspended for the sake of this one.
+            for other in others {
+                let Some(mut session) = tx.session(other.session).await? else { continue };
+                session.lock_again(now);
+                tx.save_session(&drive()?, &mut session).await?;
+            }
+        }
         let message = format!("{} stays, because other sessions hold it", capitalised(&grant.privilege.describe()));
         tx.append_log(grant.session, now, LogLevel::Info, Stage::PostSession, &message).await?;
         Ok(true)

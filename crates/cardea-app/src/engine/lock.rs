@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cardea_domain::{ConnectorError, Frame, Grant, GrantState, LockStage, Locked, Order, Session, Stage};
+use cardea_domain::{ConnectorError, Frame, Grant, GrantState, LockStage, Locked, Order, Session, Stage, Status};
+use cardea_store::Tx;
 use serde_json::json;
 
 use super::{Stop, drive};
@@ -19,8 +20,18 @@ impl App {
         let Some(lock) = session.lock.clone() else { return Ok(()) };
         let wanted = lock.stage;
         let id = session.id;
-        let grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
-        let grants: Vec<_> = grants.into_iter().filter(|grant| is_concerned(grant, wanted)).collect();
+        let grants = self.store().read(move |tx| {
+            Box::pin(async move {
+                let mut concerned = Vec::new();
+                for grant in tx.grants_of(id).await?.into_iter().filter(|grant| is_concerned(grant, wanted)) {
+                    if wanted == LockStage::Unlocking || !is_open_elsewhere(tx, &grant).await? {
+                        concerned.push(grant);
+                    }
+                }
+                Ok::<_, AppError>(concerned)
+            })
+        });
+        let grants = grants.await?;
         let orders: Vec<Order> = grants.iter().map(order).collect();
         let frame = Frame { session: id, fence: session.fence, limit: LOCK_LIMIT };
         let answer = match grants.first() {
@@ -97,4 +108,16 @@ fn is_concerned(grant: &Grant, wanted: LockStage) -> bool {
         _ => false,
     };
     is_there && !grant.privilege.is_unproven()
+}
+
+/// Whether a session holds the same that is not locked: what is suspended would be missing there.
+pub(super) async fn is_open_elsewhere(tx: &mut Tx, grant: &Grant) -> Result<bool, AppError> {
+    let Some(key) = &grant.share_key else { return Ok(false) };
+    for other in tx.holders(key).await?.into_iter().filter(|other| other.session != grant.session) {
+        let holder = tx.session(other.session).await?;
+        if holder.is_some_and(|holder| holder.status != Status::Locked && holder.status.can_end()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -63,23 +63,31 @@ impl App {
         grants.retain(|grant| grant.state != GrantState::Removed);
         self.settle_account(session, grants).await?;
         self.keep_snapshot(session, grants).await?;
-        let before = self.observe(session, grants).await?;
+        let all: Vec<_> = (0..grants.len()).filter(|at| is_due(&grants[*at])).collect();
+        let before = self.observe(session, grants, &all).await?;
         let mut done = Vec::new();
         let mut from = 0;
         while from < grants.len() {
             let to = (from..grants.len()).find(|index| is_script(&grants[*index])).unwrap_or(grants.len());
-            self.place_all(session, grants, from..to, &before, &mut done).await?;
+            let due = all.iter().copied().filter(|at| (from..to).contains(at)).collect();
+            self.place_all(session, grants, due, &before, &mut done).await?;
             if let Some(script) = grants.get_mut(to).filter(|grant| is_due(grant)) {
                 self.run_script(session, script, std::mem::take(&mut done)).await?;
             }
             from = to + 1;
         }
+        self.outlast(session, grants, &mut done).await?;
         Ok(done)
     }
 
     /// Looks at the target for every grant that is to be placed; one question, one answer.
-    async fn observe(&self, session: &Session, grants: &[Grant]) -> Result<Vec<Option<Observation>>, Halt> {
-        let due: Vec<_> = (0..grants.len()).filter(|at| is_due(&grants[*at]) && !is_script(&grants[*at])).collect();
+    async fn observe(
+        &self,
+        session: &Session,
+        grants: &[Grant],
+        due: &[usize],
+    ) -> Result<Vec<Option<Observation>>, Halt> {
+        let due: Vec<_> = due.iter().copied().filter(|at| !is_script(&grants[*at])).collect();
         let mut found = vec![None; grants.len()];
         let Some(first) = due.first() else { return Ok(found) };
         let orders: Vec<Order> = due.iter().map(|at| order(&grants[*at])).collect();
@@ -103,16 +111,20 @@ impl App {
         &self,
         session: &mut Session,
         grants: &mut [Grant],
-        range: std::ops::Range<usize>,
+        due: Vec<usize>,
         before: &[Option<Observation>],
         done: &mut Vec<Done>,
     ) -> Result<(), Halt> {
-        let due: Vec<_> = range.filter(|at| is_due(&grants[*at])).collect();
         if due.is_empty() {
             return Ok(());
         }
         let fresh: Vec<_> = due.iter().copied().filter(|at| grants[*at].state == GrantState::Planned).collect();
-        self.begin(session, grants, &due, before, std::mem::take(done)).await?;
+        let switch = self.begin(session, grants, &due, before, std::mem::take(done)).await?;
+        if let Some(switch) = switch
+            && let Err(error) = self.place(&switch, self.frame(session)).await
+        {
+            return self.could_not_place(session, &mut grants[due[0]], &error, done).await;
+        }
         for at in due {
             if grants[at].state == GrantState::Preexisting {
                 continue;
@@ -156,8 +168,9 @@ impl App {
         let what = grant.privilege.describe();
         if let ConnectorError::Collision(_) = error {
             // The host refused before it touched anything: what is there is not ours to remove.
-            let refused = Grant { last_error: Some(error.to_string()), ..grant.clone() };
-            self.forget(session, vec![refused]).await?;
+            grant.last_error = Some(error.to_string());
+            self.forget(session, vec![grant.clone()]).await?;
+            never_placed(grant, self.0.clock.now());
         }
         if !grant.continue_on_error {
             return Err(Halt::GiveUp(reason_of(&what, error)));
@@ -175,7 +188,8 @@ impl App {
     }
 
     /// Writes down that these grants are about to be placed, with what was placed before them. What others hold already is
-    /// shared with them; what was there before Cardea is left alone.
+    /// shared with them; what was there before Cardea is left alone. The dead man's switch, if it is there already and has to
+    /// be written anew first.
     async fn begin(
         &self,
         session: &mut Session,
@@ -183,7 +197,7 @@ impl App {
         due: &[usize],
         before: &[Option<Observation>],
         done: Vec<Done>,
-    ) -> Result<(), Halt> {
+    ) -> Result<Option<Grant>, Halt> {
         let now = self.0.clock.now();
         let is_first = grants.iter().all(|grant| matches!(grant.state, GrantState::Planned | GrantState::Preexisting));
         for at in due {
@@ -205,6 +219,8 @@ impl App {
                     }
                 }
                 restate_dead_man(tx, &mut all).await?;
+                let borrowed = due.iter().map(|at| &all[*at]).filter(|grant| grant.mark != grant.id);
+                let switch = restate_placed_switch(tx, &session, borrowed.collect()).await?;
                 let changed: Vec<_> = due.iter().map(|at| all[*at].clone()).collect();
                 let placed = done.iter().map(|done| done.grant.clone());
                 tx.save_grants(&placed.chain(changed.iter().cloned()).collect::<Vec<_>>()).await?;
@@ -220,7 +236,7 @@ impl App {
                 app.announce_session(tx, &session);
                 app.announce_grants(tx, &session, &done.iter().map(|done| done.grant.clone()).collect::<Vec<_>>());
                 app.announce_grants(tx, &session, &changed);
-                Ok::<_, AppError>(Begun::Yes(Box::new(session), all))
+                Ok::<_, AppError>(Begun::Yes(Box::new(session), all, switch))
             })
         });
         let begun = match begun.await {
@@ -231,10 +247,10 @@ impl App {
             begun => begun?,
         };
         match begun {
-            Begun::Yes(saved, all) => {
+            Begun::Yes(saved, all, switch) => {
                 *session = *saved;
                 grants.clone_from_slice(&all);
-                Ok(())
+                Ok(switch)
             }
             Begun::Later => Err(Halt::Wait),
             Begun::Collision(at, what) => {
@@ -376,9 +392,7 @@ impl App {
     async fn forget(&self, session: &Session, mut grants: Vec<Grant>) -> Result<(), Stop> {
         let now = self.0.clock.now();
         for grant in grants.iter_mut().filter(|grant| grant.state == GrantState::Placing) {
-            grant.state = GrantState::Removed;
-            grant.removed_at = Some(now);
-            grant.scanned_at = Some(now);
+            never_placed(grant, now);
         }
         let (app, session) = (self.clone(), session.clone());
         let forgotten = self.store().write(move |tx| {
@@ -429,7 +443,7 @@ impl App {
             let ran = if is_script(grant) {
                 self.run_script(session, grant, Vec::new()).await
             } else {
-                self.place_all(session, std::slice::from_mut(grant), 0..1, &[None], &mut done).await
+                self.place_meanwhile(session, grant, &mut done).await
             };
             match ran {
                 Ok(()) => self.write_all_done(session, done).await?,
@@ -446,6 +460,18 @@ impl App {
         Ok(false)
     }
 
+    /// Looks at the target for one step of an available session, then places it.
+    async fn place_meanwhile(
+        &self,
+        session: &mut Session,
+        grant: &mut Grant,
+        done: &mut Vec<Done>,
+    ) -> Result<(), Halt> {
+        let grants = std::slice::from_mut(grant);
+        let before = self.observe(session, grants, &[0]).await?;
+        self.place_all(session, grants, vec![0], &before, done).await
+    }
+
     /// Somebody's own thing is in the way of a step of an available session: told, and not tried again.
     async fn cannot_begin(&self, session: &Session, grant: &Grant, why: &str) -> Result<(), Stop> {
         let skipped = Grant { state: GrantState::Placing, last_error: Some(why.to_owned()), ..grant.clone() };
@@ -460,21 +486,33 @@ impl App {
         Ok(())
     }
 
-    async fn write_all_done(&self, session: &Session, done: Vec<Done>) -> Result<(), Stop> {
-        let (app, session) = (self.clone(), session.clone());
+    /// Under the session's guard: an end in between has turned these grants towards removal, and that must stand.
+    async fn write_all_done(&self, session: &mut Session, done: Vec<Done>) -> Result<(), Stop> {
+        if done.is_empty() {
+            return Ok(());
+        }
+        let (app, mut copy) = (self.clone(), session.clone());
         let written = self.store().write(move |tx| {
             Box::pin(async move {
-                app.write_done(tx, &session, &done).await?;
-                Ok::<_, AppError>(())
+                app.write_done(tx, &copy, &done).await?;
+                tx.save_session(&drive()?, &mut copy).await?;
+                Ok::<_, AppError>(copy)
             })
         });
-        Ok(written.await?)
+        *session = written.await?;
+        Ok(())
     }
 }
 
 /// What the request was judged by.
 fn pinned(session: &Session) -> [Revision; 4] {
     [session.pins.policy, session.pins.activity, session.pins.profile, session.pins.resource]
+}
+
+fn never_placed(grant: &mut Grant, now: Timestamp) {
+    grant.state = GrantState::Removed;
+    grant.removed_at = Some(now);
+    grant.scanned_at = Some(now);
 }
 
 /// Whether nothing was done for it yet. One that was found there in an earlier try says nothing about this one.
@@ -484,7 +522,7 @@ pub(super) fn is_untouched(grant: &Grant) -> bool {
 
 /// What came of writing down that grants are about to be placed.
 enum Begun {
-    Yes(Box<Session>, Vec<Grant>),
+    Yes(Box<Session>, Vec<Grant>, Option<Grant>),
     /// Another session is giving back what this one wants.
     Later,
     /// Somebody's own thing of the same name is there.
@@ -541,6 +579,30 @@ async fn restate_dead_man(tx: &mut Tx, grants: &mut [Grant]) -> Result<(), AppEr
         tx.replan_grant(switch).await?;
     }
     Ok(())
+}
+
+/// The same for a switch that is on the host already, when later steps share what others hold. `None` if nothing changes.
+async fn restate_placed_switch(
+    tx: &mut Tx,
+    session: &Session,
+    borrowed: Vec<&Grant>,
+) -> Result<Option<Grant>, AppError> {
+    if borrowed.is_empty() {
+        return Ok(None);
+    }
+    let is_placed = |grant: &Grant| grant.state == GrantState::Placed;
+    let mut switches = tx.grants_of(session.id).await?;
+    switches.retain(|grant| is_placed(grant) && matches!(grant.privilege, Privilege::DeadMan { .. }));
+    let Some(mut switch) = switches.pop() else { return Ok(None) };
+    let Privilege::DeadMan { undo } = &mut switch.privilege else { return Ok(None) };
+    for grant in borrowed {
+        for known in undo.iter_mut().filter(|known| known.grant == grant.id) {
+            known.grant = grant.mark;
+            known.token.clone_from(&grant.token);
+        }
+    }
+    tx.restate_grant(&switch).await?;
+    Ok(Some(switch))
 }
 
 /// A grant that was just placed, and what the log says about it; written with the next step.

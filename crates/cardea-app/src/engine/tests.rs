@@ -1,16 +1,19 @@
 //! The engine against an in-memory target, with a hand-set clock: what is on the target always agrees with the ledger.
 
 mod control;
+mod crowd;
+mod found;
 mod hosts;
 mod stages;
+mod walk;
 
 use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{
-    Actor, Admission, Clock as _, ClosedConnection, ConnectorError, Entropy as _, Gate as _, GrantState, Kind, Secret,
-    SessionId, Stage, Status, Via,
+    Actor, Admission, Clock as _, ClosedConnection, ConnectorError, Gate as _, GrantState, Kind, Secret, SessionId,
+    Stage, Status, Via,
 };
-use cardea_store::{SortKey, Store, StoreUrl, View};
+use cardea_store::{Store, StoreUrl};
 use cardea_testkit::{FakeConnector, ManualClock, Operation, SeededEntropy};
 use cardea_vault::Vault;
 use serde_json::json;
@@ -18,7 +21,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, Document, NewRequest, Parts, SessionDetail, SessionQuery, sign_in::actor_of};
+use crate::{App, Document, NewRequest, Parts, SessionDetail, sign_in::actor_of};
 
 struct World {
     app: App,
@@ -77,13 +80,18 @@ impl World {
 
     /// The process is gone in the middle of whatever it did, and another one opens the same store.
     async fn crash(&mut self) {
+        self.stop().await;
+        self.app.0.store.close().await;
+        self.app = open(&self.dir, &self.clock, &self.target, &self.entropy).await;
+        self.start();
+    }
+
+    /// The engine is gone, whatever it was at.
+    async fn stop(&mut self) {
         if let Some((_, engine)) = self.engine.take() {
             engine.abort();
             drop(engine.await);
         }
-        self.app.0.store.close().await;
-        self.app = open(&self.dir, &self.clock, &self.target, &self.entropy).await;
-        self.start();
     }
 
     fn alice(&self) -> Actor {
@@ -330,59 +338,6 @@ async fn a_fence_that_somebody_wrote_on_the_host_is_climbed_over() {
     world.advance(Duration::from_secs(301));
     let detail = world.ended(id).await;
     assert!(detail.session.fence > 99_999_999, "{}", detail.session.fence);
-}
-
-/// Any interleaving of requests, ends, log-ins, crashes, target faults and time ends with an empty target and ledger.
-#[tokio::test]
-async fn whatever_happens_nothing_is_left() {
-    for seed in 0..12 {
-        let mut world = World::new().await;
-        let dice = SeededEntropy::new(seed);
-        let mut sessions = Vec::new();
-        for _ in 0..25 {
-            let mut roll = [0; 2];
-            dice.fill(&mut roll);
-            let any = sessions.get(usize::from(roll[1]) % sessions.len().max(1)).copied();
-            match (roll[0] % 8, any) {
-                (0 | 1, _) | (_, None) => {
-                    sessions.push(world.request(["web1", "web2"][usize::from(roll[1] & 1)]).await);
-                }
-                (2, Some(id)) => drop(world.app.end_session(&world.alice(), id, None).await),
-                (3, Some(id)) => drop(world.app.join(&world.admission(id), KEY).await),
-                (4, _) => world.crash().await,
-                (5, _) => world.target.fail_next(Operation::Remove, ConnectorError::Unknown("cut".to_owned())),
-                (6, _) => world.target.fail_next(Operation::Place, ConnectorError::Unknown("cut".to_owned())),
-                _ => world.advance(Duration::from_secs(u64::from(roll[1]) * 20)),
-            }
-            tokio::task::yield_now().await;
-        }
-        for id in &sessions {
-            drop(world.app.end_session(&world.alice(), *id, None).await);
-        }
-        for id in &sessions {
-            let deadline = tokio::time::Instant::now() + PATIENCE;
-            while !world.detail(*id).await.session.clean {
-                world.advance(Duration::from_secs(301));
-                assert!(tokio::time::Instant::now() < deadline, "seed {seed}: {:#?}", world.detail(*id).await);
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        }
-        assert_eq!((world.target.things().len(), world.out().await), (0, 0), "seed {seed}");
-        let query = SessionQuery {
-            view: View::Active,
-            mine: true,
-            q: String::new(),
-            resource: String::new(),
-            statuses: vec![Status::Available, Status::LoggedIn, Status::Canceling, Status::Provisioning],
-            sort: SortKey::RequestedAt,
-            descending: false,
-            limit: 100,
-            cursor: None,
-            request: None,
-        };
-        assert!(world.app.sessions(&world.alice(), query).await.expect("a list").items.is_empty(), "seed {seed}");
-        assert!(world.clock.now().as_micros() > 0);
-    }
 }
 
 #[tokio::test]

@@ -260,6 +260,14 @@ impl Session {
         Ok(())
     }
 
+    /// What it shared with others is its own alone now, and so to be suspended too.
+    pub fn lock_again(&mut self, now: Timestamp) {
+        if let Some(lock) = self.lock.as_mut().filter(|lock| lock.stage == LockStage::Locked) {
+            lock.stage = LockStage::Locking;
+            self.wake_by(Some(now));
+        }
+    }
+
     /// Begins to restore what was before the lock. A session that does not stand on the resource yet is free at once.
     pub fn unlock(&mut self, now: Timestamp) -> Result<(), Refusal> {
         let lock = self.lock.as_mut().filter(|lock| lock.stage != LockStage::Unlocking).ok_or(Refusal::NotLocked)?;

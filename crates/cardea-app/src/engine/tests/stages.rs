@@ -8,7 +8,7 @@ const UID: u32 = 1500;
 
 impl World {
     /// An activity of this spec for alice and bob on web1 and web2.
-    async fn offers(&self, spec: serde_json::Value) {
+    pub(super) async fn offers(&self, spec: serde_json::Value) {
         let document = |kind, name: &str, spec| Document { kind, name: name.to_owned(), spec };
         let accounts = json!({ "web1": "ops", "web2": "ops" });
         let documents = vec![
@@ -25,11 +25,11 @@ impl World {
         applied.expect("a good configuration");
     }
 
-    fn user(&self, name: &str) -> Actor {
+    pub(super) fn user(&self, name: &str) -> Actor {
         actor_of(self.app.configuration().find(Kind::User, name).expect("somebody"), Via::Key).expect("a user")
     }
 
-    async fn special(&self, user: &str) -> SessionId {
+    pub(super) async fn special(&self, user: &str) -> SessionId {
         let request =
             NewRequest { activity: "special".to_owned(), resources: vec!["web1".to_owned()], ..NewRequest::default() };
         let created = self.app.create_sessions(&self.user(user), request).await.expect("a policy gives it");
@@ -37,7 +37,12 @@ impl World {
     }
 
     /// The session as the engine's operator sees it, when `is_so`.
-    async fn seen(&self, id: SessionId, what: &str, is_so: impl Fn(&SessionDetail) -> bool) -> SessionDetail {
+    pub(super) async fn seen(
+        &self,
+        id: SessionId,
+        what: &str,
+        is_so: impl Fn(&SessionDetail) -> bool,
+    ) -> SessionDetail {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let detail = self.app.session(&Actor::Operator { uid: 0 }, id).await.expect("it is there");
@@ -49,12 +54,16 @@ impl World {
         }
     }
 
-    async fn special_available(&self, user: &str) -> SessionDetail {
+    pub(super) async fn is_clean(&self, id: SessionId) -> bool {
+        self.app.session(&Actor::Operator { uid: 0 }, id).await.expect("it is there").session.clean
+    }
+
+    pub(super) async fn special_available(&self, user: &str) -> SessionDetail {
         let id = self.special(user).await;
         self.seen(id, "available", |detail| detail.session.status == Status::Available).await
     }
 
-    async fn end(&self, id: SessionId) -> SessionDetail {
+    pub(super) async fn end(&self, id: SessionId) -> SessionDetail {
         self.app.end_session(&Actor::Operator { uid: 0 }, id, None).await.expect("it can be ended");
         self.seen(id, "clean", |detail| detail.session.clean).await
     }
@@ -64,13 +73,13 @@ impl World {
         lines.into_iter().map(|line| line.message).collect()
     }
 
-    fn plant(&self, name: &str, uid: u32) {
+    pub(super) fn plant(&self, name: &str, uid: u32) {
         let known = KnownAccount { uid, comment: "by hand".to_owned(), locked: false, expires_day: None };
         self.target.plant_account("web1", name, known);
     }
 }
 
-fn requester(actions: &serde_json::Value) -> serde_json::Value {
+pub(super) fn requester(actions: &serde_json::Value) -> serde_json::Value {
     json!({ "platform": "linux", "protocol": "ssh", "login_account": { "type": "requester" }, "pre_session": actions })
 }
 

@@ -1,0 +1,191 @@
+//! What random walks found, each by itself.
+
+use cardea_testkit::{Fate, Waiting};
+use futures_util::FutureExt as _;
+
+use super::{stages::requester, *};
+
+/// The first call that waits, when there is one.
+async fn next_call(world: &World) -> Waiting {
+    let mut steps = world.target.steps();
+    loop {
+        if let Some(waiting) = world.target.waiting().into_iter().find(|waiting| waiting.is_awaited) {
+            return waiting;
+        }
+        steps.changed().await.expect("the target outlives its steps");
+    }
+}
+
+/// How many sealed secrets of these grants the store still has.
+async fn secrets_of(world: &World, detail: &SessionDetail) -> usize {
+    let ids: Vec<_> = detail.grants.iter().filter_map(|grant| grant.privilege.secret()).collect();
+    let read = world.app.0.store.read(move |tx| {
+        Box::pin(async move {
+            let mut left = 0;
+            for id in ids {
+                left += usize::from(tx.secret(id).await?.is_some());
+            }
+            Ok::<_, crate::AppError>(left)
+        })
+    });
+    read.await.expect("the store answers")
+}
+
+#[tokio::test]
+async fn a_request_that_never_begins_leaves_no_secret() {
+    let world = World::new().await;
+    let account = json!({ "type": "managed", "account": "dba" });
+    world.offers(json!({ "platform": "linux", "protocol": "ssh", "login_account": account })).await;
+    let start_at = Some(world.clock.now().plus(Duration::from_secs(600)));
+    let resources = vec!["web1".to_owned()];
+    let request = NewRequest { activity: "special".to_owned(), resources, start_at, ..NewRequest::default() };
+    let created = world.app.create_sessions(&world.alice(), request).await.expect("a policy gives it");
+    assert_eq!(secrets_of(&world, &created[0]).await, 1, "its account's password is there already");
+    world.app.end_session(&world.alice(), created[0].session.id, None).await.expect("it has not begun");
+    assert_eq!(secrets_of(&world, &created[0]).await, 0);
+}
+
+#[tokio::test]
+async fn a_session_that_took_long_to_begin_is_not_ended_by_its_host_before_its_time() {
+    let world = World::new().await;
+    let account = json!({ "type": "activity_token" });
+    let script = json!([{ "run_script": { "script": "long" } }]);
+    world
+        .offers(json!({ "platform": "linux", "protocol": "ssh", "login_account": account, "pre_session": script }))
+        .await;
+    let hold = world.target.hold(Operation::RunScript);
+    let id = world.special("alice").await;
+    hold.reached(1).await;
+    world.advance(Duration::from_secs(1200));
+    drop(hold);
+    let detail = world.seen(id, "available", |detail| detail.session.status == Status::Available).await;
+    let (end, things) = (detail.session.end_at, world.target.things());
+    assert!(things.len() == 2 && things.values().all(|thing| thing.expires_at > end), "{end:?}: {things:#?}");
+    let out = detail.grants.iter().filter(|grant| grant.state == GrantState::Placed);
+    assert!(out.into_iter().all(|grant| grant.expires_at > end), "the ledger knows");
+}
+
+#[tokio::test]
+async fn an_end_during_a_step_leaves_to_others_what_they_hold() {
+    let world = World::new().await;
+    world.plant("ops", 1500);
+    let mut spec = requester(&json!([]));
+    spec["session"] = json!([{ "add_to_group": { "group": "adm" } }]);
+    world.offers(spec).await;
+    let is_in = |detail: &SessionDetail| {
+        detail.grants.iter().any(|grant| grant.stage == Stage::Session && grant.state == GrantState::Placed)
+    };
+    let first = world.special("alice").await;
+    world.seen(first, "in the group", is_in).await;
+    world.target.step_by_step();
+    let second = world.special("bob").await;
+    let its_step = loop {
+        let call = next_call(&world).await;
+        if call.call.about.iter().any(|about| about.contains("group_membership"))
+            && call.call.operation == Operation::Place
+        {
+            break call.number;
+        }
+        world.target.step(call.number, Fate::Well);
+    };
+    world.app.end_session(&world.user("bob"), second, None).await.expect("it is open");
+    world.target.step(its_step, Fate::Well);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !world.is_clean(second).await {
+        assert!(tokio::time::Instant::now() < deadline, "never clean");
+        if let Some(call) = next_call(&world).now_or_never() {
+            world.target.step(call.number, Fate::Well);
+        }
+        world.advance(Duration::from_millis(100));
+        tokio::task::yield_now().await;
+    }
+    assert!(world.target.things().contains_key("web1 ops group_membership adm"), "the first still holds it");
+}
+
+#[tokio::test]
+async fn people_log_in_to_kept_accounts_and_to_their_own() {
+    let world = World::new().await;
+    world.plant("ops", 1500);
+    let managed =
+        json!({ "platform": "linux", "protocol": "ssh", "login_account": { "type": "managed", "account": "dba" } });
+    for (spec, account) in [(managed, "dba"), (requester(&json!([])), "ops")] {
+        world.offers(spec).await;
+        let id = world.special_available("alice").await.session.id;
+        let lease = world.app.join(&world.admission(id), KEY).await.expect("it is open");
+        assert_eq!(lease.account, account);
+        assert!(world.target.things().keys().any(|key| key.starts_with(&format!("web1 {account} authorized_key"))));
+        world.end(id).await;
+        assert!(world.target.things().is_empty(), "{:?}", world.target.things());
+    }
+}
+
+#[tokio::test]
+async fn a_switch_undoes_also_what_an_open_session_shares_later() {
+    let mut world = World::new().await;
+    world.plant("ops", 1500);
+    let mut spec = requester(&json!([]));
+    spec["session"] = json!([{ "add_to_group": { "group": "adm" } }]);
+    world.offers(spec).await;
+    let is_in = |detail: &SessionDetail| {
+        detail.grants.iter().any(|grant| grant.stage == Stage::Session && grant.state == GrantState::Placed)
+    };
+    let first = world.special("alice").await;
+    world.seen(first, "in the group", is_in).await;
+    let second = world.special("bob").await;
+    world.seen(second, "in the group", is_in).await;
+    world.end(first).await;
+    world.stop().await;
+    world.clock.advance(Duration::from_secs(7200));
+    world.target.expire(world.clock.now());
+    assert!(world.target.things().is_empty(), "Cardea never comes back: {:?}", world.target.things());
+}
+
+#[tokio::test]
+async fn what_was_looked_at_before_a_request_waits_again_is_forgotten() {
+    let world = World::new().await;
+    let document = |kind, name: &str, spec| vec![Document { kind, name: name.to_owned(), spec }];
+    let profile = |max: &str| {
+        let approval = json!({ "tiers": [{ "approvers": ["carol"] }] });
+        document(Kind::ConnectionProfile, "hour", json!({ "max_duration": max, "approval": approval }))
+    };
+    let operator = Actor::Operator { uid: 0 };
+    let carol = document(Kind::User, "carol", json!({}));
+    for documents in [carol, profile("1h")] {
+        world.app.apply(&operator, documents, crate::ApplyOptions::default()).await.expect("a good configuration");
+    }
+    let id = world.request("web1").await;
+    // The host is looked at before anything is placed; meanwhile what was approved changes.
+    let hold = world.target.hold(Operation::Observe);
+    let approve = crate::Approve { reason: "why not".to_owned(), ..crate::Approve::default() };
+    world.app.approve_session(&world.user("carol"), id, approve).await.expect("she may");
+    hold.reached(1).await;
+    world.app.apply(&operator, profile("30m"), crate::ApplyOptions::default()).await.expect("a good profile");
+    drop(hold);
+    world.until(id, "waiting again", |detail| detail.session.status == Status::WaitingForApproval).await;
+    let read =
+        world.app.0.store.read(move |tx| Box::pin(async move { tx.snapshot(id).await.map_err(crate::AppError::from) }));
+    assert!(read.await.expect("the store answers").is_none());
+}
+
+#[tokio::test]
+async fn a_lock_suspends_what_sessions_share_only_when_all_of_them_are_locked() {
+    let world = World::new().await;
+    world.plant("ops", 1500);
+    world.offers(requester(&json!([{ "add_to_group": { "group": "adm" } }]))).await;
+    let (one, other) =
+        (world.special_available("alice").await.session.id, world.special_available("bob").await.session.id);
+    let is_locked = |detail: &SessionDetail| {
+        detail.session.lock.as_ref().is_some_and(|lock| lock.stage == cardea_domain::LockStage::Locked)
+    };
+    let is_suspended = || world.target.things()["web1 ops group_membership adm"].locked;
+    let message = crate::LockMessage { title: "Incident".to_owned(), text: String::new() };
+    let operator = Actor::Operator { uid: 0 };
+    let scope = cardea_domain::LockScope::Session;
+    world.app.lock_session(&operator, one, scope, message).await.expect("it is open");
+    world.seen(one, "locked", is_locked).await;
+    assert!(!is_suspended(), "the other works with it");
+    world.end(other).await;
+    world.seen(one, "locked again", |detail| is_locked(detail) && is_suspended()).await;
+    world.special_available("bob").await;
+    assert!(!is_suspended(), "the other is back");
+}
