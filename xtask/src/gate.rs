@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the whole gate, the same on a desk and in CI.
 //!
 //! A step that fails does not stop the steps that do not need it: one run shows all there is to mend. The last line
-//! always says how many checks passed and failed.
+//! always says how many checks passed and failed. `--long` is the same gate with the long proofs at their full size.
 
 use std::{
     fs,
@@ -22,9 +22,12 @@ use crate::{
     world::World,
 };
 
-/// Runs every step.
-pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
-    let mut gate = Gate { workspace, steps: Vec::new() };
+/// Tells tests to run their proofs at full size.
+const LONG_VARIABLE: &str = "CARDEA_TEST_LONG";
+
+/// Runs every step; the long proofs at their full size if `is_long`.
+pub(crate) fn run(workspace: &Workspace, is_long: bool) -> Result<ExitCode> {
+    let mut gate = Gate { workspace, is_long, steps: Vec::new() };
     if gate.step("prerequisites", prerequisites) {
         gate.all();
     }
@@ -33,6 +36,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
 
 struct Gate<'a> {
     workspace: &'a Workspace,
+    is_long: bool,
     steps: Vec<Step>,
 }
 
@@ -57,7 +61,12 @@ impl Gate<'_> {
         self.step("clippy", |workspace| cargo(workspace, CLIPPY));
         self.step("bans, licences, sources", |workspace| cargo(workspace, DENY));
         if self.step("build the tests", |workspace| cargo(workspace, &[NEXTEST, &["--no-run"]].concat())) {
-            self.step("tests", rust_tests);
+            if self.is_long {
+                self.step("long tests", |workspace| rust_tests(workspace, &Suite::LONG));
+                self.step("model walks", model_walks);
+            } else {
+                self.step("tests", |workspace| rust_tests(workspace, &Suite::SHORT));
+            }
             self.step("browser journey", journey);
         } else {
             self.not_run("the tests and the browser journey, which were not built");
@@ -102,7 +111,23 @@ impl Gate<'_> {
 const CLIPPY: &[&str] =
     &["clippy", "--locked", "--workspace", "--all-targets", "--features", "embed-ui", "--", "-D", "warnings"];
 const DENY: &[&str] = &["deny", "--workspace", "check", "bans", "licenses", "sources"];
-const NEXTEST: &[&str] = &["nextest", "run", "--locked", "--workspace", "--features", "embed-ui", "--profile", "gate"];
+const NEXTEST: &[&str] = &["nextest", "run", "--locked", "--workspace", "--features", "embed-ui"];
+/// The one proof that is all computation runs optimised, by itself.
+const WALKS: &str = "test(nothing_that_anybody_does_leaves_a_privilege_behind)";
+
+const NO_WALKS: &str = "not test(nothing_that_anybody_does_leaves_a_privilege_behind)";
+
+/// A size of the Rust tests: the profile of nextest, and which tests.
+struct Suite {
+    profile: &'static str,
+    words: &'static [&'static str],
+    is_long: bool,
+}
+
+impl Suite {
+    const SHORT: Self = Self { profile: "gate", words: &[], is_long: false };
+    const LONG: Self = Self { profile: "long", words: &["-E", NO_WALKS], is_long: true };
+}
 
 fn prerequisites(workspace: &Workspace) -> Result<Count> {
     prerequisites::rust(workspace)?;
@@ -133,13 +158,43 @@ fn web_tests(workspace: &Workspace) -> Result<Count> {
 }
 
 /// Every Rust test, with a scratch PostgreSQL beside them.
-fn rust_tests(workspace: &Workspace) -> Result<Count> {
+fn rust_tests(workspace: &Workspace, suite: &Suite) -> Result<Count> {
     let postgres = Postgres::start(workspace)?;
-    let report = workspace.target.join("nextest/gate/junit.xml");
-    counted(&report, || {
-        process::run(workspace.command("", "cargo", NEXTEST).env("CARDEA_TEST_POSTGRES", postgres.url()))?;
+    let words = [NEXTEST, &["--profile", suite.profile], suite.words].concat();
+    let mut tests = workspace.command("", "cargo", &words);
+    tests.env("CARDEA_TEST_POSTGRES", postgres.url());
+    if suite.is_long {
+        tests.env(LONG_VARIABLE, "1");
+    }
+    counted(&report_of(workspace, suite.profile), || {
+        process::run(&mut tests)?;
         Ok(Count::ONE)
     })
+}
+
+/// 100,000 random walks through the engine.
+fn model_walks(workspace: &Workspace) -> Result<Count> {
+    let words = [
+        "nextest",
+        "run",
+        "--locked",
+        "--cargo-profile",
+        "long",
+        "--profile",
+        "long",
+        "--package",
+        "cardea-app",
+        "-E",
+        WALKS,
+    ];
+    counted(&report_of(workspace, "long"), || {
+        process::run(workspace.command("", "cargo", &words).env(LONG_VARIABLE, "1"))?;
+        Ok(Count::ONE)
+    })
+}
+
+fn report_of(workspace: &Workspace, profile: &str) -> PathBuf {
+    workspace.target.join("nextest").join(profile).join("junit.xml")
 }
 
 /// A browser, a real ssh client and real hosts, all the way from sign-in to proven clean-up.

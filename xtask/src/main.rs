@@ -30,7 +30,8 @@ cargo xtask COMMAND
 
   demo [--host ADDRESS[:PORT] --user NAME --key FILE [--host-key LINE] [--elevation sudo|doas|none]]
                build and start Cardea with two throw-away hosts (or one of your own), until Ctrl-C
-  test         the whole gate; ends with a line of passed and failed checks
+  test [--long]
+               the whole gate; ends with a line of passed and failed checks. --long: with the long proofs at full size, for hours
   tidy         the project's invariants: who may depend on whom, sizes, documents
   dist         build target/release/cardea, the one binary, with the web interface inside
   bench [NAME] measure, and print the figures of docs/performance.md; without a name: what there is
@@ -51,7 +52,8 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["test"] => return gate::run(&workspace),
+        ["test"] => return gate::run(&workspace, false),
+        ["test", "--long"] => return gate::run(&workspace, true),
         ["tidy"] => tidy::run(&workspace)?,
         ["dist"] => dist::run(&workspace)?,
         ["demo", rest @ ..] => demo::run(&workspace, rest)?,
