@@ -236,7 +236,7 @@ impl App {
                 app.announce_session(tx, &session);
                 app.announce_grants(tx, &session, &done.iter().map(|done| done.grant.clone()).collect::<Vec<_>>());
                 app.announce_grants(tx, &session, &changed);
-                Ok::<_, AppError>(Begun::Yes(Box::new(session), all, switch))
+                Ok::<_, AppError>(Begun::Yes(Box::new(session), all, switch.map(Box::new)))
             })
         });
         let begun = match begun.await {
@@ -250,7 +250,7 @@ impl App {
             Begun::Yes(saved, all, switch) => {
                 *session = *saved;
                 grants.clone_from_slice(&all);
-                Ok(switch)
+                Ok(switch.map(|switch| *switch))
             }
             Begun::Later => Err(Halt::Wait),
             Begun::Collision(at, what) => {
@@ -522,7 +522,7 @@ pub(super) fn is_untouched(grant: &Grant) -> bool {
 
 /// What came of writing down that grants are about to be placed.
 enum Begun {
-    Yes(Box<Session>, Vec<Grant>, Option<Grant>),
+    Yes(Box<Session>, Vec<Grant>, Option<Box<Grant>>),
     /// Another session is giving back what this one wants.
     Later,
     /// Somebody's own thing of the same name is there.

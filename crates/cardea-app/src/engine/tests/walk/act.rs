@@ -78,7 +78,7 @@ impl Walk {
             resources: resources.iter().map(|name| (*name).to_owned()).collect(),
             policy: Some(pick(&POLICIES, policy)),
             start_at: (ahead > 0).then(|| self.clock.now().plus(Duration::from_secs(ahead))),
-            idempotency_key: (key % 4 == 0).then(|| format!("key {}", key % 8)),
+            idempotency_key: key.is_multiple_of(4).then(|| format!("key {}", key % 8)),
             ..NewRequest::default()
         };
         let created = self.app().create_sessions(&self.actor(user), request.clone()).await;
@@ -140,7 +140,7 @@ impl Walk {
         let Some(index) = self.index(session).filter(|index| !self.is_acting(*index)) else { return };
         let (app, actor, id) =
             (self.app(), self.actor(if by & 1 == 0 { self.sessions[index].user } else { by }), self.sessions[index].id);
-        let by = (minutes % 3 > 0).then(|| Duration::from_secs(60 * u64::from(minutes % 30)));
+        let by = (!minutes.is_multiple_of(3)).then(|| Duration::from_secs(60 * u64::from(minutes % 30)));
         let task = self.actors.spawn(async move {
             app.extend_session(&actor, id, by).await.map_or(Outcome::Refused, |_| Outcome::Extended)
         });

@@ -65,7 +65,8 @@ pub(super) fn key_of(user: u8) -> &'static str {
 }
 
 fn documents() -> Vec<Document> {
-    let mut documents = vec![user("carol", json!({ "roles": ["user", "administrator"] })), resource("web2", json!({}))];
+    let mut documents =
+        vec![user("carol", &json!({ "roles": ["user", "administrator"] })), resource("web2", &json!({}))];
     documents.extend((0..CHANGES).map(|what| change(what, false)));
     let activity = |name: &str, spec: Value| Document { kind: Kind::Activity, name: name.to_owned(), spec };
     let script = |text: &str| json!([{ "run_script": { "script": text } }]);
@@ -117,8 +118,8 @@ fn with(mut spec: Value, more: &Value) -> Value {
     spec
 }
 
-fn user(name: &str, more: Value) -> Document {
-    let spec = with(json!({ "accounts": { "web1": "ops", "web2": "ops" } }), &more);
+fn user(name: &str, more: &Value) -> Document {
+    let spec = with(json!({ "accounts": { "web1": "ops", "web2": "ops" } }), more);
     Document { kind: Kind::User, name: name.to_owned(), spec }
 }
 
@@ -127,17 +128,17 @@ fn service_account(password: &str) -> Document {
     Document { kind: Kind::ServiceAccount, name: "svc".to_owned(), spec }
 }
 
-fn resource(name: &str, more: Value) -> Document {
+fn resource(name: &str, more: &Value) -> Document {
     let address = if name == "web1" { "192.0.2.1" } else { "192.0.2.2" };
     let spec = json!({ "platform": "linux", "address": address, "service_account": "svc",
         "host_key": format!("{}{}", &FakeConnector::HOST_KEY[..FakeConnector::HOST_KEY.len() - 1], if name == "web1" { "z" } else { "3" }),
         "uid_range": [100_000, 900_000] });
-    Document { kind: Kind::Resource, name: name.to_owned(), spec: with(spec, &more) }
+    Document { kind: Kind::Resource, name: name.to_owned(), spec: with(spec, more) }
 }
 
-fn policy(name: &str, users: &[&str], profile: &str, more: Value) -> Document {
+fn policy(name: &str, users: &[&str], profile: &str, more: &Value) -> Document {
     let spec = json!({ "users": users, "activities": ACTIVITIES, "resources": HOSTS, "connection_profile": profile });
-    Document { kind: Kind::AccessPolicy, name: name.to_owned(), spec: with(spec, &more) }
+    Document { kind: Kind::AccessPolicy, name: name.to_owned(), spec: with(spec, more) }
 }
 
 fn profile(name: &str, spec: Value) -> Document {
@@ -151,11 +152,11 @@ pub(super) const CHANGES: u8 = 13;
 pub(super) fn change(what: u8, is_changed: bool) -> Document {
     let either = |first: &'static str, other: &'static str| if is_changed { other } else { first };
     match what {
-        0 => policy("plain", if is_changed { &["bob"] } else { &["alice", "bob"] }, "hour", json!({})),
-        1 => policy("asked", if is_changed { &["alice"] } else { &["alice", "bob", "carol"] }, "asked", json!({})),
+        0 => policy("plain", if is_changed { &["bob"] } else { &["alice", "bob"] }, "hour", &json!({})),
+        1 => policy("asked", if is_changed { &["alice"] } else { &["alice", "bob", "carol"] }, "asked", &json!({})),
         2 => {
             let windows = json!([{ "from": "08:00", "to": either("18:00", "09:00") }]);
-            policy("hours", &["alice", "bob"], "kept", json!({ "schedule": { "zone": "UTC", "windows": windows } }))
+            policy("hours", &["alice", "bob"], "kept", &json!({ "schedule": { "zone": "UTC", "windows": windows } }))
         }
         3 => profile("hour", json!({ "max_duration": either("1h", "30m"), "extension": { "by": "20m", "limit": 2 } })),
         4 => {
@@ -180,13 +181,13 @@ pub(super) fn change(what: u8, is_changed: bool) -> Document {
             let spec = ssh(&json!({ "type": "requester" }), &more);
             Document { kind: Kind::Activity, name: "own".to_owned(), spec }
         }
-        8 => user("bob", json!({ "ssh_keys": [KEYS[1]], "disabled": is_changed })),
+        8 => user("bob", &json!({ "ssh_keys": [KEYS[1]], "disabled": is_changed })),
         9 => {
             let keys: &[&str] = if is_changed { &[] } else { &[KEYS[0]] };
-            user("alice", json!({ "ssh_keys": keys }))
+            user("alice", &json!({ "ssh_keys": keys }))
         }
-        10 => resource("web1", json!({ "labels": { "env": either("test", "live") } })),
+        10 => resource("web1", &json!({ "labels": { "env": either("test", "live") } })),
         11 => service_account(either("not a real one", "another")),
-        _ => user("dave", json!({ "disabled": is_changed })),
+        _ => user("dave", &json!({ "disabled": is_changed })),
     }
 }
