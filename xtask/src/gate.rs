@@ -108,10 +108,12 @@ impl Gate<'_> {
     }
 }
 
+/// The server that tests run: with the web interface inside, and with places where tests kill it.
+const FEATURES: &str = "embed-ui,fail-points";
 const CLIPPY: &[&str] =
-    &["clippy", "--locked", "--workspace", "--all-targets", "--features", "embed-ui", "--", "-D", "warnings"];
+    &["clippy", "--locked", "--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"];
 const DENY: &[&str] = &["deny", "--workspace", "check", "bans", "licenses", "sources"];
-const NEXTEST: &[&str] = &["nextest", "run", "--locked", "--workspace", "--features", "embed-ui"];
+const NEXTEST: &[&str] = &["nextest", "run", "--locked", "--workspace", "--features", FEATURES];
 /// The one proof that is all computation runs optimised, by itself.
 const WALKS: &str = "test(nothing_that_anybody_does_leaves_a_privilege_behind)";
 

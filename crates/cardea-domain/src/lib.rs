@@ -12,6 +12,7 @@ mod configuration;
 mod connector;
 mod drift;
 mod entropy;
+mod fail_point;
 mod gate;
 mod grant;
 mod id;
@@ -38,6 +39,9 @@ pub use connector::{
 };
 pub use drift::{Depth, Drift, Snapshot, drift};
 pub use entropy::Entropy;
+pub use fail_point::fail_point;
+#[cfg(feature = "fail-points")]
+pub use fail_point::{FailPointHook, on_fail_points};
 pub use gate::{Admission, ClosedConnection, EndNotice, Gate, GateRefusal, Lease, Login, Word};
 pub use grant::{Grant, GrantState, Privilege, Undo};
 pub use id::{ApprovalId, ConnectionId, GrantId, IdError, ObjectId, RequestId, SecretId, SessionId, SignInId, TokenId};

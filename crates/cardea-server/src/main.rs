@@ -9,6 +9,8 @@ mod control;
 mod crowd;
 mod data_dir;
 mod documents;
+#[cfg(feature = "fail-points")]
+mod fail_point;
 mod failure;
 mod host_key;
 mod logging;
@@ -30,7 +32,10 @@ fn main() -> ExitCode {
     // What is not UTF-8 is no setting of ours.
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let outcome = start().and_then(|runtime| runtime.block_on(cli.run(environment.collect())));
+    let environment = environment.collect();
+    #[cfg(feature = "fail-points")]
+    fail_point::arm(&environment);
+    let outcome = start().and_then(|runtime| runtime.block_on(cli.run(environment)));
     match outcome {
         Ok(code) => code,
         Err(failure) => {

@@ -150,6 +150,18 @@ impl Tx {
         exactly_one(execute!(self, SQL, grant.id.to_string(), to_json(&grant.privilege))?)
     }
 
+    /// Writes by which way these grants are reached from now on, which [`Tx::save_grants`] leaves alone.
+    pub async fn retarget_grants(&mut self, grants: &[Grant]) -> Result<(), StoreError> {
+        const SQL: &str = "update grant_entry set target = $2 where id in (select value from json_each($1))";
+        let mut targets: Vec<_> = grants.iter().map(|grant| &grant.target).collect();
+        targets.dedup();
+        for target in targets {
+            let ids: Vec<_> = grants.iter().filter(|grant| grant.target == *target).map(|grant| grant.id).collect();
+            execute!(self, SQL, id_list(&ids), to_json(target))?;
+        }
+        Ok(())
+    }
+
     /// Whether a session has grants of this stage that were not begun.
     pub async fn has_planned(&mut self, session: SessionId, stage: Stage) -> Result<bool, StoreError> {
         const SQL: &str = "select count(*) from grant_entry where session_id = $1 and stage = $2 and state = 'planned'";

@@ -1,7 +1,8 @@
 //! Opening the store, and running units of work in it.
 
-use std::sync::Arc;
+use std::{any::type_name, sync::Arc};
 
+use cardea_domain::fail_point;
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
@@ -64,7 +65,12 @@ impl Store {
             Backend::Postgres(store) => store.submit(Box::new(unit)).await?,
             Backend::Sqlite(store) => store.submit(Box::new(unit)).await?,
         }
-        heard.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        let written = heard.await.unwrap_or_else(|_| Err(StoreError::Closed.into()));
+        if written.is_ok() {
+            // The closure's type says which unit it was.
+            fail_point("committed", type_name::<F>());
+        }
+        written
     }
 
     /// Runs a unit of work that only reads: all that it sees is of one moment. Writes in it fail.

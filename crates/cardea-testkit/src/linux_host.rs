@@ -146,6 +146,14 @@ impl LinuxHost {
         network::set_link(&first, state);
     }
 
+    /// Moves the clock of a host that was planned with one that is off: by this much it is off now. cron, at and what they run see
+    /// it; log-ins keep the clock that sshd was started with.
+    pub fn move_clock(&self, by: &str) {
+        assert!(self.plan.has_clock_of_its_own(), "{} has the machine's clock: plan it with clock_off()", self.name());
+        // at sleeps until its next job by the old clock, and looks again when it is told to. cron looks every minute.
+        self.root(&format!("echo '{by}' >/etc/faketimerc; ! pgrep -x atd >/dev/null || kill -HUP $(pgrep -x atd)"));
+    }
+
     /// Runs a shell command as the host's root over ssh and gives its output. Panics when it fails.
     pub fn root(&self, command: &str) -> String {
         self.try_root(command).unwrap_or_else(|error| panic!("{}: {command}: {error}", self.name()))

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cardea_domain::{
-    ConnectorError, Evidence, Frame, Grant, GrantState, LogLevel, Order, Presence, Privilege, Session, SessionId, Stage,
+    ConnectorError, Evidence, Frame, Grant, GrantState, LogLevel, Order, Presence, Privilege, Session, SessionId,
+    Stage, Target,
 };
 use cardea_store::Tx;
 use futures_util::future::join_all;
@@ -20,6 +21,9 @@ use crate::{App, AppError, change::Note, gate::order};
 const REMOVE_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_LIMIT: Duration = Duration::from_secs(20);
 
+/// How many of the host's answers an alert repeats.
+const ERRORS_MAX: usize = 3;
+
 /// Why a dead man's switch stays for now.
 const KEPT: &str = "it stays until all that it would undo is gone";
 
@@ -31,6 +35,14 @@ const FENCE_MAX: i64 = 1 << 60;
 struct Removal {
     grant: Grant,
     outcome: Result<Evidence, ConnectorError>,
+    /// The way to the host is another one than the ledger says.
+    is_retargeted: bool,
+}
+
+impl Removal {
+    fn of(grant: Grant, outcome: Result<Evidence, ConnectorError>) -> Self {
+        Self { grant, outcome, is_retargeted: false }
+    }
 }
 
 impl App {
@@ -222,8 +234,16 @@ impl App {
             let is_held_up = turn == 2 && removals.iter().any(|removal: &Removal| removal.outcome.is_err());
             if is_held_up {
                 // It ends by itself what could not be removed.
-                removals
-                    .extend(now.map(|grant| Removal { grant, outcome: Err(ConnectorError::Refused(KEPT.to_owned())) }));
+                removals.extend(now.map(|grant| Removal::of(grant, Err(ConnectorError::Refused(KEPT.to_owned())))));
+                continue;
+            }
+            // A host that is away is not waited for again with each turn.
+            let away = removals.iter().find_map(|removal| match &removal.outcome {
+                Err(away @ ConnectorError::Unreachable(_)) => Some(away.clone()),
+                _ => None,
+            });
+            if let Some(away) = away {
+                removals.extend(now.map(|grant| Removal::of(grant, Err(away.clone()))));
                 continue;
             }
             removals.extend(join_all(now.map(|grant| self.remove_one(grant, frame))).await);
@@ -237,18 +257,34 @@ impl App {
         removals
     }
 
-    async fn remove_one(&self, grant: Grant, frame: Frame) -> Removal {
-        let outcome = if is_script(&grant) {
-            Ok(Evidence {
+    async fn remove_one(&self, mut grant: Grant, frame: Frame) -> Removal {
+        if is_script(&grant) {
+            let outcome = Ok(Evidence {
                 read_at: self.0.clock.now(),
                 read_back: "unproven: whether the script ran, and what it did, is not known".to_owned(),
                 self_reported: true,
                 findings: Vec::new(),
-            })
-        } else {
-            self.0.linux.remove(&grant.target, frame, &order(&grant)).await
-        };
-        Removal { grant, outcome }
+            });
+            return Removal::of(grant, outcome);
+        }
+        let mut is_retargeted = false;
+        let mut outcome = self.0.linux.remove(&grant.target, frame, &order(&grant)).await;
+        if let Some(target) = outcome.as_ref().err().and_then(|error| self.vouched(&grant.target, error)) {
+            (grant.target, is_retargeted) = (target, true);
+            outcome = self.0.linux.remove(&grant.target, frame, &order(&grant)).await;
+        }
+        Removal { grant, outcome, is_retargeted }
+    }
+
+    /// The way to a host that has another key than the pinned one: there is one if somebody has set the resource to that key since.
+    /// Its grants pinned the old one, and would stay for ever.
+    fn vouched(&self, pinned: &Target, error: &ConnectorError) -> Option<Target> {
+        let ConnectorError::HostKeyChanged { shown, .. } = error else { return None };
+        let configuration = self.configuration();
+        let resource = configuration.get(pinned.resource)?.as_resource()?;
+        let is_same = resource.address == pinned.address && resource.port == pinned.port;
+        (is_same && resource.host_key.as_ref() == Some(shown))
+            .then(|| Target { host_key: Some(shown.clone()), ..pinned.clone() })
     }
 
     async fn look_again(&self, frame: Frame, removals: &mut [Removal]) {
@@ -306,7 +342,7 @@ impl App {
         mut all: Vec<Grant>,
         removals: Vec<Removal>,
     ) -> Result<(), AppError> {
-        let fence = session.fence;
+        let (fence, was_stalled) = (session.fence, session.cleanup_stalled);
         let seen = removals.iter().filter_map(|removal| match removal.outcome {
             Err(ConnectorError::Superseded { seen }) if seen > fence => Some(seen),
             _ => None,
@@ -316,8 +352,9 @@ impl App {
         for removal in &removals {
             self.tell_tampering(tx, &session, removal);
         }
-        let was_stalled = session.cleanup_stalled;
-        let settled = removals.into_iter().map(|Removal { grant, outcome }| self.removed(grant, outcome));
+        let retargeted = removals.iter().filter(|removal| removal.is_retargeted);
+        tx.retarget_grants(&retargeted.map(|removal| removal.grant.clone()).collect::<Vec<_>>()).await?;
+        let settled = removals.into_iter().map(|Removal { grant, outcome, .. }| self.removed(grant, outcome));
         let grants: Vec<_> = settled.collect();
         tx.save_grants(&grants).await?;
         // Not only this round's: an end meanwhile may have turned more of them towards removal.
@@ -328,7 +365,9 @@ impl App {
         }
         let notes = self.judge(&mut session, &grants, &all);
         self.announce_grants(tx, &session, &grants);
-        self.tell_stalling(tx, &session, was_stalled);
+        if session.cleanup_stalled && !was_stalled {
+            self.tell_stalling(tx, &session, &grants);
+        }
         let permit = drive()?;
         let last = notes.len().saturating_sub(1);
         tx.save_session(&permit, &mut session).await?;
@@ -358,14 +397,15 @@ impl App {
         }
     }
 
-    /// Said once, when it begins.
-    fn tell_stalling(&self, tx: &mut Tx, session: &Session, was_stalled: bool) {
-        if session.cleanup_stalled && !was_stalled {
-            let name = &session.resource_name;
-            let text = format!("The clean-up of {} on {name} has been failing for a minute", session.id);
-            let alert = self.alert("cleanup_stalled", text, Some(session.id), Some(name));
-            self.announce_alert(tx, alert);
-        }
+    /// Said once, when it begins, with what the host says to it.
+    fn tell_stalling(&self, tx: &mut Tx, session: &Session, grants: &[Grant]) {
+        let mut errors: Vec<_> = grants.iter().filter_map(|grant| grant.last_error.as_deref()).collect();
+        errors.dedup();
+        errors.truncate(ERRORS_MAX);
+        let (name, why) = (&session.resource_name, errors.join("; "));
+        let text = format!("The clean-up of {} on {name} has been failing for a minute: {why}", session.id);
+        let alert = self.alert("cleanup_stalled", text, Some(session.id), Some(name));
+        self.announce_alert(tx, alert);
     }
 
     /// Nothing of the session is out there any more: what only it needed goes.

@@ -207,7 +207,7 @@ impl Seen {
                 let opened = connection.opened_at;
                 connection.source.is_some() && opened.minus(SLACK) <= began && began <= opened.plus(DIAL_MAX)
             };
-            match open.iter().position(|connection| stands_for(&connection)) {
+            match open.iter().position(stands_for) {
                 Some(index) => {
                     open.swap_remove(index);
                     false

@@ -16,8 +16,8 @@ use tokio::{net::TcpStream, time::timeout};
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
 const AUTHENTICATE_LIMIT: Duration = Duration::from_secs(15);
-/// A peer that answers none of three of these is gone.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// A peer that answers none of three of these is gone: what waits for its answer waits no longer.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// A connection on which the service account is logged in.
 pub(super) struct Line {
@@ -154,9 +154,10 @@ async fn log_in(
         AuthResult::Failure { partial_success: true, .. } => Err(ConnectorError::LoginRefused(format!(
             "it took the {with} of {user} and wants a second factor: let the service account in with one"
         ))),
-        AuthResult::Failure { .. } if handle.is_closed() => {
-            Err(unreachable(&target.address, target.port, "it hung up during the log-in"))
-        }
+        // What sshd does with an account that PAM does not let in.
+        AuthResult::Failure { .. } if handle.is_closed() => Err(ConnectorError::LoginRefused(format!(
+            "it hung up during the log-in of {user}: unlock the account there if it is locked or expired; if not, see what its sshd logged"
+        ))),
         AuthResult::Failure { .. } => Err(ConnectorError::LoginRefused(format!(
             "it does not take the {with} of {user}: check that {user} exists there and that the service account's {with} is the right one"
         ))),

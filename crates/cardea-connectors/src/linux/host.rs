@@ -53,13 +53,14 @@ impl Host {
     pub(super) async fn run(&self, frame: Frame, verb: &str, words: Words<'_>) -> Result<Answer, ConnectorError> {
         let deadline = Instant::now() + frame.limit;
         let link = self.link_by(deadline).await?;
-        link.run(Some(claim(frame)), deadline, verb, &words(link.facts())?).await
+        heard(link.run(Some(claim(frame)), deadline, verb, &words(link.facts())?).await)
     }
 
     /// One frame that belongs to no session.
+    #[tracing::instrument(name = "frame", skip_all, fields(host = %self.target.name, verb = %verb))]
     pub(super) async fn ask(&self, limit: Duration, verb: &str, words: &[String]) -> Result<Answer, ConnectorError> {
         let deadline = Instant::now() + limit;
-        self.link_by(deadline).await?.run(None, deadline, verb, words).await
+        heard(self.link_by(deadline).await?.run(None, deadline, verb, words).await)
     }
 
     /// Files of these numbers, wherever they are on the host.
@@ -68,6 +69,7 @@ impl Host {
     }
 
     /// One frame that belongs to no session, on a shell of its own.
+    #[tracing::instrument(name = "frame", skip_all, fields(host = %self.target.name, verb = %verb))]
     pub(super) async fn ask_apart(
         &self,
         limit: Duration,
@@ -75,10 +77,11 @@ impl Host {
         words: &[String],
     ) -> Result<Answer, ConnectorError> {
         let link = self.link().await?;
-        link.run_apart(None, (Instant::now() + limit, Duration::ZERO), verb, words).await
+        heard(link.run_apart(None, (Instant::now() + limit, Duration::ZERO), verb, words).await)
     }
 
     /// One frame of a session on a shell of its own: begun within the frame's limit, and answered `limit` later.
+    #[tracing::instrument(name = "frame", skip_all, fields(host = %self.target.name, verb = %verb, session.id = %frame.session))]
     pub(super) async fn run_apart(
         &self,
         frame: Frame,
@@ -88,7 +91,7 @@ impl Host {
     ) -> Result<Answer, ConnectorError> {
         let deadline = Instant::now() + frame.limit;
         let link = self.link_by(deadline).await?;
-        link.run_apart(Some(claim(frame)), (deadline, limit), verb, words).await
+        heard(link.run_apart(Some(claim(frame)), (deadline, limit), verb, words).await)
     }
 
     async fn link_by(&self, deadline: Instant) -> Result<Arc<Link>, ConnectorError> {
@@ -125,6 +128,15 @@ impl Host {
             }
         }
     }
+}
+
+/// Says in the log, for those who want to know each, that a frame was answered.
+fn heard(answer: Result<Answer, ConnectorError>) -> Result<Answer, ConnectorError> {
+    match &answer {
+        Ok(_) => tracing::debug!("Answered"),
+        Err(error) => tracing::debug!(%error, "Answered with an error"),
+    }
+    answer
 }
 
 fn claim(frame: Frame) -> Claim {

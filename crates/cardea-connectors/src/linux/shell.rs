@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cardea_domain::{ConnectorError, Credentials, Elevation, Entropy, Target};
+use cardea_domain::{ConnectorError, Credentials, Elevation, Entropy, Target, fail_point};
 use data_encoding::HEXLOWER;
 use russh::{Channel, ChannelMsg, client};
 use tokio::time::{timeout, timeout_at};
@@ -89,7 +89,10 @@ impl Shell {
         let mut nonce = [0; 16];
         entropy.fill(&mut nonce);
         let nonce = HEXLOWER.encode(&nonce);
+        let verb = words.split(' ').next().unwrap_or_default();
+        fail_point("before", verb);
         self.write(format!("{nonce} {words}\n").into_bytes(), deadline).await.map_err(unknown)?;
+        fail_point("during", verb);
         let (mut answer, mut bytes) = (Answer::default(), 0);
         loop {
             let line = self.line(deadline).await.map_err(unknown)?;
@@ -98,6 +101,7 @@ impl Shell {
                 return Err(ConnectorError::Unknown("the host answers without end".to_owned()));
             }
             if let Some(status) = answer.take(&nonce, &line) {
+                fail_point("after", verb);
                 return Ok(answer.judge(status));
             }
         }

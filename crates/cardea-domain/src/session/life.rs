@@ -393,8 +393,11 @@ impl Session {
     /// A round of clean-up failed: when to try again.
     pub fn cleanup_failed(&mut self, now: Timestamp, jitter: u8) {
         self.claim = None;
-        self.wake_at = Some(now.plus(self.next_pause(jitter)));
-        self.cleanup_stalled = self.cleanup_since.is_some_and(|since| now.since(since) > Self::STALLED_AFTER);
+        let next = now.plus(self.next_pause(jitter));
+        let stalls_at = self.cleanup_since.map(|since| since.plus(Self::STALLED_AFTER));
+        self.cleanup_stalled = stalls_at.is_some_and(|at| at <= now);
+        // That it is stalled is told when it is, not behind a long pause.
+        self.wake_at = Some(stalls_at.filter(|at| *at > now).map_or(next, |at| at.min(next)));
     }
 
     /// Doubles from half a second to five minutes; `jitter` (0 to 255) spreads it by up to a quarter.

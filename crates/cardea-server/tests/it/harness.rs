@@ -87,7 +87,35 @@ impl Server {
 
     /// One more setting, by the name of its environment variable, from the next start on.
     pub(crate) fn set(&mut self, variable: &'static str, value: String) {
+        self.unset(variable);
         self.settings.push((variable, value));
+    }
+
+    /// Takes a setting back, from the next start on.
+    pub(crate) fn unset(&mut self, variable: &str) {
+        self.settings.retain(|(known, _)| *known != variable);
+    }
+
+    /// Has the process read a clock that [`Server::move_clock`] moves, from the next start on: by libfaketime, preloaded. Its
+    /// timers go on at their usual pace.
+    pub(crate) fn take_movable_clock(&mut self) {
+        let library = fs::read_dir("/usr/lib").expect("a folder").flatten();
+        let mut library = library.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
+        let library = library.find(|path| path.exists()).expect("libfaketime is installed by `cargo xtask test`");
+        self.set("LD_PRELOAD", library.to_str().expect("the path is text").to_owned());
+        let clock = self.file("clock", "+0\n");
+        self.set("FAKETIME_TIMESTAMP_FILE", clock);
+        for variable in ["FAKETIME_NO_CACHE", "FAKETIME_DONT_FAKE_MONOTONIC"] {
+            self.set(variable, "1".to_owned());
+        }
+    }
+
+    /// The process's clock is off by this much (`+1h`) from now on. The engine, which sleeps by its timers, is woken as it is by
+    /// any change of the configuration.
+    pub(crate) fn move_clock(&self, by: &str) {
+        // In one step: the file is read at any moment.
+        fs::rename(self.file("clock.new", &format!("{by}\n")), self.dir.path().join("clock")).expect("it is ours");
+        self.apply(&format!("---\nkind: User\nname: clockmaker\nspec: {{full_name: {by:?}}}\n"));
     }
 
     /// Writes a file that only its owner reads, and gives its path.
@@ -120,16 +148,24 @@ impl Server {
 
     /// Starts the process and waits until it takes requests.
     pub(crate) fn resume(&mut self) {
+        assert!(self.try_resume(), "the server did not start: {}", self.log());
+    }
+
+    /// Starts the process and waits until it takes requests, or has ended.
+    pub(crate) fn try_resume(&mut self) -> bool {
         let log =
             fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("server.log")).expect("a log");
         let errors = log.try_clone().expect("a second handle");
         self.process = Some(self.command().arg("serve").stdout(log).stderr(errors).spawn().expect("the binary runs"));
         let end = Instant::now() + PATIENCE;
         while !self.is_ready() {
-            let gone = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
-            assert!(gone.is_none() && Instant::now() < end, "the server did not start: {}", self.log());
+            if self.process.as_mut().is_some_and(|process| process.try_wait().is_ok_and(|gone| gone.is_some())) {
+                return false;
+            }
+            assert!(Instant::now() < end, "the server did not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
+        true
     }
 
     fn is_ready(&self) -> bool {
@@ -151,6 +187,10 @@ impl Server {
         if let Some(mut process) = self.process.take() {
             process.kill().expect("it is our child");
             process.wait().expect("it is our child");
+            // What libfaketime shares between threads, and removes itself only at a peaceful end.
+            for name in ["sem.faketime_sem_", "faketime_shm_"] {
+                let _there_is_none_otherwise = fs::remove_file(format!("/dev/shm/{name}{}", process.id()));
+            }
         }
     }
 
@@ -298,16 +338,21 @@ pub(crate) struct Api<'a> {
 
 impl Api<'_> {
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.attempt(method, path, body).expect("the server answers")
+    }
+
+    /// The answer; none if the server was gone before it came.
+    pub(crate) fn attempt(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Answer> {
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
         let mut request =
             self.server.client.request(method, self.server.url(&format!("/api/v1{path}"))).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        let answer = request.send().expect("the server answers");
+        let answer = request.send().ok()?;
         let status = answer.status().as_u16();
-        let text = answer.text().expect("the body is text");
-        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        let text = answer.text().ok()?;
+        Some(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) })
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -365,6 +410,16 @@ impl Api<'_> {
     pub(crate) fn out(&self) -> usize {
         self.get("/grants?state=out").ok()["items"].as_array().map_or(usize::MAX, Vec::len)
     }
+
+    /// The kinds of privileges that the ledger says are out there, in order of their names.
+    pub(crate) fn kinds_out(&self) -> Vec<String> {
+        let out = self.get("/grants?state=out").ok();
+        let items = out["items"].as_array().expect("a list").iter();
+        let mut kinds: Vec<_> =
+            items.map(|grant| grant["kind"].as_str().expect("a grant has a kind").to_owned()).collect();
+        kinds.sort();
+        kinds
+    }
 }
 
 /// An open stream of events.
@@ -380,7 +435,9 @@ pub(crate) struct Event {
 
 impl Stream {
     pub(crate) fn open(server: &Server, api: &Api<'_>, last: Option<&str>) -> Self {
-        let mut request = server.client().get(server.url("/api/v1/events")).bearer_auth(&api.token);
+        let request = server.client().get(server.url("/api/v1/events")).bearer_auth(&api.token);
+        // Longer than anything takes that is waited for.
+        let mut request = request.timeout(PATIENCE * 3);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -398,6 +455,16 @@ impl Stream {
                 Some(("event", value)) => event.kind = value.trim().to_owned(),
                 Some(("data", value)) => event.data = serde_json::from_str(value).expect("data is JSON"),
                 None | Some(_) => {}
+            }
+        }
+    }
+
+    /// Reads on until an alert of this kind.
+    pub(crate) fn until_alert(&mut self, code: &str) -> Value {
+        loop {
+            let event = self.next();
+            if event.kind == "alert" && event.data["code"] == code {
+                return event.data;
             }
         }
     }

@@ -4,10 +4,14 @@ mod bad_input;
 mod command_line;
 mod crash;
 mod crowd;
+mod dead_man;
 mod events;
 mod faults;
 mod harness;
+mod host_faults;
 mod hosts;
+#[cfg(feature = "fail-points")]
+mod kill_points;
 mod main_job;
 mod operators_view;
 mod sign_in;

@@ -90,6 +90,7 @@ fn a_session_is_one_trace_from_its_request_to_the_host_also_after_a_restart() {
     let mut server = Server::initialised(None);
     server.set("CARDEA__TRACE__OTLP_URL", collector.url.clone());
     server.set("CARDEA__LOG__FORMAT", "json".to_owned());
+    server.set("CARDEA__LOG__FILTER", "info,cardea_connectors=debug".to_owned());
     server.resume();
     server.furnish(&[&host]);
     let alice = server.api("alice");
@@ -117,13 +118,16 @@ fn a_session_is_one_trace_from_its_request_to_the_host_also_after_a_restart() {
     }
     for span in trace.iter().filter(|span| span.name == "frame") {
         assert!(steps.contains(&span.parent_span_id), "each frame hangs on a step: {span:?}");
-        assert_eq!((attribute(span, "host"), attribute(span, "session.id")), ("web1".to_owned(), id.clone()));
+        assert_eq!(attribute(span, "host"), "web1");
+        let of = attribute(span, "session.id");
+        assert!(of == id || of.is_empty(), "looks at the host as a whole name no session: {span:?}");
     }
     let statuses = said(&trace, "step", "status");
     assert!(["provisioning", "canceling"].iter().all(|status| statuses.contains(*status)), "{statuses:?}");
     let verbs = said(&trace, "frame", "verb");
     assert!(["observe", "place", "remove"].iter().all(|verb| verbs.contains(*verb)), "{verbs:?}");
-    let elsewhere = spans.iter().filter(|span| span.name == "frame" && span.trace_id != requests[0].trace_id);
+    let is_ours = |span: &&Span| span.name == "frame" && attribute(span, "session.id") == id;
+    let elsewhere = spans.iter().filter(is_ours).filter(|span| span.trace_id != requests[0].trace_id);
     assert_eq!(elsewhere.count(), 0, "no frame of the session is anywhere else");
 
     let sent = String::from_utf8_lossy(&collector.bytes()).into_owned();
@@ -134,16 +138,19 @@ fn a_session_is_one_trace_from_its_request_to_the_host_also_after_a_restart() {
     log_can_be_read_by_programs(&server.log(), &id);
 }
 
-/// Each line is an object, and lines about the session say so.
+/// Each line is an object, and lines about the session say so. Which of them connected to the host is a matter of who came first.
 fn log_can_be_read_by_programs(log: &str, id: &str) {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let connected = lines
-        .iter()
-        .find(|line| line["fields"]["message"].as_str().is_some_and(|message| message.starts_with("Connected to")));
-    let spans = connected.expect("it connected to the host")["spans"].as_array().expect("spans").clone();
-    let names: Vec<_> = spans.iter().map(|span| span["name"].as_str().unwrap_or_default()).collect();
-    assert_eq!(names, ["step", "frame"]);
-    assert!(spans.iter().all(|span| span["session.id"] == id), "{spans:?}");
+    let spans = |line: &Value| line["spans"].as_array().cloned().unwrap_or_default();
+    let is_answer = |line: &&Value| line["fields"]["message"].as_str().is_some_and(|text| text.starts_with("Answered"));
+    let of_session = |line: &&Value| spans(line).iter().any(|span| span["session.id"] == id && span["name"] == "step");
+    let answered: Vec<_> = lines.iter().filter(is_answer).filter(of_session).collect();
+    for line in &answered {
+        let names: Vec<_> = spans(line).iter().map(|span| span["name"].clone()).collect();
+        assert_eq!(names, ["step", "frame"], "{line}");
+    }
+    let placing = answered.iter().filter(|line| spans(line)[1]["verb"] == "place").count();
+    assert!(placing >= 3, "account, sudo rule and membership were placed: {answered:?}");
 }
 
 #[test]
@@ -186,7 +193,8 @@ fn figures_are_scraped_with_a_token_of_their_own_while_a_session_lives() {
         page
     };
     let id = alice.available("web1")["id"].as_str().expect("an id").to_owned();
-    let page = until("cardea_grants_out 3");
+    assert_eq!(alice.kinds_out(), ["account", "dead_man", "group_membership", "sudo_rule"]);
+    let page = until("cardea_grants_out 4");
     for line in ["cardea_sessions{status=\"available\"} 1", "cardea_workers_busy 0", "cardea_workers_max 1024"] {
         assert!(page.lines().any(|each| each == line), "no `{line}` in {page}");
     }

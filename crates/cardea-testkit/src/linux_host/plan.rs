@@ -57,6 +57,10 @@ impl HostPlan {
         LinuxHost::start_as(self)
     }
 
+    pub(super) fn has_clock_of_its_own(&self) -> bool {
+        self.clock.is_some()
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }

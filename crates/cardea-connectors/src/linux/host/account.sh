@@ -121,7 +121,17 @@ remove_account() {
     quit "$TAMPERED" "$conflict. It was locked and its processes were ended. If it is the session's account, delete it with \`userdel $holder\`; if it is not, give it another number and unlock it"
   fi
   # From here on nobody logs in any more; what runs already has only the number.
-  if [ "$presence" = ours ] && ! accounts userdel -f "$holder"; then
+  if [ "$presence" = ours ] && ! said=$(accounts userdel -f "$holder" 2>&1); then
+    printf '%s\n' "$said"
+    # Every tool waits a quarter of a minute for whoever holds that lock, and would have to do so three times.
+    case $said in
+      # They say that they cannot lock, too, when they cannot write the lock.
+      *"write error"* | *"No space left"*) ;;
+      *"cannot lock"*)
+        end_processes
+        quit "$REFUSED" "another process holds the lock of the account files, so account $holder is still there; its processes were ended"
+        ;;
+    esac
     accounts usermod -L -e 1 "$holder"
     end_processes
     # A full disk is what keeps userdel from its work most often, and the account may be what fills it.
