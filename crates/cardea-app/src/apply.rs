@@ -8,7 +8,7 @@ use cardea_domain::{
     Actor, Configuration, FieldError, Kind, Name, Object, ObjectId, Permit, Role, SecretField, SecretId, SecretInput,
     Spec, Verb, fold,
 };
-use cardea_store::{AuditEntry, Outcome, SecretRow, Tx};
+use cardea_store::{AuditEntry, News, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
 
 use crate::{App, AppError, Event, password};
@@ -136,6 +136,11 @@ impl App {
             Permit::ask(actor, Verb::ChangeConfiguration(Kind::ConnectionProfile))?;
         }
         let _changing = self.0.changing.lock().await;
+        if self.0.store.is_shared() {
+            // Another node may have changed it a moment ago.
+            self.reload().await?;
+        }
+        let revision = self.0.cluster.revision();
         let now = self.configuration();
         let mut draft =
             Draft { before: &now, after: (*now).clone(), puts: Vec::new(), deletes: Vec::new(), errors: Vec::new() };
@@ -149,7 +154,7 @@ impl App {
             Permit::ask(actor, Verb::ChangeConfiguration(write.object.id.kind()))?;
         }
         if !options.dry_run && !writes.is_empty() {
-            self.write_configuration(actor, writes, after).await?;
+            self.write_configuration(actor, writes, after, revision).await?;
         }
         Ok(Applied { changes, warnings })
     }
@@ -304,6 +309,7 @@ impl App {
         actor: &Actor,
         writes: Vec<Write>,
         after: Configuration,
+        known: i64,
     ) -> Result<(), AppError> {
         let (app, actor) = (self.clone(), actor.clone());
         let mut after = after;
@@ -315,11 +321,14 @@ impl App {
             .store
             .write(move |tx| {
                 Box::pin(async move {
+                    // What was judged is what is changed: nobody else does until this is committed.
+                    let revision = tx.raise_revision(Some(known)).await?;
                     for write in &writes {
                         app.write_object(tx, &actor, write).await?;
                     }
+                    tx.tell(News::Configuration);
                     tx.after_commit(Box::new(move || {
-                        app.set_configuration(after);
+                        app.0.cluster.made(revision, || app.set_configuration(after));
                         app.recheck_keys();
                         app.0.ground.changed(changed);
                         app.nudge();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{Approval, Grant, LogLevel, Permit, Session, Stage, Timestamp};
-use cardea_store::{AuditEntry, Outcome, StoreError, Tx};
+use cardea_domain::{Approval, Grant, LogLevel, Permit, Session, SessionId, Stage, Timestamp};
+use cardea_store::{AuditEntry, News, Outcome, StoreError, Tx};
 use serde_json::Value;
 
 use crate::{
@@ -83,6 +83,7 @@ impl App {
 
     /// Tells browsers about a session once the unit is committed.
     pub(crate) fn announce_session(&self, tx: &mut Tx, session: &Session) {
+        tx.tell(News::Session(session.id));
         let (app, session) = (self.clone(), Arc::new(session.clone()));
         let audience = Audience { owner: session.user, profile: None };
         tx.after_commit(Box::new(move || app.0.hub.publish(Some(audience), Event::Session(session))));
@@ -90,6 +91,7 @@ impl App {
 
     /// Tells its approvers too, once the unit is committed: the session waits for them, was decided about, or waits no more.
     pub(crate) fn announce_approval(&self, tx: &mut Tx, session: &Session, approval: Option<&Approval>) {
+        tx.tell(News::Approval { session: session.id, decided: approval.is_some() });
         let audience = Audience { owner: session.user, profile: Some(session.profile) };
         let event = Event::Approval {
             session: Arc::new(session.clone()),
@@ -99,8 +101,19 @@ impl App {
         tx.after_commit(Box::new(move || app.0.hub.publish(Some(audience), event)));
     }
 
+    /// Says something on the session's terminals, at whichever node they are, once the unit is committed.
+    pub(crate) fn say_on_terminals(&self, tx: &mut Tx, session: SessionId, sentence: String) {
+        tx.tell(News::Say { session, sentence: sentence.clone() });
+        let app = self.clone();
+        tx.after_commit(Box::new(move || app.0.doors.say(session, &sentence)));
+    }
+
     /// Tells browsers about grants once the unit is committed.
     pub(crate) fn announce_grants(&self, tx: &mut Tx, session: &Session, grants: &[Grant]) {
+        if grants.is_empty() {
+            return;
+        }
+        tx.tell(News::Grants(session.id));
         let (app, grants) = (self.clone(), grants.to_vec());
         let audience = Audience { owner: session.user, profile: None };
         tx.after_commit(Box::new(move || {

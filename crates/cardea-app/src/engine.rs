@@ -23,11 +23,11 @@ use std::{collections::HashMap, time::Duration};
 use cardea_domain::{Actor, Claim, Grant, Permit, Session, SessionId, Status, Timestamp, Verb};
 use cardea_store::Store;
 use tokio::{
-    task::{self, JoinError, JoinSet},
+    task::{self, AbortHandle, JoinError, JoinSet},
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, debug, error};
+use tracing::{Instrument as _, debug, error, warn};
 
 use crate::{App, AppError, session::by_session};
 
@@ -49,8 +49,11 @@ const LEASE: Duration = Duration::from_secs(10);
 /// How often a node says that it still works on what it holds.
 const RENEW: Duration = Duration::from_secs(3);
 
-/// The session that each running worker holds.
-type Busy = HashMap<task::Id, SessionId>;
+/// How long the engine sleeps at most while other nodes are there, whose claims it does not hear of.
+const SHARED_SLEEP_MAX: Duration = Duration::from_secs(2);
+
+/// The session that each running worker holds, and a way to stop it.
+type Busy = HashMap<task::Id, (SessionId, AbortHandle)>;
 
 /// Why a worker put its session down.
 enum Stop {
@@ -123,16 +126,11 @@ impl App {
             if room == 0 {
                 return Ok(SLEEP_MAX);
             }
-            let exclude: Vec<_> = busy.values().copied().collect();
-            let (now, node) = (self.0.clock.now(), self.0.node.clone());
-            let next = self.0.store.read(move |tx| Box::pin(async move { tx.next_wake(now, &node, &exclude).await }));
-            let next = next.await?;
-            match next {
-                None => return Ok(SLEEP_MAX),
-                Some(at) if at > now => return Ok(at.since(now).min(SLEEP_MAX)),
-                Some(_) => {}
+            let now = self.0.clock.now();
+            if let Some(pause) = self.pause_at(now, sessions_of(busy)).await? {
+                return Ok(pause);
             }
-            let exclude: Vec<_> = busy.values().copied().collect();
+            let exclude = sessions_of(busy);
             let limit = CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX));
             let claim = self.claim(now);
             let claimed = self.0.store.write(move |tx| {
@@ -149,9 +147,34 @@ impl App {
                 let (app, id) = (self.clone(), session.id);
                 let grants = grants.remove(&id).unwrap_or_default();
                 let worker = workers.spawn(async move { app.work(session, grants).await });
-                busy.insert(worker.id(), id);
+                busy.insert(worker.id(), (id, worker));
             }
         }
+    }
+
+    /// How long nothing is due that this node could take, but for those of `exclude`; `None` if something is. Another node's
+    /// sessions it can take from the moment on that that node's lease is over.
+    async fn pause_at(&self, now: Timestamp, exclude: Vec<SessionId>) -> Result<Option<Duration>, AppError> {
+        let (node, is_shared) = (self.0.node.clone(), self.0.store.is_shared());
+        let read = self.0.store.read(move |tx| {
+            Box::pin(async move {
+                let next = tx.next_wake(now, &node, &exclude).await?;
+                let lease = if is_shared { tx.next_lease_end(&node, now).await? } else { None };
+                Ok::<_, AppError>([next, lease].into_iter().flatten().min())
+            })
+        });
+        let next = read.await?;
+        let most = self.sleep_max();
+        Ok(match next {
+            Some(at) if at <= now => None,
+            Some(at) => Some(at.since(now).min(most)),
+            None => Some(most),
+        })
+    }
+
+    /// How long to sleep at most.
+    fn sleep_max(&self) -> Duration {
+        if self.0.store.is_shared() { SHARED_SLEEP_MAX } else { SLEEP_MAX }
     }
 
     /// One claim of one session.
@@ -186,12 +209,24 @@ impl App {
         Claim { node: self.0.node.clone(), until: now.plus(LEASE) }
     }
 
-    /// Says that this node still works on what it holds. What it lost meanwhile its fences keep it from touching.
+    /// Says that this node still works on what it holds. Workers whose session another node took up meanwhile are stopped: it was
+    /// away for too long, and the fences refuse whatever they would still do.
     async fn renew_claims(&self, busy: &Busy) {
-        let (claim, ids) = (self.claim(self.0.clock.now()), busy.values().copied().collect::<Vec<_>>());
-        let renewed = self.0.store.write(move |tx| Box::pin(async move { tx.renew_claims(&claim, &ids).await }));
-        if let Err(error) = renewed.await {
-            error!(%error, "This node could not renew its hold on the sessions that it works on");
+        let (claim, ids, is_shared) = (self.claim(self.0.clock.now()), sessions_of(busy), self.0.store.is_shared());
+        let renewed = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                tx.renew_claims(&claim, &ids).await?;
+                if is_shared { tx.claimed_by_others(&claim.node, &ids).await } else { Ok(Vec::new()) }
+            })
+        });
+        match renewed.await {
+            Ok(lost) => {
+                for (id, worker) in busy.values().filter(|(id, _)| lost.contains(id)) {
+                    warn!(session.id = %id, "Another node took this session up: this one stops working on it");
+                    worker.abort();
+                }
+            }
+            Err(error) => error!(%error, "This node could not renew its hold on the sessions that it works on"),
         }
     }
 
@@ -199,9 +234,14 @@ impl App {
     async fn wake_later(&self, id: SessionId, pause: Duration) {
         let at = self.0.clock.now().plus(pause);
         let set = self.retried(|| {
+            let node = self.0.node.clone();
             self.0.store.write(move |tx| {
                 Box::pin(async move {
                     let Some(mut session) = tx.session(id).await? else { return Ok(()) };
+                    if session.claim.as_ref().is_some_and(|claim| claim.node != node) {
+                        // Another node took it up meanwhile.
+                        return Ok(());
+                    }
                     session.wake_at = Some(at);
                     session.claim = None;
                     let permit = Permit::ask(&Actor::Engine, Verb::DriveSession)?;
@@ -223,11 +263,14 @@ impl App {
                 busy.remove(&worker);
             }
             Err(error) => {
-                let Some(id) = busy.remove(&error.id()) else { return };
+                let Some((id, _)) = busy.remove(&error.id()) else { return };
+                if error.is_cancelled() {
+                    return;
+                }
                 error!(session.id = %id, %error, "A worker died; its session is taken up again");
                 let app = self.clone();
                 let worker = workers.spawn(async move { app.wake_later(id, FAULT_PAUSE).await });
-                busy.insert(worker.id(), id);
+                busy.insert(worker.id(), (id, worker));
             }
         }
     }
@@ -235,6 +278,10 @@ impl App {
     fn store(&self) -> &Store {
         &self.0.store
     }
+}
+
+fn sessions_of(busy: &Busy) -> Vec<SessionId> {
+    busy.values().map(|(id, _)| *id).collect()
 }
 
 /// The engine's own permit.

@@ -121,8 +121,7 @@ impl App {
                     let note = Note::info(Stage::Session, sentence.clone())
                         .with(json!({ "end_at": end, "read_back": read_back }));
                     app.save_session(tx, &permit, &mut session, note).await?;
-                    let (speaker, id) = (app.clone(), session.id);
-                    tx.after_commit(Box::new(move || speaker.0.doors.say(id, &sentence)));
+                    app.say_on_terminals(tx, session.id, sentence);
                     detail(tx, session).await
                 })
             })

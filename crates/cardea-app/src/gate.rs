@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use crate::{App, AppError, SessionLocks, apply::key_body, change::Note, sign_in::actor_of};
+use crate::{App, AppError, SessionLocks, apply::key_body, change::Note, cluster::is_placed_key, sign_in::actor_of};
 
 /// How long placing the gateway's key may take.
 const KEY_LIMIT: Duration = Duration::from_secs(20);
@@ -81,6 +81,27 @@ impl Doors {
         if let Some(door) = door {
             let notice = EndNotice { sentence: sentence.to_owned() };
             door.sender.send_modify(|news| news.ended = Some(notice));
+        }
+    }
+
+    /// The sessions that have open connections here.
+    pub(crate) fn held(&self) -> Vec<SessionId> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, door| door.sender.receiver_count() > 0);
+        open.keys().copied().collect()
+    }
+
+    /// Cuts every connection.
+    pub(crate) fn close_all(&self, sentence: &str) {
+        for session in self.held() {
+            self.close(session, sentence);
+        }
+    }
+
+    /// Lets nothing pass on any connection, and says why.
+    pub(crate) fn freeze_all(&self, sentence: &str) {
+        for session in self.held() {
+            self.freeze(session, sentence);
         }
     }
 
@@ -246,6 +267,25 @@ impl App {
         self.0.doors.recheck(|key| self.user_by_key(key).is_ok());
     }
 
+    /// Brings the session's open connections here to what the store says of it.
+    pub(crate) fn judge_door(&self, session: &Session) {
+        let doors = &self.0.doors;
+        match session.status {
+            Status::Locked => {
+                let (title, text) = session.lock.as_ref().map_or(("", ""), |lock| (&lock.title, &lock.text));
+                doors.freeze(session.id, &locked_sentence(title, text));
+            }
+            Status::Available | Status::LoggedIn if session.end_at.is_some_and(|end| self.0.clock.now() < end) => {
+                doors.thaw(session.id);
+            }
+            Status::Available | Status::LoggedIn => doors.close(session.id, "The session reached its end."),
+            _ => {
+                let reason = session.reason.as_ref().map_or("The session is over.", |reason| &reason.detail);
+                doors.close(session.id, reason);
+            }
+        }
+    }
+
     fn check_open(&self, session: &Session) -> Result<(), GateRefusal> {
         let why = |detail: &str| refusal("not-open", detail);
         let reason = session.reason.as_ref().map(|reason| reason.detail.as_str()).unwrap_or_default();
@@ -285,23 +325,26 @@ impl App {
     }
 
     /// Makes sure that the gateway's key opens the login account. Each gateway process has its own key per session; keys
-    /// of former processes are taken away.
+    /// of this node's former processes are taken away.
     async fn ensure_key(&self, admission: &Admission, public_key: &str) -> Result<Grant, AppError> {
         let (mut session, grants) = self.session_for_join(admission).await?;
-        let key_is = |grant: &&Grant| matches!(&grant.privilege, Privilege::AuthorizedKey { public_key: known } if known == public_key);
+        // One whose session was extended at another node meanwhile may end too early on the host.
+        let key_is = |grant: &&Grant| {
+            grant.expires_at >= session.end_at
+                && matches!(&grant.privilege, Privilege::AuthorizedKey { public_key: known } if known == public_key)
+        };
         if let Some(grant) = grants.iter().find(|grant| key_is(grant) && grant.state == GrantState::Placed) {
             return Ok(grant.clone());
         }
         let target = self.way_in(&session, &grants).await?;
         let ordinal = grants.iter().map(|grant| grant.ordinal + 1).max().unwrap_or(0);
-        let now = self.0.clock.now();
+        let id = session.id;
         let mut grant =
             self.planned(&session, ordinal, target, Privilege::AuthorizedKey { public_key: public_key.to_owned() });
         grant.state = GrantState::Placing;
-        grant.expires_at = Some(session.end_at.unwrap_or(now).plus(Session::EXPIRY_MARGIN));
         grant.before =
             Some(Observation { presence: Presence::Absent, detail: "a key that was made just now".to_owned() });
-        self.write_down_key(&mut session, &grant).await?;
+        (session, grant) = self.write_down_key(id, grant).await?;
         let frame = Frame { session: session.id, fence: session.fence, limit: KEY_LIMIT };
         let span = self.step_span(&session).await;
         let placed = self.0.linux.place(&grant.target, frame, &order(&grant)).instrument(span).await;
@@ -343,23 +386,23 @@ impl App {
     }
 
     /// The ledger knows of the key, under a new fence, before the host does.
-    async fn write_down_key(&self, session: &mut Session, grant: &Grant) -> Result<(), AppError> {
-        let (app, grant, id) = (self.clone(), grant.clone(), session.id);
-        let claimed = self
-            .0
+    async fn write_down_key(&self, id: SessionId, mut grant: Grant) -> Result<(Session, Grant), AppError> {
+        let app = self.clone();
+        self.0
             .store
             .write(move |tx| {
                 Box::pin(async move {
                     let session = tx.raise_fence(id).await?;
                     app.check_open(&session).map_err(|no| AppError::refused(no.code, no.sentence))?;
+                    let end = session.end_at.unwrap_or_else(|| app.0.clock.now());
+                    grant.expires_at = Some(end.plus(Session::EXPIRY_MARGIN));
                     tx.insert_grants(std::slice::from_ref(&grant)).await?;
+                    tx.insert_gateway_key(grant.id, id, &app.0.node).await?;
                     app.announce_grants(tx, &session, std::slice::from_ref(&grant));
-                    Ok::<_, AppError>(session)
+                    Ok::<_, AppError>((session, grant))
                 })
             })
-            .await?;
-        *session = claimed;
-        Ok(())
+            .await
     }
 
     async fn key_placed(&self, admission: &Admission, mut grant: Grant, known: Vec<Grant>) -> Result<Grant, AppError> {
@@ -377,10 +420,11 @@ impl App {
                     grant.state = GrantState::Placed;
                     grant.placed_at = Some(now);
                     let mut changed = vec![grant.clone()];
+                    let owners = tx.gateway_keys_of(id).await?;
                     for mut old in known {
-                        if matches!(old.privilege, Privilege::AuthorizedKey { .. })
-                            && matches!(old.state, GrantState::Placed | GrantState::Placing)
-                        {
+                        // Another node's stays: its people come in with it.
+                        let is_ours = owners.get(&old.id).is_none_or(|node| *node == app.0.node);
+                        if is_ours && is_placed_key(&old) {
                             old.state = GrantState::Removing;
                             session.wake_at = Some(now);
                             changed.push(old);
@@ -445,6 +489,7 @@ impl App {
                         session: session.id,
                         user: admission.user,
                         peer: admission.peer.to_string(),
+                        node: Some(app.0.node.clone()),
                         direct: false,
                         source: None,
                         opened_at: now,
@@ -489,24 +534,30 @@ impl App {
             .await
     }
 
-    /// Connections of a process that is gone are over, and so are the log-ins that they stood for.
-    pub(crate) async fn close_stale_connections(&self) -> Result<(), AppError> {
+    /// Connections of a node that is gone, or of this one's former process, are over, and so are the log-ins that they stood
+    /// for. With `beats` the node is given up, unless it gave a sign of life since: whether it was.
+    pub(crate) async fn close_connections_of(&self, node: String, beats: Option<i64>) -> Result<bool, AppError> {
         let app = self.clone();
         let now = self.0.clock.now();
         self.0
             .store
             .write(move |tx| {
                 Box::pin(async move {
+                    if let Some(beats) = beats
+                        && !tx.delete_node(&node, beats).await?
+                    {
+                        return Ok(false);
+                    }
                     let permit = Permit::ask(&Actor::Gateway, Verb::DriveSession)?;
-                    for id in tx.close_stale_connections(now, "gateway_gone").await? {
+                    for id in tx.close_connections_of(&node, now, "gateway_gone").await? {
                         let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                         if tx.open_connections(id).await? == 0 {
                             session.logged_out(now);
                         }
-                        let note = Note::warn(Stage::Session, "The gateway was restarted: open connections were cut");
-                        app.save_session(tx, &permit, &mut session, note).await?;
+                        let sentence = format!("The gateway of {node} was stopped: connections through it were cut");
+                        app.save_session(tx, &permit, &mut session, Note::warn(Stage::Session, sentence)).await?;
                     }
-                    Ok(())
+                    Ok(true)
                 })
             })
             .await

@@ -42,6 +42,26 @@ impl Keyring {
         let digest = value.expose(|text| self.digest("secret", text.as_bytes())).to_vec();
         SecretRow { id, object, field, sealed, digest, created_at: now }
     }
+
+    /// Seals the gateway's host key under an id of its own.
+    pub(crate) fn seal_host_key(&self, id: SecretId, key: &Secret) -> Vec<u8> {
+        self.vault.seal(&self.host_key(id), key)
+    }
+
+    /// Opens it. Fails if another master key sealed it.
+    pub(crate) fn open_host_key(&self, id: &str, sealed: &[u8]) -> Result<Secret, String> {
+        let id = id.parse().map_err(|_| "the gateway's host key has no id that can be read".to_owned())?;
+        self.vault.unseal(&self.host_key(id), sealed).map_err(|error| {
+            format!(
+                "the gateway's host key cannot be opened, so this is not the installation's master key: {}",
+                with_causes(&error)
+            )
+        })
+    }
+
+    fn host_key(&self, id: SecretId) -> Binding<'_> {
+        Binding { installation: &self.installation, id, field: "gateway_host_key" }
+    }
 }
 
 #[async_trait]

@@ -8,6 +8,7 @@ mod alert;
 mod apply;
 mod approval;
 mod change;
+mod cluster;
 mod engine;
 mod error;
 mod event;
@@ -38,7 +39,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use cardea_domain::{Actor, Clock, Configuration, Connector, Entropy, GrantId, SessionId, Verb};
+use cardea_domain::{Actor, Clock, Configuration, Connector, Entropy, GrantId, Secret, SecretId, SessionId, Verb};
 use cardea_store::{AuditEntry, Installation, Outcome, Store};
 use cardea_vault::Vault;
 use tokio::sync::{Notify, Semaphore};
@@ -100,6 +101,8 @@ struct Inner {
     locks: lock::Standing,
     /// What changed since sessions were last judged.
     ground: ground::Ground,
+    /// What is known of the other nodes.
+    cluster: cluster::Cluster,
 }
 
 impl App {
@@ -122,12 +125,11 @@ impl App {
             .await
     }
 
-    /// Loads the configuration, closes the connections of a former process and forgets retired secrets that nothing needs
-    /// any more. Spawns nothing.
+    /// Loads the configuration, closes the connections of this node's former process and forgets retired secrets that nothing
+    /// needs any more. Spawns nothing.
     pub async fn open(parts: Parts) -> Result<Self, AppError> {
         let Parts { store, vault, clock, entropy, linux, node } = parts;
         let installation = Self::installation(&store, &*clock, &*entropy).await?;
-        let objects = store.read(|tx| Box::pin(async move { tx.objects().await.map_err(AppError::from) })).await?;
         let mut epoch = [0; 8];
         entropy.fill(&mut epoch);
         let app = Self(Arc::new(Inner {
@@ -138,7 +140,7 @@ impl App {
             entropy,
             linux,
             hub: event::Hub::new(epoch.iter().map(|byte| format!("{byte:02x}")).collect()),
-            configuration: RwLock::new(Arc::new(Configuration::new(objects))),
+            configuration: RwLock::default(),
             changing: tokio::sync::Mutex::new(()),
             throttle: throttle::Throttle::default(),
             hashing: Arc::new(Semaphore::new(2)),
@@ -150,14 +152,47 @@ impl App {
             log_ins: service::LogIns::default(),
             locks: lock::Standing::default(),
             ground: ground::Ground::default(),
+            cluster: cluster::Cluster::default(),
         }));
-        app.load_locks().await?;
-        app.close_stale_connections().await?;
+        app.reload().await?;
+        app.look_around().await?;
+        app.retried(|| app.close_connections_of(app.0.node.clone(), None)).await?;
         app.0
             .store
             .write(|tx| Box::pin(async move { tx.purge_retired_secrets().await.map_err(AppError::from) }))
             .await?;
         Ok(app)
+    }
+
+    /// Whether other nodes work on the same store: what is changed here is told to them from the start.
+    async fn look_around(&self) -> Result<(), AppError> {
+        let nodes = self.0.store.read(|tx| Box::pin(async move { tx.nodes().await })).await?;
+        self.0.store.set_shared(nodes.iter().any(|node| node.name != self.0.node));
+        Ok(())
+    }
+
+    /// The gateway's host key: at every node the same. Kept sealed in the store, and made with `make` if there is none.
+    pub async fn gateway_host_key(&self, make: impl FnOnce() -> Secret) -> Result<Secret, AppError> {
+        let find = || self.0.store.read(|tx| Box::pin(async move { tx.gateway_host_key().await }));
+        let mut known = find().await?;
+        if known.is_none() {
+            let id = SecretId::mint(self.0.clock.now(), &*self.0.entropy);
+            let sealed = self.0.keyring.seal_host_key(id, &make());
+            let keep = self
+                .0
+                .store
+                .write(move |tx| Box::pin(async move { tx.keep_gateway_host_key(&id.to_string(), &sealed).await }));
+            keep.await?;
+            // Another node may have been first.
+            known = find().await?;
+        }
+        let (id, sealed) = known.ok_or_else(|| AppError::Internal("the gateway's host key was not kept".to_owned()))?;
+        self.0.keyring.open_host_key(&id, &sealed).map_err(AppError::Internal)
+    }
+
+    /// The name of this node.
+    pub fn node(&self) -> &str {
+        &self.0.node
     }
 
     /// Whether requests can be taken: the store answers.

@@ -9,7 +9,7 @@ use std::{
 use cardea_domain::{
     Actor, Kind, Lock, LockScope, LockStage, ObjectId, Permit, Refusal, Session, SessionId, Stage, Verb,
 };
-use cardea_store::{AuditEntry, Outcome, StandingLock, StoreError, Tx};
+use cardea_store::{AuditEntry, News, Outcome, StandingLock, StoreError, Tx};
 use serde_json::json;
 
 use crate::{
@@ -39,6 +39,12 @@ pub(crate) struct Standing(RwLock<HashMap<ObjectId, StandingLock>>);
 impl Standing {
     fn get(&self, object: ObjectId) -> Option<StandingLock> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&object).cloned()
+    }
+
+    /// What the store has.
+    pub(crate) fn replace(&self, locks: Vec<StandingLock>) {
+        let locks = locks.into_iter().map(|lock| (lock.object, lock)).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = locks;
     }
 
     fn put(&self, lock: StandingLock) {
@@ -199,14 +205,6 @@ impl App {
         Ok(self.0.store.read(|tx| Box::pin(async move { tx.standing_locks().await })).await?)
     }
 
-    /// Reads what is locked as a whole when the process starts.
-    pub(crate) async fn load_locks(&self) -> Result<(), AppError> {
-        for lock in self.0.store.read(|tx| Box::pin(async move { tx.standing_locks().await })).await? {
-            self.0.locks.put(lock);
-        }
-        Ok(())
-    }
-
     /// A user who is locked does nothing, whatever they show.
     pub(crate) fn must_not_be_locked(&self, user: ObjectId) -> Result<(), AppError> {
         match self.0.locks.get(user) {
@@ -223,6 +221,20 @@ impl App {
             self.refused(actor, Verb::Lock, subject, error).await;
         }
         done
+    }
+
+    /// The lock of its user or resource that came in the same moment as its request: neither saw the other.
+    pub(crate) fn lock_of_whole(&self, session: &Session) -> Option<Lock> {
+        let lock = [session.user, session.resource].into_iter().find_map(|object| self.0.locks.get(object))?;
+        Some(Lock {
+            scope: scope_of(lock.object),
+            title: lock.title,
+            text: lock.text,
+            stage: LockStage::Locking,
+            by: lock.by,
+            at: lock.at,
+            last_error: None,
+        })
     }
 
     fn session_lock(&self, actor: &Actor, scope: LockScope, message: &Message) -> Lock {
@@ -293,9 +305,11 @@ impl App {
         }
         let detail = json!({ "locked": true, "title": lock.title, "text": lock.text, "sessions": frozen });
         self.write_down_whole(tx, permit, object, detail).await?;
+        let revision = tx.raise_revision(None).await?;
+        tx.tell(News::Configuration);
         let (app, put) = (self.clone(), lock.clone());
         tx.after_commit(Box::new(move || {
-            app.0.locks.put(put);
+            app.0.cluster.made(revision, || app.0.locks.put(put));
             app.0.hub.publish(None, Event::Configuration);
         }));
         Ok(lock)
@@ -322,9 +336,11 @@ impl App {
             }
         }
         self.write_down_whole(tx, permit, object, json!({ "locked": false })).await?;
+        let revision = tx.raise_revision(None).await?;
+        tx.tell(News::Configuration);
         let app = self.clone();
         tx.after_commit(Box::new(move || {
-            app.0.locks.remove(object);
+            app.0.cluster.made(revision, || app.0.locks.remove(object));
             app.0.hub.publish(None, Event::Configuration);
         }));
         Ok(())

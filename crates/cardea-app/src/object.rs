@@ -102,12 +102,12 @@ impl App {
     }
 
     /// Adds one object to the configuration in memory once the unit is committed.
-    pub(crate) fn put_after_commit(&self, tx: &mut Tx, object: Object) {
+    pub(crate) fn put_after_commit(&self, tx: &mut Tx, object: Object, revision: i64) {
         let app = self.clone();
         tx.after_commit(Box::new(move || {
             let mut configuration = (*app.configuration()).clone();
             configuration.put(object);
-            app.set_configuration(configuration);
+            app.0.cluster.made(revision, || app.set_configuration(configuration));
         }));
     }
 

@@ -86,7 +86,8 @@ impl App {
                         detail,
                     };
                     tx.record(&permit, &entry).await?;
-                    app.put_after_commit(tx, admin);
+                    let revision = tx.raise_revision(None).await?;
+                    app.put_after_commit(tx, admin, revision);
                     Ok::<_, AppError>(())
                 })
             })

@@ -57,7 +57,7 @@ struct Common {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a new installation: store, keys, certificate and the first administrator
+    /// Make a new installation: store, keys, certificate and the first administrator; or a further node of one
     Init(command::init::Arguments),
     /// Run the server: web UI, API, SSH gateway and engine
     Serve,

@@ -97,6 +97,15 @@ impl DataDir {
         }
     }
 
+    /// Takes a file away, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Failure> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::file("remove", &path, &error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Writes a private file, whole or not at all.
     pub(crate) fn write(&self, name: &str, content: &str) -> Result<(), Failure> {
         let (path, draft) = (self.path.join(name), self.path.join(format!("{name}.new")));

@@ -14,6 +14,7 @@ mod fail_point;
 mod failure;
 mod host_key;
 mod logging;
+mod node;
 mod output;
 mod process;
 mod serve;

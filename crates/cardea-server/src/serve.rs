@@ -57,7 +57,7 @@ async fn hold_and_run(config: Config) -> Result<(), Failure> {
     let config = Arc::new(config);
     // Before anything is opened: a port that is taken is found out while nothing has happened yet.
     let listener = listen(config.http.listen)?;
-    let wired = Wired::open(&config).await?;
+    let wired = Wired::open(&config, &data).await?;
     let outcome = match wired.must_be_initialised(&config) {
         Ok(()) => run(&config, &data, &wired, listener).await,
         Err(failure) => Err(failure),
@@ -69,7 +69,8 @@ async fn hold_and_run(config: Config) -> Result<(), Failure> {
 async fn run(config: &Arc<Config>, data: &Arc<DataDir>, wired: &Wired, listener: TcpListener) -> Result<(), Failure> {
     let certificate = Certificate::load(&config.http, data, &SystemClock)?;
     let tls = certificate.listener_config().await?;
-    let settings = Settings { listen: config.ssh.listen, host_key: host_key::ensure(data)?, limits: Limits::default() };
+    let host_key = host_key::ensure(data, &wired.app).await?;
+    let settings = Settings { listen: config.ssh.listen, host_key, limits: Limits::default() };
     let gateway = Gateway::bind(settings, Arc::new(wired.app.clone()), Arc::new(System))
         .await
         .map_err(|error| Failure::No(format!("{} (ssh.listen)", with_causes(&error))))?;
@@ -87,6 +88,11 @@ async fn run(config: &Arc<Config>, data: &Arc<DataDir>, wired: &Wired, listener:
         app.run_engine(token).await;
         ("the engine", Ok(()))
     });
+    let (app, token) = (wired.app.clone(), stopping.token.clone());
+    parts.spawn(async move {
+        app.run_cluster(token).await;
+        ("the cluster", Ok(()))
+    });
     let token = stopping.token.clone();
     let ssh_listen = gateway.local_addr();
     parts.spawn(async move {
@@ -102,7 +108,7 @@ async fn run(config: &Arc<Config>, data: &Arc<DataDir>, wired: &Wired, listener:
         }
         ("the certificate", Ok(()))
     });
-    tracing::info!(%ssh_listen, "Cardea is ready: {public_url}");
+    tracing::info!(%ssh_listen, node = wired.app.node(), "Cardea is ready: {public_url}");
     let outcome = until_stopped(parts, &stopping).await;
     signals.abort();
     outcome

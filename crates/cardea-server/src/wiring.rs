@@ -14,13 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::SystemClock,
     config::Config,
+    data_dir::DataDir,
     failure::{Failure, with_causes},
-    process,
+    node, process,
 };
-
-/// What the connector calls this process in its traces on hosts. One process owns an installation, so there is one name;
-/// it is the same after a restart, which is how a host knows that an older shell is to be ended.
-const NODE: &str = "main";
 
 /// What hosts know this installation by. It hangs on the master key and not on the store: whoever loses the store and keeps the
 /// key still has the kept accounts on the hosts.
@@ -35,17 +32,17 @@ pub(crate) struct Wired {
 }
 
 impl Wired {
-    /// Opens store and vault and loads the configuration. The caller holds the data directory.
-    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+    /// Opens store and vault and loads the configuration, as the node that the data directory is.
+    pub(crate) async fn open(config: &Config, data: &DataDir) -> Result<Self, Failure> {
+        let node = node::ensure(data)?;
         let vault = Arc::new(Vault::open(&config.vault.key_file)?);
-        let store = Store::open(&config.store.url).await?;
+        let store = Store::open_as(&config.store.url, &node).await?;
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(System));
         let installation = App::installation(&store, &*clock, &*entropy).await?;
         let credentials = Arc::new(Keyring::new(store.clone(), Arc::clone(&vault), installation.clone()));
         let (at, random) = (Arc::clone(&clock), Arc::clone(&entropy));
-        let linux = Arc::new(Linux::new(credentials, at, random, name_on_hosts(&vault), NODE.to_owned()));
-        let app =
-            App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node: NODE.to_owned() }).await?;
+        let linux = Arc::new(Linux::new(credentials, at, random, name_on_hosts(&vault), node.clone()));
+        let app = App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node }).await?;
         Ok(Self { app, store })
     }
 

@@ -19,6 +19,8 @@ pub struct Connection {
     pub user: ObjectId,
     /// Where the person's client came from; of a log-in past the gateway, what the host says of it.
     pub peer: String,
+    /// The node whose gateway holds it.
+    pub node: Option<String>,
     /// Whether it went past the gateway.
     pub direct: bool,
     /// The gateway's end of its connection to the host, once it has one.
@@ -35,6 +37,7 @@ struct Row {
     session_id: String,
     user_id: String,
     peer: String,
+    node: Option<String>,
     direct: bool,
     source: Option<String>,
     opened_at: i64,
@@ -51,6 +54,7 @@ impl TryFrom<Row> for Connection {
             session: parse("connection.session_id", &row.session_id)?,
             user: parse("connection.user_id", &row.user_id)?,
             peer: row.peer,
+            node: row.node,
             direct: row.direct,
             source: parse_optional("connection.source", row.source.as_deref())?,
             opened_at: Timestamp::from_micros(row.opened_at),
@@ -64,8 +68,8 @@ impl Tx {
     /// Writes a new connection.
     pub async fn insert_connection(&mut self, connection: &Connection) -> Result<(), StoreError> {
         const SQL: &str = "insert into connection \
-            (id, session_id, user_id, peer, opened_at, closed_at, close_reason, direct, source) \
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+            (id, session_id, user_id, peer, opened_at, closed_at, close_reason, direct, source, node) \
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         let values = values![
             connection.id.to_string(),
             connection.session.to_string(),
@@ -75,7 +79,8 @@ impl Tx {
             micros(connection.closed_at),
             connection.close_reason.as_deref(),
             connection.direct,
-            connection.source.map(|source| source.to_string())
+            connection.source.map(|source| source.to_string()),
+            connection.node.as_deref(),
         ];
         self.keep(Write { sql: SQL.to_owned(), values, rows: 1, ids: vec![connection.id.to_string()] }).await
     }
@@ -146,11 +151,17 @@ impl Tx {
         fetch_all!(Row, self, SQL, session.to_string())?.into_iter().map(Connection::try_from).collect()
     }
 
-    /// Closes every open connection through the gateway: after a restart none is. Their sessions, each once.
-    pub async fn close_stale_connections(&mut self, at: Timestamp, reason: &str) -> Result<Vec<SessionId>, StoreError> {
+    /// Closes every open connection through a node's gateway, and those of before there were nodes: it has none any more. Their
+    /// sessions, each once.
+    pub async fn close_connections_of(
+        &mut self,
+        node: &str,
+        at: Timestamp,
+        reason: &str,
+    ) -> Result<Vec<SessionId>, StoreError> {
         const SQL: &str = "update connection set closed_at = $1, close_reason = $2 \
-            where closed_at is null and not direct returning session_id";
-        let rows = fetch_all!((String,), self, SQL, at.as_micros(), reason)?;
+            where closed_at is null and not direct and coalesce(node, $3) = $3 returning session_id";
+        let rows = fetch_all!((String,), self, SQL, at.as_micros(), reason, node)?;
         let sessions: Result<Vec<SessionId>, _> =
             rows.iter().map(|(session,)| parse("connection.session_id", session)).collect();
         let mut sessions = sessions?;

@@ -22,10 +22,11 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 24] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 26] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
+    ("gateway_key_pk", "gateway_key.grant_id", "gateway_key", "grant_id"),
     ("grant_entry_ordinal_unique", "grant_entry.session_id, grant_entry.ordinal", "grant_entry", "ordinal"),
     ("grant_entry_pk", "grant_entry.id", "grant_entry", "id"),
     ("host_pk", "host.key", "host", "key"),
@@ -33,6 +34,7 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 24] = [
     ("installation_pk", "installation.id", "installation", "id"),
     ("installation_single_unique", "installation.single", "installation", "single"),
     ("managed_account_pk", "managed_account.host, managed_account.name", "managed_account", "name"),
+    ("node_pk", "node.name", "node", "name"),
     ("object_name_unique", "object.kind, object.name_fold", "object", "name"),
     ("object_pk", "object.id", "object", "id"),
     ("password_pk", "password.user_id", "password", "user_id"),
@@ -148,6 +150,22 @@ impl Tx {
         match self.conn {
             Conn::Sqlite(_) => None,
             Conn::Postgres(_) => Some("select id from session where id = $1 for no key update"),
+        }
+    }
+
+    /// Reads a session's fence and holds its row until the unit ends; SQLite has one writer anyway.
+    pub(crate) fn hold_fence_sql(&self) -> &'static str {
+        self.spelling(
+            "select fence from session where id = $1",
+            "select fence from session where id = $1 for no key update",
+        )
+    }
+
+    /// Tells listeners of a channel, with the commit. SQLite has none: one process has its file.
+    pub(crate) fn notify_sql(&self) -> Option<&'static str> {
+        match self.conn {
+            Conn::Sqlite(_) => None,
+            Conn::Postgres(_) => Some("select pg_notify($1, $2)"),
         }
     }
 }

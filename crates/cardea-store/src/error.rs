@@ -33,10 +33,14 @@ pub enum StoreError {
     File { path: PathBuf, source: Arc<std::io::Error> },
     #[error("the disk of the store is full: nothing was written. Free some space")]
     Full,
-    #[error("another Cardea process uses this database: stop it, or talk to it with `--server`")]
+    #[error("Cardea processes of another version use this database: stop all nodes, then start them with one version")]
     InUse,
     #[error("the store could not be brought to this version's schema")]
     Migration(#[source] Arc<MigrateError>),
+    #[error(
+        "another process works on this database as node `{0}`: stop it. A data directory is one node's and is never copied; a further node makes its own with `cardea init --join`"
+    )]
+    NodeInUse(String),
     #[error("the store was written by a newer Cardea (schema {0}): install that version, or restore a backup")]
     Newer(i64),
     /// The permit is for something else: a mistake in the caller.

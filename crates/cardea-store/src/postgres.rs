@@ -1,4 +1,5 @@
-//! PostgreSQL: a transaction per unit, and a lock that keeps a second Cardea off the same database.
+//! PostgreSQL: a transaction per unit; locks that keep two processes from being the same node, and other versions off; and what
+//! nodes tell each other.
 
 use std::{
     sync::{
@@ -10,17 +11,19 @@ use std::{
 
 use sqlx::{
     Connection as _, PgConnection, PgPool, Postgres,
+    migrate::Migrator,
     pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 use tokio::{
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
 use crate::{
     StoreError,
+    news::{CHANNEL, Heard, Seat},
     tally::Counters,
     tx::{Conn, Tx},
     unit::{UNIT_TIME_MAX, Unit, run_effects},
@@ -34,16 +37,27 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 const IDLE_TRUST: Duration = Duration::from_millis(100);
 /// For so long after one was found cut, all are asked.
 const DOUBT: Duration = Duration::from_secs(5);
-/// Only one process at a time holds this advisory lock of a database: "cardea" in ASCII, then 1.
+/// Every process holds this advisory lock of a database together with the others; alone only while it changes the schema.
+/// "cardea" in ASCII, then 1. It is also the seed of the names of the nodes' own locks.
 pub(crate) const OWNER_LOCK: i64 = 0x6361_7264_6561_0001;
 /// The server needs a moment to notice that a killed process is gone.
 const OWNER_WAIT_MAX: Duration = Duration::from_secs(3);
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// How often the lock is looked after.
 const OWNER_CHECK: Duration = Duration::from_secs(2);
+/// How much of what others tell may wait to be read; beyond that everything is read anew.
+const HEARD_MAX: usize = 1024;
+/// A listener that hears nothing for so long, not even this node's own sign of life, is taken for deaf.
+const SILENCE_MAX: Duration = Duration::from_secs(8);
+const LISTEN_PAUSE: Duration = Duration::from_secs(1);
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 pub(crate) struct PostgresStore {
     pool: PgPool,
     shared: Arc<Shared>,
+    options: PgConnectOptions,
+    seat: Option<Arc<Seat>>,
     owner: JoinHandle<()>,
     /// The lock went to somebody else while the server was away: nothing may be written any more.
     disowned: Arc<AtomicBool>,
@@ -51,10 +65,12 @@ pub(crate) struct PostgresStore {
 }
 
 impl PostgresStore {
-    pub(crate) async fn open(address: &str, counters: Arc<Counters>) -> Result<Self, StoreError> {
+    /// `node` is the name of this process among those that work on the database; without one it hears nobody and tells nothing.
+    pub(crate) async fn open(address: &str, node: Option<&str>, counters: Arc<Counters>) -> Result<Self, StoreError> {
         let options = url::options(address)?.application_name("cardea");
-        let mut owner = own(&options).await?;
-        sqlx::migrate!("migrations/postgres").run_direct(None, &mut owner, false).await?;
+        let seat = node.map(|node| Arc::new(Seat::new(node)));
+        let mut owner = own(&options, seat.as_deref()).await?;
+        migrate(&mut owner).await?;
         // The server gives up before the caller does, so that nothing goes on behind its back.
         let options = options.options([
             ("statement_timeout", "20s"),
@@ -79,8 +95,8 @@ impl PostgresStore {
             .connect_with(options.clone())
             .await?;
         let disowned = Arc::new(AtomicBool::new(false));
-        let owner = tokio::spawn(keep_owning(owner, options, disowned.clone()));
-        Ok(Self { pool, shared, owner, disowned, counters })
+        let owner = tokio::spawn(keep_owning(owner, options.clone(), seat.clone(), disowned.clone()));
+        Ok(Self { pool, shared, options, seat, owner, disowned, counters })
     }
 
     /// Starts a unit. It runs to its end even if its caller goes away, as it does on SQLite.
@@ -90,10 +106,10 @@ impl PostgresStore {
         }
         let connection = timeout(ANSWER_MAX * 2, self.pool.acquire()).await.map_err(|_| StoreError::TooSlow)??;
         let transaction = PostgresTransaction::new(connection, self.shared.clone());
-        let counters = Arc::clone(&self.counters);
+        let (counters, seat) = (Arc::clone(&self.counters), self.seat.clone());
         // Ends within the unit's and the commit's time; closing the pool waits for it.
         tokio::spawn(async move {
-            let mut tx = Tx::new(Conn::Postgres(transaction), counters);
+            let mut tx = Tx::new(Conn::Postgres(transaction), counters).seated(seat);
             let keep = unit.run(&mut tx).await;
             let effects = tx.take_effects();
             let turn = tx.take_turn();
@@ -136,6 +152,19 @@ impl PostgresStore {
         };
         let transaction = timeout(ANSWER_MAX * 2, begin).await.map_err(|_| StoreError::TooSlow)??;
         Ok(Tx::new(Conn::Postgres(transaction), Arc::clone(&self.counters)))
+    }
+
+    /// This process's place among the nodes.
+    pub(crate) fn seat(&self) -> Option<&Arc<Seat>> {
+        self.seat.as_ref()
+    }
+
+    /// What other nodes tell from now on; begins with [`Heard::Lost`]. It ends when the receiver is dropped.
+    pub(crate) fn hear(&self) -> Option<mpsc::Receiver<Heard>> {
+        let seat = self.seat.clone()?;
+        let (sender, receiver) = mpsc::channel(HEARD_MAX);
+        tokio::spawn(listen(self.options.clone(), seat, sender));
+        Some(receiver)
     }
 
     /// Connections that units hold.
@@ -282,38 +311,137 @@ fn no_answer() -> sqlx::Error {
     sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }
 
-/// A connection that holds the owner's lock.
-async fn own(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+/// A connection that holds this node's lock, and with the other nodes the one of this version's schema.
+async fn own(options: &PgConnectOptions, seat: Option<&Seat>) -> Result<PgConnection, StoreError> {
     let mut connection =
         timeout(ANSWER_MAX, PgConnection::connect_with(options)).await.map_err(|_| StoreError::TooSlow)??;
+    if !lock(&mut connection, "select pg_try_advisory_lock_shared($1)").await? {
+        return Err(StoreError::InUse);
+    }
+    let Some(seat) = seat else { return Ok(connection) };
     let deadline = Instant::now() + OWNER_WAIT_MAX;
     loop {
-        let ask = sqlx::query_as("select pg_try_advisory_lock($1)").bind(OWNER_LOCK).fetch_one(&mut connection);
+        const SQL: &str = "select pg_try_advisory_lock(hashtextextended($2, $1))";
+        let ask = sqlx::query_as(SQL).bind(OWNER_LOCK).bind(&seat.node).fetch_one(&mut connection);
         let (held,): (bool,) = timeout(ANSWER_MAX, ask).await.map_err(|_| StoreError::TooSlow)??;
         if held {
             return Ok(connection);
         }
         if Instant::now() > deadline {
-            return Err(StoreError::InUse);
+            return Err(StoreError::NodeInUse(seat.node.clone()));
         }
-        sleep(Duration::from_millis(100)).await;
+        sleep(LOCK_PAUSE).await;
     }
 }
 
-/// Looks after the lock: it is lost with its connection, and then taken again or found to be somebody else's.
-async fn keep_owning(mut owner: PgConnection, options: PgConnectOptions, disowned: Arc<AtomicBool>) {
+/// Asks for [`OWNER_LOCK`] until it is had, or the time is over.
+async fn lock(connection: &mut PgConnection, sql: &'static str) -> Result<bool, StoreError> {
+    let deadline = Instant::now() + OWNER_WAIT_MAX;
+    loop {
+        let ask = sqlx::query_as(sql).bind(OWNER_LOCK).fetch_one(&mut *connection);
+        let (held,): (bool,) = timeout(ANSWER_MAX, ask).await.map_err(|_| StoreError::TooSlow)??;
+        if held || Instant::now() > deadline {
+            return Ok(held);
+        }
+        sleep(LOCK_PAUSE).await;
+    }
+}
+
+/// Brings the database to this version's schema. Only while no other process uses it as it was.
+async fn migrate(owner: &mut PgConnection) -> Result<(), StoreError> {
+    if !is_behind(owner).await? {
+        // Looks only that nothing is newer or damaged.
+        return Ok(MIGRATIONS.run_direct(None, owner, false).await?);
+    }
+    sqlx::query("select pg_advisory_unlock_shared($1)").bind(OWNER_LOCK).execute(&mut *owner).await?;
+    // Whoever came at the same moment may have been first: then its schema is there already, and it stays.
+    let alone = lock(owner, "select pg_try_advisory_lock($1)").await?;
+    if alone {
+        MIGRATIONS.run_direct(None, owner, false).await?;
+    } else if is_behind(owner).await? {
+        return Err(StoreError::InUse);
+    }
+    if !lock(owner, "select pg_try_advisory_lock_shared($1)").await? {
+        return Err(StoreError::InUse);
+    }
+    if alone {
+        sqlx::query("select pg_advisory_unlock($1)").bind(OWNER_LOCK).execute(owner).await?;
+    }
+    Ok(())
+}
+
+/// Whether migrations of this version are not in the database yet.
+async fn is_behind(owner: &mut PgConnection) -> Result<bool, StoreError> {
+    let (is_there,): (bool,) =
+        sqlx::query_as("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *owner).await?;
+    let applied: Vec<(i64,)> = match is_there {
+        true => sqlx::query_as("select version from _sqlx_migrations where success").fetch_all(owner).await?,
+        false => Vec::new(),
+    };
+    Ok(MIGRATIONS.iter().any(|migration| !applied.contains(&(migration.version,))))
+}
+
+/// Looks after the locks: they are lost with their connection, and then taken again or found to be somebody else's.
+async fn keep_owning(
+    mut owner: PgConnection,
+    options: PgConnectOptions,
+    seat: Option<Arc<Seat>>,
+    disowned: Arc<AtomicBool>,
+) {
     loop {
         sleep(OWNER_CHECK).await;
         if matches!(timeout(ANSWER_MAX, owner.ping()).await, Ok(Ok(()))) {
             continue;
         }
-        match own(&options).await {
+        match own(&options, seat.as_deref()).await {
             Ok(connection) => owner = connection,
-            Err(StoreError::InUse) => {
-                tracing::error!("Another Cardea process took over this database: nothing is written any more");
+            Err(StoreError::InUse | StoreError::NodeInUse(_)) => {
+                tracing::error!(
+                    "Another Cardea process took over this node's place in the database: nothing is written any more"
+                );
                 return disowned.store(true, Ordering::Relaxed);
             }
             Err(error) => tracing::warn!(%error, "The database does not answer"),
         }
+    }
+}
+
+/// Hands on what is told on the database's channel. A connection that was lost is made anew, and the receiver is told that it
+/// may have missed something.
+async fn listen(options: PgConnectOptions, seat: Arc<Seat>, sender: mpsc::Sender<Heard>) {
+    // A receiver that is gone ends the loop.
+    while sender.send(Heard::Lost).await.is_ok() {
+        if let Err(error) = hand_on(&options, &seat, &sender).await {
+            tracing::warn!(%error, "What other nodes tell is not heard; trying again");
+        }
+        sleep(LISTEN_PAUSE).await;
+    }
+}
+
+/// Until the connection is lost or silent, or nobody listens.
+async fn hand_on(options: &PgConnectOptions, seat: &Seat, sender: &mpsc::Sender<Heard>) -> Result<(), StoreError> {
+    // The listener wants a pool of its own.
+    let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+    let pool = pool.acquire_timeout(ANSWER_MAX).connect_with(options.clone()).await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.ignore_pool_close_event(true);
+    listener.eager_reconnect(false);
+    timeout(ANSWER_MAX, listener.listen(CHANNEL)).await.map_err(|_| StoreError::TooSlow)??;
+    // What was told before it listened was missed.
+    let mut overflown = true;
+    loop {
+        if overflown && sender.try_send(Heard::Lost).is_ok() {
+            overflown = false;
+        }
+        let told = match timeout(SILENCE_MAX, listener.try_recv()).await {
+            Err(_) => return Err(StoreError::TooSlow),
+            Ok(told) => told?,
+        };
+        let Some(told) = told else { return Ok(()) };
+        if sender.is_closed() {
+            return Ok(());
+        }
+        let Some(heard) = seat.read(told.payload()) else { continue };
+        overflown |= sender.try_send(heard).is_err();
     }
 }

@@ -331,12 +331,48 @@ impl Tx {
         row.ok_or(StoreError::Conflict)?.try_into()
     }
 
+    /// The newest fence of a session. Nobody else saves or claims it until the unit ends: for units that write of a session
+    /// without saving it.
+    pub async fn hold_session(&mut self, id: SessionId) -> Result<Option<i64>, StoreError> {
+        let sql = self.hold_fence_sql();
+        let row = fetch_optional!((i64,), self, sql, id.to_string())?;
+        if row.is_some() {
+            self.held.push(id);
+        }
+        Ok(row.map(|(fence,)| fence))
+    }
+
     /// Keeps sessions in this node's hands until a later time. Those that are in others' by now stay there.
     pub async fn renew_claims(&mut self, claim: &Claim, sessions: &[SessionId]) -> Result<(), StoreError> {
         const SQL: &str = "update session set claim_until = $2 \
             where claim_node = $1 and id in (select value from json_each($3))";
         execute!(self, SQL, &claim.node, claim.until.as_micros(), id_list(sessions))?;
         Ok(())
+    }
+
+    /// Those of these sessions that are in other nodes' hands.
+    pub async fn claimed_by_others(
+        &mut self,
+        node: &str,
+        sessions: &[SessionId],
+    ) -> Result<Vec<SessionId>, StoreError> {
+        const SQL: &str = "select id from session where claim_node <> $1 and id in (select value from json_each($2))";
+        let rows = fetch_all!((String,), self, SQL, node, id_list(sessions))?;
+        rows.iter().map(|(id,)| parse("session.id", id)).collect()
+    }
+
+    /// When the first of the other nodes' holds is over on a session that is due or will be by then: this node may take it up.
+    pub async fn next_lease_end(&mut self, node: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        const SQL: &str = "select min(case when wake_at > claim_until then wake_at else claim_until end) from session \
+            where claim_node is not null and claim_node <> $1 and claim_until > $2 and wake_at is not null";
+        let (at,) = fetch_one!((Option<i64>,), self, SQL, node, now.as_micros())?;
+        Ok(time(at))
+    }
+
+    /// The sessions of these ids.
+    pub async fn sessions_by_id(&mut self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        const SQL: &str = "select * from session where id in (select value from json_each($1)) order by id";
+        fetch_all!(SessionRow, self, SQL, id_list(ids))?.into_iter().map(Session::try_from).collect()
     }
 
     /// When the next session is due that this node could take, but for those of `exclude`.

@@ -4,10 +4,10 @@ use std::{any::type_name, sync::Arc};
 
 use cardea_domain::fail_point;
 use futures_util::future::BoxFuture;
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    StoreError, StoreUrl, Tally, Tx,
+    Heard, StoreError, StoreUrl, Tally, Tx,
     postgres::PostgresStore,
     sqlite::SqliteStore,
     tally::Counters,
@@ -30,16 +30,28 @@ enum Backend {
 
 impl Store {
     /// Opens the data and brings it to this version's schema. A SQLite file is made if it is not there, readable by its
-    /// owner only; that one process alone uses it is the caller's to see to. A PostgreSQL database is locked.
+    /// owner only; that one process alone uses it is the caller's to see to.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] if another process holds the database, [`StoreError::Newer`] if a newer version wrote it,
-    /// [`StoreError::Unavailable`] and [`StoreError::File`] if it cannot be reached.
+    /// [`StoreError::InUse`] if processes of another version hold the database, [`StoreError::Newer`] if a newer version wrote
+    /// it, [`StoreError::Unavailable`] and [`StoreError::File`] if it cannot be reached.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        Self::open_with(url, None).await
+    }
+
+    /// Opens it for a node that may share it with others. One process at a time is a node: the database sees to it.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and [`StoreError::NodeInUse`].
+    pub async fn open_as(url: &StoreUrl, node: &str) -> Result<Self, StoreError> {
+        Self::open_with(url, Some(node)).await
+    }
+
+    async fn open_with(url: &StoreUrl, node: Option<&str>) -> Result<Self, StoreError> {
         let counters = Arc::new(Counters::default());
         let backend = match url {
             StoreUrl::Postgres(address) => {
-                Backend::Postgres(PostgresStore::open(address, Arc::clone(&counters)).await?)
+                Backend::Postgres(PostgresStore::open(address, node, Arc::clone(&counters)).await?)
             }
             StoreUrl::Sqlite(path) => Backend::Sqlite(SqliteStore::open(path, Arc::clone(&counters)).await?),
         };
@@ -95,6 +107,30 @@ impl Store {
             result
         };
         timeout(UNIT_TIME_MAX, work).await.unwrap_or_else(|_| Err(StoreError::TooSlow.into()))
+    }
+
+    /// What other nodes tell from now on. `None` where there can be no others: on SQLite, and without a name.
+    pub fn hear(&self) -> Option<mpsc::Receiver<Heard>> {
+        match &self.0.backend {
+            Backend::Postgres(store) => store.hear(),
+            Backend::Sqlite(_) => None,
+        }
+    }
+
+    /// Whether another node works on the same database, as far as is known: then [`Tx::tell`] tells.
+    pub fn is_shared(&self) -> bool {
+        match &self.0.backend {
+            Backend::Postgres(store) => store.seat().is_some_and(|seat| seat.is_shared()),
+            Backend::Sqlite(_) => false,
+        }
+    }
+
+    /// Says whether another node works on the same database.
+    pub fn set_shared(&self, shared: bool) {
+        match &self.0.backend {
+            Backend::Postgres(store) => store.seat().into_iter().for_each(|seat| seat.set_shared(shared)),
+            Backend::Sqlite(_) => {}
+        }
     }
 
     /// What this store was asked to do since it was opened.

@@ -5,6 +5,7 @@ mod figures;
 mod grant;
 mod host;
 mod list;
+mod node;
 mod record;
 mod schema;
 mod session;

@@ -10,6 +10,7 @@ use crate::{
     audit::PendingEntry,
     batch::Batch,
     log::PendingLine,
+    news::{News, Seat},
     postgres::{PostgresTransaction, Turn},
     tally::Counters,
 };
@@ -28,6 +29,10 @@ pub struct Tx {
     pub(crate) entries: Vec<PendingEntry>,
     /// Sessions whose row this unit has written, and so holds.
     pub(crate) held: Vec<SessionId>,
+    /// What other nodes hear with the commit.
+    pub(crate) news: Vec<News>,
+    /// This process's place among the nodes, if there can be others.
+    pub(crate) seat: Option<Arc<Seat>>,
 }
 
 pub(crate) enum Conn {
@@ -40,8 +45,23 @@ pub(crate) type Effect = Box<dyn FnOnce() + Send>;
 
 impl Tx {
     pub(crate) fn new(conn: Conn, counters: Arc<Counters>) -> Self {
-        let (lines, entries, held) = (Vec::new(), Vec::new(), Vec::new());
-        Self { conn, effects: Vec::new(), broken: false, counters, batch: Batch::default(), lines, entries, held }
+        Self {
+            conn,
+            effects: Vec::new(),
+            broken: false,
+            counters,
+            batch: Batch::default(),
+            lines: Vec::new(),
+            entries: Vec::new(),
+            held: Vec::new(),
+            news: Vec::new(),
+            seat: None,
+        }
+    }
+
+    /// The same, for a node that others may hear.
+    pub(crate) fn seated(self, seat: Option<Arc<Seat>>) -> Self {
+        Self { seat, ..self }
     }
 
     /// Runs `effect` when this unit's work is durable, before the caller of [`crate::Store::write`] hears of it; drops
@@ -93,6 +113,7 @@ impl Tx {
         self.lines.clear();
         self.entries.clear();
         self.held.clear();
+        self.news.clear();
         std::mem::take(&mut self.effects)
     }
 
@@ -100,6 +121,7 @@ impl Tx {
     pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
         self.keep_lines().await?;
         self.keep_entries().await?;
+        self.send_news().await?;
         if let (false, Conn::Postgres(transaction)) = (self.batch.is_empty(), &mut self.conn)
             && transaction.commits_alone()
         {

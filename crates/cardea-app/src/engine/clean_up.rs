@@ -15,7 +15,7 @@ use super::{
     lock::is_open_elsewhere,
     provision::{Halt, is_script, reason_of},
 };
-use crate::{App, AppError, change::Note, gate::order};
+use crate::{App, AppError, change::Note, cluster::overtaken, gate::order};
 
 /// How long one removal may take: ending processes and handing files to root comes first.
 const REMOVE_LIMIT: Duration = Duration::from_secs(60);
@@ -114,6 +114,7 @@ impl App {
         let (app, copy, saved) = (self.clone(), session.clone(), grant.clone());
         let written = self.store().write(move |tx| {
             Box::pin(async move {
+                Self::still(tx, copy.id, &[saved.id], &[GrantState::Planned]).await?;
                 tx.save_grant(&saved).await?;
                 app.announce_grants(tx, &copy, std::slice::from_ref(&saved));
                 let note = Note { level, stage: Stage::PostSession, message, detail: json!({ "grant": saved.id }) };
@@ -132,6 +133,7 @@ impl App {
         let (app, session) = (self.clone(), session.clone());
         let skipped = self.store().write(move |tx| {
             Box::pin(async move {
+                Self::still_claimed(tx, &session).await?;
                 let mut grants = tx.grants_of(session.id).await?;
                 grants.retain(is_afterwards);
                 let now = app.0.clock.now();
@@ -313,6 +315,7 @@ impl App {
     /// knows them; if somebody changed them meanwhile, they are read again.
     async fn write_down(&self, session: Session, all: Vec<Grant>, removals: Vec<Removal>) -> Result<(), AppError> {
         let id = session.id;
+        let fence = session.fence;
         let ours = removals.clone();
         let first = self.store().write({
             let app = self.clone();
@@ -327,6 +330,10 @@ impl App {
             self.store().write(move |tx| {
                 Box::pin(async move {
                     let session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    if session.fence != fence {
+                        // Whoever took it up looks for itself.
+                        return Err(overtaken());
+                    }
                     let all = tx.grants_of(id).await?;
                     app.write_removals(tx, session, all, removals).await
                 })
@@ -415,6 +422,9 @@ impl App {
         }
         if grants.iter().any(|grant| matches!(grant.privilege, Privilege::ManagedAccount { .. })) {
             tx.check_in(session.id).await?;
+        }
+        if grants.iter().any(|grant| matches!(grant.privilege, Privilege::AuthorizedKey { .. })) {
+            tx.forget_gateway_keys(session.id, None).await?;
         }
         if grants.iter().any(|grant| grant.privilege.gives_root()) {
             tx.delete_snapshot(session.id).await?;

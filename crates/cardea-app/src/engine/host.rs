@@ -118,8 +118,8 @@ impl App {
             let (now, node, held) = (self.0.clock.now(), self.0.node.clone(), exclude.clone());
             let next = self.store().read(move |tx| Box::pin(async move { tx.next_host_wake(now, &node, &held).await }));
             match next.await? {
-                None => return Ok(SLEEP_MAX),
-                Some(at) if at > now => return Ok(at.since(now).min(SLEEP_MAX)),
+                None => return Ok(self.sleep_max()),
+                Some(at) if at > now => return Ok(at.since(now).min(self.sleep_max())),
                 Some(_) => {}
             }
             let (claim, limit) = (self.claim(now), CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX)));

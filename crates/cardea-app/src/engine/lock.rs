@@ -51,10 +51,11 @@ impl App {
         wanted: LockStage,
         answer: Result<Locked, ConnectorError>,
     ) -> Result<(), AppError> {
-        let (app, id) = (self.clone(), asked.id);
+        let (app, id, claimed) = (self.clone(), asked.id, asked.clone());
         let written = self.store().write(move |tx| {
             Box::pin(async move {
                 let now = app.0.clock.now();
+                Self::still_claimed(tx, &claimed).await?;
                 let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                 if !session.lock.as_ref().is_some_and(|lock| lock.stage == wanted) || !session.status.is_standing() {
                     // Ended, or wanted otherwise meanwhile: the next look does what is wanted now.

@@ -362,6 +362,9 @@ impl App {
                 app.write_done(tx, &session, &done).await?;
                 let now = app.0.clock.now();
                 let took = session.wake_at.map_or(Duration::ZERO, |due| now.since(due)).as_millis();
+                if let Some(lock) = app.lock_of_whole(&session).filter(|_| session.lock.is_none()) {
+                    session.lock(lock, now)?;
+                }
                 session.provisioned(now, app.hours_close(&session, now))?;
                 if is_more {
                     session.wake_at = Some(now);
@@ -390,6 +393,9 @@ impl App {
 
     /// These grants were never placed and never will be.
     async fn forget(&self, session: &Session, mut grants: Vec<Grant>) -> Result<(), Stop> {
+        if grants.is_empty() {
+            return Ok(());
+        }
         let now = self.0.clock.now();
         for grant in grants.iter_mut().filter(|grant| grant.state == GrantState::Placing) {
             never_placed(grant, now);
@@ -397,9 +403,9 @@ impl App {
         let (app, session) = (self.clone(), session.clone());
         let forgotten = self.store().write(move |tx| {
             Box::pin(async move {
-                for grant in &grants {
-                    tx.save_grant(grant).await?;
-                }
+                let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
+                Self::still(tx, session.id, &ids, &[GrantState::Planned, GrantState::Placing]).await?;
+                tx.save_grants(&grants).await?;
                 app.announce_grants(tx, &session, &grants);
                 Ok::<_, AppError>(())
             })
@@ -494,6 +500,8 @@ impl App {
         let (app, mut copy) = (self.clone(), session.clone());
         let written = self.store().write(move |tx| {
             Box::pin(async move {
+                let ids: Vec<_> = done.iter().map(|done| done.grant.id).collect();
+                Self::still(tx, copy.id, &ids, &[GrantState::Placing]).await?;
                 app.write_done(tx, &copy, &done).await?;
                 tx.save_session(&drive()?, &mut copy).await?;
                 Ok::<_, AppError>(copy)

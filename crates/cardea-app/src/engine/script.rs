@@ -113,6 +113,7 @@ impl App {
         let (app, session, grant, outcome) = (self.clone(), session.clone(), grant.clone(), outcome.clone());
         let written = self.store().write(move |tx| {
             Box::pin(async move {
+                Self::still(tx, session.id, &[grant.id], &[GrantState::Placing, GrantState::Removing]).await?;
                 tx.save_grant(&grant).await?;
                 app.announce_grants(tx, &session, std::slice::from_ref(&grant));
                 let note = note_of(&grant, &outcome);

@@ -60,8 +60,7 @@ impl App {
                     let note = Note::warn(Stage::Session, format!("It ends in {}", spoken(left)));
                     let sentence = note.message.clone();
                     app.save_session(tx, &drive()?, &mut session, note).await?;
-                    let speaker = app.clone();
-                    tx.after_commit(Box::new(move || speaker.0.doors.say(id, &sentence)));
+                    app.say_on_terminals(tx, id, sentence);
                     Ok(())
                 })
             })

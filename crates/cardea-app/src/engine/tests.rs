@@ -4,6 +4,7 @@ mod control;
 mod crowd;
 mod found;
 mod hosts;
+mod nodes;
 mod stages;
 mod walk;
 
@@ -158,10 +159,18 @@ async fn open(
     target: &Arc<FakeConnector>,
     entropy: &Arc<SeededEntropy>,
 ) -> App {
+    open_as("main", dir, (clock, target, entropy)).await
+}
+
+async fn open_as(
+    node: &str,
+    dir: &TempDir,
+    (clock, target, entropy): (&Arc<ManualClock>, &Arc<FakeConnector>, &Arc<SeededEntropy>),
+) -> App {
     let store = Store::open(&StoreUrl::Sqlite(dir.path().join("cardea.db"))).await.expect("a store");
     let vault = Arc::new(Vault::open(&dir.path().join("key")).expect("a vault"));
     let (clock, entropy, linux) = (clock.clone(), entropy.clone(), target.clone());
-    App::open(Parts { store, vault, clock, entropy, linux, node: "main".to_owned() }).await.expect("an app")
+    App::open(Parts { store, vault, clock, entropy, linux, node: node.to_owned() }).await.expect("an app")
 }
 
 #[tokio::test]

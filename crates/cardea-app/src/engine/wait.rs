@@ -1,6 +1,6 @@
 //! Sessions that have not begun: approvals that nobody gave, and starts that have come.
 
-use cardea_domain::{Kind, Session, SessionId, Stage, Timestamp};
+use cardea_domain::{Kind, Session, SessionId, Stage, Status, Timestamp};
 
 use super::{Stop, drive};
 use crate::{App, AppError, change::Note};
@@ -29,6 +29,10 @@ impl App {
         let begun = self.store().write(move |tx| {
             Box::pin(async move {
                 let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                if session.status != Status::Scheduled {
+                    // Ended, or begun by another node.
+                    return Ok(());
+                }
                 let note = match &session.lock {
                     Some(lock) => {
                         let sentence = format!("It does not begin, because it is locked by {}", lock.by);

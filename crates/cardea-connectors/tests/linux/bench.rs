@@ -87,7 +87,7 @@ impl Bench {
             sudo_password: None,
         };
         let session = SessionId::mint(now, &*entropy);
-        let linux = connector(&host, clock.clone(), entropy.clone(), (key, password));
+        let linux = connector(&host, clock.clone(), entropy.clone(), (key, password), "node");
         Self { host, clock, entropy, linux, target, session, key, password }
     }
 
@@ -98,7 +98,12 @@ impl Bench {
 
     /// A connector with another clock.
     pub(crate) fn connector(&self, clock: Arc<dyn Clock>) -> Linux {
-        connector(&self.host, clock, self.entropy.clone(), (self.key, self.password))
+        connector(&self.host, clock, self.entropy.clone(), (self.key, self.password), "node")
+    }
+
+    /// The connector of another node of the same installation.
+    pub(crate) fn other_node(&self) -> Linux {
+        connector(&self.host, self.clock.clone(), self.entropy.clone(), (self.key, self.password), "other")
     }
 
     pub(crate) fn clock_now(&self) -> Timestamp {
@@ -193,9 +198,10 @@ fn connector(
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     (key, password): (SecretId, SecretId),
+    node: &str,
 ) -> Linux {
     let secrets = Secrets { key: (key, host.service_key()), password };
-    Linux::new(Arc::new(secrets), clock, entropy, INSTALLATION.to_owned(), "node".to_owned())
+    Linux::new(Arc::new(secrets), clock, entropy, INSTALLATION.to_owned(), node.to_owned())
 }
 
 /// What a program wrote to its output.

@@ -60,7 +60,7 @@ async fn who_holds_our_locks_is_ended_and_keeps_nothing() {
         name,
         "for lock in $(sudo -n sh -c 'echo /run/cardea/accounts.lock /run/cardea/*/sessions/*'); do \
          sudo -n setsid flock $lock sleep 900 >/dev/null 2>&1 </dev/null & done; \
-         until pgrep -x sleep | wc -l | grep -qx 2; do :; done",
+         until pgrep -x sleep | wc -l | grep -qx 3; do :; done",
     );
 
     for order in orders.iter().rev() {
@@ -89,6 +89,31 @@ async fn a_command_that_did_not_answer_is_ended_before_anything_else() {
     assert_eq!(useradds(&t), "");
     t.host.root("rm /run/slow");
     assert_eq!(t.observe_at(2, &order).await.presence, Presence::Absent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_overtaken_node_left_running_is_ended_by_another() {
+    let t = std::sync::Arc::new(Bench::start("overtaken"));
+    let order = t.account("nora-x1", 70_056);
+    // A warm shell of that node that runs nothing any more is left alone.
+    t.observe(&order).await;
+    slow_down(&t);
+    let placing = tokio::spawn({
+        let (t, order) = (t.clone(), order.clone());
+        async move { t.try_place(&order).await }
+    });
+    wait(SOON, "useradd began", || t.host.try_root("test -e /run/began").is_ok());
+
+    let other = t.other_node();
+    other.remove(&t.target, Frame { fence: 2, ..t.frame() }, &order).await.expect("removed");
+
+    assert_eq!(useradds(&t), "");
+    t.host.root("rm /run/slow");
+    let answer = placing.await.expect("no panic");
+    assert!(matches!(answer, Err(ConnectorError::Unknown(_))), "{answer:?}");
+    let late = t.try_place(&order).await;
+    assert_eq!(late, Err(ConnectorError::Superseded { seen: 2 }), "its claim is over, its connection goes on");
+    assert_eq!(t.host.uid_of("nora-x1"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

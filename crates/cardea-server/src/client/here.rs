@@ -17,7 +17,7 @@ pub(super) struct Here {
 
 impl Here {
     pub(super) async fn open(config: &Config, data: DataDir) -> Result<Self, Failure> {
-        let wired = Wired::open(config).await?;
+        let wired = Wired::open(config, &data).await?;
         wired.must_be_initialised(config)?;
         let router = wired.router(config, CancellationToken::new());
         Ok(Self { router, wired, _data: data })

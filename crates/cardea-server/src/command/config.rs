@@ -1,10 +1,15 @@
 //! `cardea config show`.
 
-use crate::{config::Config, failure::Failure, output};
+use serde_json::json;
+
+use crate::{config::Config, failure::Failure, node, output};
 
 /// Prints the settings in effect, without secrets.
 pub(crate) fn show(config: &Config, json: bool) -> Result<(), Failure> {
-    let shown = config.shown();
+    let mut shown = config.shown();
+    if let Some(name) = node::known(&config.data_dir) {
+        shown["node"] = json!(name);
+    }
     if json {
         return output::json(&shown);
     }

@@ -25,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) ssh: u16,
     store: Option<String>,
     settings: Vec<(&'static str, String)>,
+    /// Where the keys of people are: every node's users are the same.
+    keys: PathBuf,
     process: Option<Child>,
     client: reqwest::blocking::Client,
 }
@@ -75,14 +77,42 @@ impl Server {
 
     /// A server that was set up and not started yet.
     pub(crate) fn initialised(store: Option<String>) -> Self {
-        let client =
-            reqwest::blocking::Client::builder().tls_danger_accept_invalid_certs(true).timeout(PATIENCE).build();
-        let dir = TempDir::new().expect("a folder");
-        let (http, ssh, client) = (free_port(), free_port(), client.expect("a client"));
-        let server = Self { dir, http, ssh, store, settings: Vec::new(), process: None, client };
+        let server = Self::in_a_folder(store);
         let password = server.file("admin-password", &format!("{ADMIN_PASSWORD}\n"));
         server.cli(&["init", "--admin-password-file", &password]).expect_success();
         server
+    }
+
+    fn in_a_folder(store: Option<String>) -> Self {
+        let client =
+            reqwest::blocking::Client::builder().tls_danger_accept_invalid_certs(true).timeout(PATIENCE).build();
+        let dir = TempDir::new().expect("a folder");
+        let (http, ssh, client, keys) = (free_port(), free_port(), client.expect("a client"), dir.path().to_path_buf());
+        Self { dir, http, ssh, store, settings: Vec::new(), keys, process: None, client }
+    }
+
+    /// A further node on the same database, with the same master key, started.
+    pub(crate) fn join(&self) -> Self {
+        let mut node = Self::in_a_folder(self.store.clone());
+        node.keys.clone_from(&self.keys);
+        let master_key = self.dir.path().join("cardea-master.key");
+        node.set("CARDEA__VAULT__KEY_FILE", master_key.to_str().expect("the path is text").to_owned());
+        node.cli(&["init", "--join"]).expect_success();
+        node.resume();
+        node
+    }
+
+    /// The node's name, as its settings show it.
+    pub(crate) fn node(&self) -> String {
+        let shown = self.cli(&["config", "show", "--json"]).expect_success();
+        let shown: Value = serde_json::from_slice(&shown.stdout).expect("it answers in JSON");
+        shown["node"].as_str().expect("a node has a name").to_owned()
+    }
+
+    /// Sends the process a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.process_id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
     }
 
     /// One more setting, by the name of its environment variable, from the next start on.
@@ -231,7 +261,7 @@ impl Server {
 
     /// A key pair of a user, made once: the file of its private half.
     pub(crate) fn key(&self, user: &str) -> PathBuf {
-        let path = self.dir.path().join(format!("key-{user}"));
+        let path = self.keys.join(format!("key-{user}"));
         if !path.exists() {
             let status = Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-C", user, "-f"])

@@ -1,6 +1,7 @@
 //! The built binary against real hosts, with real ssh clients: what a user relies on, from the outside.
 
 mod bad_input;
+mod cluster;
 mod command_line;
 mod crash;
 mod crowd;

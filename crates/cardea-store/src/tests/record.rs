@@ -181,6 +181,7 @@ on_both! {
             session: session.id,
             user: session.user,
             peer: peer.to_owned(),
+            node: Some("a".to_owned()),
             direct: false,
             source: None,
             opened_at: at(1),
@@ -215,14 +216,15 @@ on_both! {
         assert!(all.contains(&closed) && all.contains(&rows[1]));
         let mut sessions = vec![session, other];
         sessions.sort();
-        let stale = writes!(t, tx => tx.close_stale_connections(at(7), "gateway_restarted").await).expect("an answer");
+        assert_eq!(writes!(t, tx => tx.close_connections_of("b", at(7), "x").await).expect("an answer"), []);
+        let stale = writes!(t, tx => tx.close_connections_of("a", at(7), "gateway_gone").await).expect("an answer");
         assert_eq!(stale, sessions);
         assert_eq!(reads!(t, tx => tx.open_connections(session).await), 0);
-        assert_eq!(writes!(t, tx => tx.close_stale_connections(at(8), "x").await).expect("an answer"), []);
+        assert_eq!(writes!(t, tx => tx.close_connections_of("a", at(8), "x").await).expect("an answer"), []);
         let past = Connection { direct: true, ..open(&one, "192.0.2.3:7") };
         let (kept, gone) = (past.clone(), past.id);
         writes!(t, tx => tx.insert_connection(&past).await).expect("a connection");
-        assert_eq!(writes!(t, tx => tx.close_stale_connections(at(9), "x").await).expect("an answer"), []);
+        assert_eq!(writes!(t, tx => tx.close_connections_of("a", at(9), "x").await).expect("an answer"), []);
         assert_eq!(reads!(t, tx => tx.direct_log_ins(session).await), [kept]);
         assert!(!reads!(t, tx => tx.gateway_connections(&[session]).await).iter().any(|one| one.id == gone));
         writes!(t, tx => tx.close_direct_log_ins(session, at(10), "session_ended").await).expect("an answer");

@@ -132,14 +132,37 @@ async fn a_folder_that_is_not_there_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_process_is_kept_off_a_postgres_database() {
+async fn nodes_share_a_postgres_database_and_no_two_are_one() {
     let t = Fixture::postgres().await;
-    let second = Store::open(&t.url).await;
-    assert!(matches!(second, Err(StoreError::InUse)));
-    t.store.close().await;
-    Store::open(&t.url).await.expect("it is free again").close().await;
-    let other = StoreUrl::Postgres(Postgres::shared().fresh_database());
-    Store::open(&other).await.expect("another database is another matter");
+    let one = Store::open_as(&t.url, "one").await.expect("the first");
+    let again = Store::open_as(&t.url, "one").await;
+    assert!(matches!(again, Err(StoreError::NodeInUse(node)) if node == "one"));
+    Store::open_as(&t.url, "two").await.expect("another node").close().await;
+    one.close().await;
+    Store::open_as(&t.url, "one").await.expect("it is free again").close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_changes_the_schema_under_a_running_node() {
+    let t = Fixture::postgres().await;
+    // As if this version had one more migration than the node that runs.
+    writes!(t, tx => execute!(tx, "delete from _sqlx_migrations where version = 4")).expect("a row less");
+    assert!(matches!(Store::open(&t.url).await, Err(StoreError::InUse)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_at_once_open_a_fresh_database() {
+    let url = StoreUrl::Postgres(Postgres::shared().fresh_database());
+    let opening: Vec<_> = (0..8)
+        .map(|n| {
+            let url = url.clone();
+            tokio::spawn(async move { Store::open_as(&url, &format!("n{n}")).await })
+        })
+        .collect();
+    for store in opening {
+        let store = store.await.expect("no panic").expect("each of them opens it");
+        store.read(|tx| Box::pin(async move { tx.objects().await })).await.expect("and reads");
+    }
 }
 
 fn postgres_address(url: &StoreUrl) -> &str {
@@ -173,9 +196,10 @@ async fn cut_connections_are_made_anew() {
 async fn who_loses_the_database_to_another_process_stops_writing() {
     let t = Fixture::postgres().await;
     let id = t.session(|_| ()).await.id;
+    let node = Store::open_as(&t.url, "one").await.expect("the node");
     let mut other = outsider(&t).await;
     let taking_over = tokio::spawn(async move {
-        let lock = sqlx::query("select pg_advisory_lock($1)").bind(OWNER_LOCK);
+        let lock = sqlx::query("select pg_advisory_lock(hashtextextended('one', $1))").bind(OWNER_LOCK);
         lock.execute(&mut other).await.expect("it gets the lock in the end");
         other
     });
@@ -197,7 +221,10 @@ async fn who_loses_the_database_to_another_process_stops_writing() {
     let taken_over = taking_over.await.expect("no panic");
     let stopped = async {
         let mut tick = tokio::time::interval(Duration::from_millis(50));
-        while !matches!(writes!(t, tx => tx.raise_fence(id).await), Err(StoreError::InUse)) {
+        while !matches!(
+            node.write(move |tx| Box::pin(async move { tx.raise_fence(id).await })).await,
+            Err(StoreError::InUse)
+        ) {
             tick.tick().await;
         }
     };

@@ -54,9 +54,13 @@ hold() {
   fences=$state/sessions/$1
   exec 9>>"$fences"
   if ! flock -w "$LOCK_WAIT" 9; then
-    # A person with root may hold it, to keep what is to be taken away: their processes end first then.
-    [ -z "$leaving" ] || (uid=$leaving gid=$leaving && end_processes) 9>&- || exit "$?"
-    [ -n "$leaving" ] && flock -w "$LOCK_WAIT" 9 || quit "$BUSY" "an older command of this session still runs on the host"
+    # A command of an older claim, of a node that is gone or was overtaken, ends with its shell.
+    end_holder "$2" 9>&-
+    if [ -z "$ended" ] || ! flock -w "$LOCK_WAIT" 9; then
+      # A person with root may hold it, to keep what is to be taken away: their processes end first then.
+      [ -z "$leaving" ] || (uid=$leaving gid=$leaving && end_processes) 9>&- || exit "$?"
+      [ -n "$leaving" ] && flock -w "$LOCK_WAIT" 9 || quit "$BUSY" "an older command of this session still runs on the host"
+    fi
   fi
   in_time
   newest=0
@@ -74,6 +78,27 @@ hold() {
     end_scripts 9>&-
     printf '%s\n' "$2" >>"$fences"
   }
+  # Whoever overtakes this frame finds its shell by this. It stays only if the frame is killed, or hangs.
+  printf '%s %s\n' "$2" "$self" >"$fences.holder"
+  trap ': >"$fences.holder"' EXIT
+}
+
+# let_go: the frame goes on without its session's lock.
+let_go() {
+  trap - EXIT
+  : >"$fences.holder"
+  exec 9>&-
+}
+
+# end_holder FENCE: kills the shell that holds the session's lock, whichever node's it is, if its claim is an older one. Sets $ended.
+end_holder() {
+  ended=
+  [ -f "$fences.holder" ] && read -r held shell <"$fences.holder" || return 0
+  case $held in '' | *[!0-9]* | ????????????????*) return 0 ;; esac
+  case $shell in "$self" | *[!0-9.]*) return 0 ;; [0-9]*.[0-9]*) ;; *) return 0 ;; esac
+  [ "$held" -lt "$1" ] || return 0
+  end_shell "$shell"
+  ended=1
 }
 
 # end_scripts: those that older frames of the session started, which run without its lock.

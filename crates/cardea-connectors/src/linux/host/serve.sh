@@ -10,7 +10,7 @@ frame() {
   if [ "$verb" = run_script ]; then
     # It may take an hour. A newer frame finds it by this instead of by the lock.
     printf '%s\n' "$self" >>"$fences.scripts" || quit "$REFUSED" "/run cannot be written"
-    exec 9>&-
+    let_go
   fi
   shift 5
   # Whatever the verb starts must not keep the lock.

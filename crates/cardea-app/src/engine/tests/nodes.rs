@@ -1,0 +1,86 @@
+//! A node that was away past its lease: what it still does and says is refused.
+
+use super::*;
+
+impl World {
+    /// Another node takes the session up and gets as far as the hold lets it; this one's engine rests meanwhile.
+    async fn taken_by_other(&mut self, id: SessionId) -> JoinHandle<()> {
+        if let Some((_, engine)) = self.engine.take() {
+            engine.abort();
+            drop(engine.await);
+        }
+        let other = open_as("other", &self.dir, (&self.clock, &self.target, &self.entropy)).await;
+        let (now, claim) = (self.clock.now(), other.claim(self.clock.now()));
+        let claimed = other.0.store.write(move |tx| {
+            Box::pin(async move { tx.claim_due(now, &claim, &[], 9).await.map_err(crate::AppError::from) })
+        });
+        let mut claimed = claimed.await.expect("a claim");
+        claimed.retain(|session| session.id == id);
+        let session = claimed.pop().expect("it is due");
+        let grants = other.0.store.read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await;
+        tokio::spawn(other.work(session, grants.expect("its grants")))
+    }
+}
+
+async fn script_world() -> World {
+    let world = World::new().await;
+    let activity = json!({ "platform": "linux", "protocol": "ssh", "login_account": { "type": "activity_token" },
+        "pre_session": [{ "run_script": { "script": "true" } }] });
+    let documents = vec![Document { kind: Kind::Activity, name: "admin".to_owned(), spec: activity }];
+    let applied = world.app.apply(&Actor::Operator { uid: 0 }, documents, crate::ApplyOptions::default()).await;
+    applied.expect("a good configuration");
+    world
+}
+
+#[tokio::test]
+async fn what_an_overtaken_node_says_of_a_script_is_refused() {
+    let mut world = script_world().await;
+    let hold = world.target.hold(Operation::RunScript);
+    if let Some((_, engine)) = world.engine.take() {
+        engine.abort();
+    }
+    let id = world.request("web1").await;
+    let away = world.taken_by_other(id).await;
+    hold.reached(1).await;
+    // Its lease is not over: nobody else touches the session.
+    world.start();
+    world.advance(Duration::from_secs(9));
+    assert_eq!(world.detail(id).await.session.claim.map(|claim| claim.node), Some("other".to_owned()));
+    world.advance(Duration::from_secs(2));
+    let detail = world.ended(id).await;
+    assert_eq!((detail.session.status, world.target.things().len()), (Status::Failed, 0));
+
+    drop(hold);
+    away.await.expect("it does not panic");
+
+    let after = world.detail(id).await;
+    assert_eq!((&after.session, &after.grants), (&detail.session, &detail.grants), "it changed nothing");
+    assert_eq!((world.target.things().len(), world.out().await), (0, 0));
+}
+
+#[tokio::test]
+async fn two_nodes_that_remove_at_once_leave_a_true_ledger() {
+    let mut world = World::new().await;
+    let id = world.available("web1").await.session.id;
+    let hold = world.target.hold(Operation::Remove);
+    if let Some((_, engine)) = world.engine.take() {
+        engine.abort();
+    }
+    world.app.end_session(&world.alice(), id, None).await.expect("it is open");
+    let away = world.taken_by_other(id).await;
+    hold.reached(1).await;
+    world.start();
+    world.advance(Duration::from_secs(11));
+    hold.reached(2).await;
+
+    drop(hold);
+    away.await.expect("it does not panic");
+
+    let detail = world.ended(id).await;
+    assert_eq!(detail.session.status, Status::Completed);
+    assert!(
+        detail.grants.iter().all(|grant| grant.state == GrantState::Removed && grant.evidence.is_some()),
+        "{detail:#?}"
+    );
+    assert_eq!((world.target.things().len(), world.out().await), (0, 0));
+}
