@@ -119,6 +119,20 @@ impl Postgres {
         &self.address
     }
 
+    /// From now on nobody gets to the database of this address, and who was there is cut off; or everybody does again.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub fn cut_off(&self, database: &str, is_cut: bool) {
+        let (server, _) = database.split_once('?').unwrap_or((database, ""));
+        let name = server.rsplit('/').next().expect("the address names a database");
+        let mut script = format!("alter database {name} allow_connections {};", !is_cut);
+        if is_cut {
+            script += &format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}';");
+        }
+        self.run(&self.address, &script);
+    }
+
     /// Makes an empty database and returns its address.
     ///
     /// # Panics

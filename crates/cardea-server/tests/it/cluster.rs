@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
@@ -16,6 +17,8 @@ use crate::harness::{Expect as _, PATIENCE, Server, Stream, until_gone};
 const TAKE_OVER: Duration = Duration::from_secs(10);
 /// To connect to the host and begin, on a machine that runs other tests beside.
 const BEGIN: Duration = Duration::from_secs(8);
+/// A node that its database does not answer freezes what it holds within 10 s.
+const FROZEN_WITHIN: Duration = Duration::from_secs(12);
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 struct Cluster {
@@ -205,6 +208,42 @@ fn what_one_node_is_told_the_others_do() {
     assert_eq!(refused.status.code(), Some(1), "{}", refused.text());
     assert!(refused.text().contains(&format!("as node `{}`", cluster.names[2])), "{}", refused.text());
     cluster.nodes[1].stop();
+}
+
+#[test]
+fn a_node_that_cannot_ask_its_database_lets_nothing_through() {
+    let host = LinuxHost::start("web1");
+    let database = Postgres::shared().fresh_database();
+    let server = Server::on(Some(database.clone()));
+    server.furnish(&[&host]);
+    let before = host.accounts_digest();
+    let id = id_of(&server.api("alice").available("web1"));
+    let mut open = server
+        .ssh("alice", &id)
+        .arg("while read -r line; do echo $line | sudo -n tee -a /run/typed; done")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("ssh runs");
+    let mut keyboard = open.stdin.take().expect("it is piped");
+    let typed = || host.root("cat /run/typed 2>/dev/null || true");
+    writeln!(keyboard, "before").expect("the client reads");
+    wait(PATIENCE, "what is typed arrives", || typed() == "before\n");
+
+    Postgres::shared().cut_off(&database, true);
+    wait(FROZEN_WITHIN, "the connections are frozen", || server.log().contains("open connections are frozen"));
+    writeln!(keyboard, "meanwhile").expect("the client reads");
+    let failed = || server.log().matches("could not give a sign of life").count();
+    let so_far = failed();
+    wait(PATIENCE, "another sign of life fails", || failed() > so_far);
+    assert_eq!(typed(), "before\n", "nothing passes");
+
+    Postgres::shared().cut_off(&database, false);
+    wait(PATIENCE, "what waited arrives", || typed() == "before\nmeanwhile\n");
+    server.api("alice").end(&id);
+    until_gone(&mut open, AT_ONCE * 2);
+    server.api("alice").until(&id, &["completed"]);
+    assert_eq!(host.accounts_digest(), before);
 }
 
 /// The host key that a gateway shows.
