@@ -56,7 +56,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 pub(crate) struct PostgresStore {
     pool: PgPool,
     shared: Arc<Shared>,
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
     seat: Option<Arc<Seat>>,
     owner: JoinHandle<()>,
     /// The lock went to somebody else while the server was away: nothing may be written any more.
@@ -96,7 +96,7 @@ impl PostgresStore {
             .await?;
         let disowned = Arc::new(AtomicBool::new(false));
         let owner = tokio::spawn(keep_owning(owner, options.clone(), seat.clone(), disowned.clone()));
-        Ok(Self { pool, shared, options, seat, owner, disowned, counters })
+        Ok(Self { pool, shared, options: Box::new(options), seat, owner, disowned, counters })
     }
 
     /// Starts a unit. It runs to its end even if its caller goes away, as it does on SQLite.
@@ -163,7 +163,7 @@ impl PostgresStore {
     pub(crate) fn hear(&self) -> Option<mpsc::Receiver<Heard>> {
         let seat = self.seat.clone()?;
         let (sender, receiver) = mpsc::channel(HEARD_MAX);
-        tokio::spawn(listen(self.options.clone(), seat, sender));
+        tokio::spawn(listen((*self.options).clone(), seat, sender));
         Some(receiver)
     }
 
