@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     ops::Range,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use cardea_domain::UidRange;
@@ -14,14 +14,18 @@ use crate::AppError;
 /// Numbers of a block. What a process had left of one is lost with it.
 const BLOCK: u32 = 16;
 
-/// What is left of the blocks of this process, by host.
+/// What is left of the blocks of this process, by host. Who finds a block used up takes the next one for all who wait.
 #[derive(Default)]
-pub(crate) struct Uids(Mutex<HashMap<String, Range<u32>>>);
+pub(crate) struct Uids(Mutex<HashMap<String, Block>>);
+
+type Block = Arc<tokio::sync::Mutex<Range<u32>>>;
 
 impl Uids {
     /// A number of the range that nobody had on this host; `None` if there is none left.
     pub(crate) async fn next(&self, store: &Store, host: &str, range: UidRange) -> Result<Option<u32>, AppError> {
-        if let Some(number) = self.left(host, range) {
+        let block = self.block(host);
+        let mut block = block.lock().await;
+        if let Some(number) = block.next().filter(|number| (range.first..=range.last).contains(number)) {
             return Ok(Some(number));
         }
         // Near the end of a range a whole block is not left.
@@ -31,21 +35,18 @@ impl Uids {
                 Box::pin(async move { tx.take_uids(&key, range, count).await.map_err(AppError::from) })
             });
             if let Some(first) = taken.await? {
-                self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), first + 1..first + count);
+                *block = first + 1..first + count;
                 return Ok(Some(first));
             }
         }
         Ok(None)
     }
-
     /// Numbers of the host's block may be in use there: the next ones are taken anew.
-    pub(crate) fn forget(&self, host: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+    pub(crate) async fn forget(&self, host: &str) {
+        *self.block(host).lock().await = 0..0;
     }
 
-    fn left(&self, host: &str, range: UidRange) -> Option<u32> {
-        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = blocks.get_mut(host)?.next()?;
-        (range.first <= number && number <= range.last).then_some(number)
+    fn block(&self, host: &str) -> Block {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_default().clone()
     }
 }

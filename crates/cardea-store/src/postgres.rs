@@ -30,7 +30,8 @@ use crate::{
     url,
 };
 
-const CONNECTIONS_MAX: u32 = 10;
+/// Commits that come together share a flush of the disk, so that a slow disk wants many. Three nodes stay below PostgreSQL's usual 100.
+const CONNECTIONS_MAX: u32 = 24;
 /// For a connection, a commit, a question: anything that crosses the network once.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// A connection that was used so recently is not asked whether it is still there: that would cost as much as the unit.

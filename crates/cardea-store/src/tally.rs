@@ -9,7 +9,8 @@ pub struct Tally {
     pub reads: u64,
     /// Units that may write, also those that were rolled back.
     pub writes: u64,
-    /// Statements of all units. What opens and closes them (begin, savepoint, commit) is not among them.
+    /// Statements of all units; the writes that PostgreSQL gets together as one statement count once. What opens and closes
+    /// units (begin, savepoint, commit) is not among them.
     pub statements: u64,
     /// Durable commits. On SQLite units that wait together share one.
     pub commits: u64,

@@ -246,7 +246,7 @@ impl App {
             .store()
             .write(move |tx| Box::pin(async move { tx.used_uid(&key, highest).await.map_err(AppError::from) }));
         kept.await?;
-        self.0.uids.forget(&held.row.key);
+        self.0.uids.forget(&held.row.key).await;
         Ok(())
     }
 
