@@ -6,10 +6,7 @@
 
 use sqlx::AssertSqlSafe;
 
-use crate::{
-    StoreError, Tx,
-    tx::{Conn, on_conn},
-};
+use crate::{StoreError, Tx, tx::on_conn};
 
 /// Values of one batch: SQLite takes 32,766 of them and PostgreSQL 65,535.
 const VALUES_MAX: usize = 16_000;
@@ -192,7 +189,7 @@ impl Tx {
         }
         let batch = std::mem::take(&mut self.batch);
         let rows = i64::try_from(batch.rows).unwrap_or(i64::MAX);
-        if let Conn::Postgres(_) = self.conn {
+        if self.writes_in_one_statement() {
             let text = AssertSqlSafe(batch.for_postgres());
             let values = batch.values.into_iter().chain([Value::Number(rows)]);
             let answer = on_conn!(self, conn => bound!(sqlx::query(text), values).execute(conn).await.map(drop));

@@ -98,6 +98,11 @@ impl Tx {
         }
     }
 
+    /// Whether several writes can be parts of one statement; SQLite has no writes in a `with`.
+    pub(crate) fn writes_in_one_statement(&self) -> bool {
+        matches!(self.conn, Conn::Postgres(_))
+    }
+
     /// Claims what is due. Two PostgreSQL transactions never get the same row, and neither waits for the other.
     pub(crate) fn claim_due_sql(&self) -> &'static str {
         macro_rules! claim {
