@@ -59,9 +59,10 @@ fn a_service_account_that_may_not_log_in() {
 #[test]
 fn a_service_account_that_sudo_refuses() {
     let host = LinuxHost::start("web1");
-    let server = with_resource(&host, host.port(), host.host_key(), &host.service_key());
+    // Before Cardea knows the host, which it looks at as soon as it does, and then has a root shell there.
     host.root("rm /etc/sudoers.d/*");
     let before = host.accounts_digest();
+    let server = with_resource(&host, host.port(), host.host_key(), &host.service_key());
     fails(&server.api("alice"), "web1", "elevation_refused");
     assert_eq!(host.accounts_digest(), before);
 }
