@@ -191,6 +191,7 @@ impl Walk {
             Action::Dismiss { by, .. } => app.dismiss_session(&self.actor(by), id).await.map(drop),
             Action::Approve { by, condition, .. } => self.approve(by, index, condition).await?,
             Action::Deny { by, .. } => {
+                let (id, user) = self.waiting().await?.unwrap_or((id, user));
                 let denied = app.deny_session(&self.actor(by), id, "not today").await;
                 if denied.is_ok() && by % 5 == user {
                     return Err("somebody denied their own request".to_owned());
@@ -230,6 +231,16 @@ impl Walk {
             | Err(AppError::Refused { .. } | AppError::Denied(_) | AppError::NotFound | AppError::Invalid(_)) => Ok(()),
             Err(error) => Err(format!("it failed: {error}")),
         }
+    }
+
+    /// The first session that waits for approval, and whose it is: few do, and a no to any other changes nothing.
+    async fn waiting(&self) -> Result<Option<(SessionId, u8)>, Fault> {
+        for known in &self.sessions {
+            if self.read_session(known.id).await?.is_waiting().is_ok() {
+                return Ok(Some((known.id, known.user)));
+            }
+        }
+        Ok(None)
     }
 
     async fn approve(&self, by: u8, index: usize, condition: u8) -> Result<Result<(), AppError>, Fault> {
