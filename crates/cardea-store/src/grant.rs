@@ -135,10 +135,10 @@ impl Tx {
         fetch_all!(GrantRow, self, SQL, share_key)?.into_iter().map(Grant::try_from).collect()
     }
 
-    /// Writes what a grant that was not begun is for and what it is, which [`Tx::save_grant`] leaves alone.
+    /// Writes what a grant that was not placed yet is for and what it is, which [`Tx::save_grant`] leaves alone.
     pub async fn replan_grant(&mut self, grant: &Grant) -> Result<(), StoreError> {
         const SQL: &str = "update grant_entry set account_name = $2, account_uid = $3, privilege = $4 \
-            where id = $1 and state = 'planned'";
+            where id = $1 and state in ('planned', 'placing')";
         let (account, privilege) = (&grant.account, to_json(&grant.privilege));
         let saved = execute!(self, SQL, grant.id.to_string(), &account.name, i64::from(account.uid), privilege)?;
         exactly_one(saved)

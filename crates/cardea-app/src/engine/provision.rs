@@ -47,7 +47,7 @@ impl App {
                 let target = grants.first().map(|grant| grant.target.clone());
                 self.finish(session, done, (is_more, target)).await
             }
-            Err(Halt::GiveUp(reason)) => self.give_up(session, reason).await,
+            Err(Halt::GiveUp(reason)) => self.give_up(session, reason, Vec::new()).await,
             Err(Halt::Moved) => Ok(()),
             Err(Halt::Wait) => self.look_again_soon(session).await,
             Err(Halt::Stop(stop)) => Err(stop),
@@ -130,19 +130,27 @@ impl App {
                 continue;
             }
             self.announce_step(session, grants, at);
+            let mut is_refused = false;
             let stopped = match self.place(&grants[at], self.frame(session)).await {
                 Ok(read_back) => {
                     done.push(placed(&mut grants[at], read_back, self.0.clock.now()));
                     self.bounded_by_host(session, done)
                 }
-                Err(error) => self.could_not_place(session, &mut grants[at], &error, done).await,
+                Err(error) => {
+                    // The host refused before it touched anything: what is there is not ours to remove.
+                    is_refused = matches!(error, ConnectorError::Collision(_));
+                    self.could_not_place(session, &mut grants[at], &error, done).await
+                }
             };
-            if let Err(halt) = stopped {
-                // Those behind it were not touched by anybody.
-                let untouched = fresh.into_iter().filter(|other| *other > at).map(|other| grants[other].clone());
-                self.forget(session, untouched.collect()).await?;
-                return Err(halt);
-            }
+            let Err(Halt::GiveUp(reason)) = stopped else {
+                stopped?;
+                continue;
+            };
+            // Those behind it were not touched by anybody. In the unit in which the session fails: until then they are still due.
+            let behind = fresh.into_iter().filter(|other| *other > at);
+            let untouched = is_refused.then_some(at).into_iter().chain(behind).map(|other| grants[other].clone());
+            self.give_up(session.clone(), reason, untouched.collect()).await?;
+            return Err(Halt::Moved);
         }
         Ok(())
     }
@@ -167,13 +175,14 @@ impl App {
     ) -> Result<(), Halt> {
         let what = grant.privilege.describe();
         if let ConnectorError::Collision(_) = error {
-            // The host refused before it touched anything: what is there is not ours to remove.
             grant.last_error = Some(error.to_string());
-            self.forget(session, vec![grant.clone()]).await?;
-            never_placed(grant, self.0.clock.now());
         }
         if !grant.continue_on_error {
             return Err(Halt::GiveUp(reason_of(&what, error)));
+        }
+        if let ConnectorError::Collision(_) = error {
+            self.forget(session, vec![grant.clone()]).await?;
+            never_placed(grant, self.0.clock.now());
         }
         grant.last_error = Some(error.to_string());
         let message = format!("Failed at {what}, and goes on as the activity says: {error}");
@@ -392,7 +401,14 @@ impl App {
     }
 
     /// These grants were never placed and never will be.
-    async fn forget(&self, session: &Session, mut grants: Vec<Grant>) -> Result<(), Stop> {
+    async fn forget(&self, session: &Session, grants: Vec<Grant>) -> Result<(), Stop> {
+        let (app, session) = (self.clone(), session.clone());
+        let forgotten =
+            self.store().write(move |tx| Box::pin(async move { app.forget_in(tx, &session, grants).await }));
+        Ok(forgotten.await?)
+    }
+
+    async fn forget_in(&self, tx: &mut Tx, session: &Session, mut grants: Vec<Grant>) -> Result<(), AppError> {
         if grants.is_empty() {
             return Ok(());
         }
@@ -400,25 +416,20 @@ impl App {
         for grant in grants.iter_mut().filter(|grant| grant.state == GrantState::Placing) {
             never_placed(grant, now);
         }
-        let (app, session) = (self.clone(), session.clone());
-        let forgotten = self.store().write(move |tx| {
-            Box::pin(async move {
-                let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
-                Self::still(tx, session.id, &ids, &[GrantState::Planned, GrantState::Placing]).await?;
-                tx.save_grants(&grants).await?;
-                app.announce_grants(tx, &session, &grants);
-                Ok::<_, AppError>(())
-            })
-        });
-        Ok(forgotten.await?)
+        let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
+        Self::still(tx, session.id, &ids, &[GrantState::Planned, GrantState::Placing]).await?;
+        tx.save_grants(&grants).await?;
+        self.announce_grants(tx, session, &grants);
+        Ok(())
     }
 
-    /// A step failed: the session says why, and what was placed is taken away at once.
-    async fn give_up(&self, mut session: Session, reason: Reason) -> Result<(), Stop> {
+    /// A step failed: the session says why, and what was placed is taken away at once. `untouched` never was.
+    async fn give_up(&self, mut session: Session, reason: Reason, untouched: Vec<Grant>) -> Result<(), Stop> {
         let app = self.clone();
         let id = session.id;
         let given_up = self.store().write(move |tx| {
             Box::pin(async move {
+                app.forget_in(tx, &session, untouched).await?;
                 let message = reason.detail.clone();
                 session.failed(reason, app.0.clock.now())?;
                 app.remove_all(tx, &session).await?;

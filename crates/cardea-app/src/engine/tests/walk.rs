@@ -437,6 +437,8 @@ fn template() -> Template {
 
 /// Finds the fewest actions that still fail, and says how to see it again.
 fn report(template: &Template, seed: u64, fault: &Fault) -> String {
+    // At once: making it smaller takes a while, and may be cut off.
+    eprintln!("seed {seed} fails: {fault}");
     let (actions, finale) = draw(seed);
     let fewer = shrink(actions, SHRINK_TRIES, |actions| walk(template, seed, actions, finale, false).is_err());
     let last = walk(template, seed, &fewer, finale, true).err();
