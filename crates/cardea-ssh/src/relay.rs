@@ -275,9 +275,12 @@ impl Client {
         said.unwrap_or(Ok(()))
     }
 
-    /// On standard error. A terminal in raw mode needs carriage returns.
+    /// On standard error, or on the terminal: a terminal has one stream, and clients show what comes on two in any order. One in
+    /// raw mode needs carriage returns.
     async fn say(&self, sentence: &str, has_terminal: bool) -> Result<(), Error> {
-        let line = if has_terminal { format!("\r\nCardea: {sentence}\r\n") } else { format!("Cardea: {sentence}\n") };
-        self.write.extended_data_bytes(STDERR, line).await
+        if has_terminal {
+            return self.write.data_bytes(format!("\r\nCardea: {sentence}\r\n")).await;
+        }
+        self.write.extended_data_bytes(STDERR, format!("Cardea: {sentence}\n")).await
     }
 }
