@@ -195,3 +195,52 @@ async fn what_a_person_plants_in_their_home_is_never_followed() {
     t.remove(&account).await;
     assert_eq!(t.host.root("ls -A /home"), "svc\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_roots_that_others_may_write_is_not_trusted_with_keys() {
+    let t = Bench::start("handed-over");
+    let first = t.account("nell-x1", 70_039);
+    t.place(&first).await;
+    t.host.root(
+        "setpriv --reuid 70039 --clear-groups sh -c 'umask 0; mkdir -p /var/tmp/deep/ssh /var/tmp/deep/mine; cd /var/tmp/deep/ssh; \
+         ln -s /etc/shadow authorized_keys; touch ../open'; chown svc /var/tmp/deep/mine",
+    );
+    t.remove(&first).await;
+    let modes = t.host.root("cd /var/tmp/deep; stat -c '%U %a' . ssh open mine");
+    assert_eq!(modes, "root 755\nroot 755\nroot 644\nsvc 777\n", "what root is given, others cannot write");
+
+    let (name, uid) = ("nora-x1", 70_040);
+    let digest = || t.host.root("sha256sum /etc/passwd; stat -c '%U %a %s' /etc/passwd /etc/shadow");
+    let account = t.account(name, uid);
+    t.place(&account).await;
+    let before = digest();
+    // What an older hand-over left behind, brought in, and a file that was root's alone later than it was somebody's.
+    let plants = [
+        "mkdir -m 777 .ssh; cd .ssh; ln -s /etc/shadow authorized_keys; ln -s /etc/passwd authorized_keys.new",
+        "mkdir -m 775 .ssh; echo 'ssh-ed25519 AAAA evil' >.ssh/authorized_keys",
+        "mkdir -m 755 .ssh; cd .ssh; ln -s /etc/shadow authorized_keys; ln -s /etc/passwd authorized_keys.new",
+        "mkdir -m 755 .ssh; cd .ssh; echo 'ssh-ed25519 AAAA evil' >authorized_keys; chmod 666 authorized_keys",
+    ];
+    for plant in plants {
+        t.host.root(&format!("cd /home/{name}; chattr -f -i .ssh; rm -rf .ssh*; {plant}"));
+        let key = t.login_key(name, uid);
+        t.place(&key).await;
+
+        let keys =
+            t.host.root(&format!("cd /home/{name}/.ssh; stat -c '%U %a %F' . authorized_keys; wc -l <authorized_keys"));
+        assert_eq!(keys, "root 755 directory\nroot 644 regular file\n1\n", "{plant}");
+        assert_eq!(digest(), before, "{plant}");
+        assert_eq!(said(&t.as_account(name, "echo in")), "in\n", "{plant}");
+        t.remove(&key).await;
+        assert!(!t.as_account(name, "true").status.success(), "{plant}");
+    }
+    t.host.root(&format!(
+        "mkdir -p /home/{name}/.ssh; ln -s /home/svc/.ssh/authorized_keys /home/{name}/.ssh/authorized_keys"
+    ));
+    t.remove(&t.login_key(name, uid)).await;
+    assert!(
+        t.host.try_root(&format!("test -L /home/{name}/.ssh/authorized_keys")).is_err(),
+        "a link is no way in either"
+    );
+    t.remove(&account).await;
+}

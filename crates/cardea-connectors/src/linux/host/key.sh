@@ -38,18 +38,39 @@ look_at_keys() {
   find_key
 }
 
-# in_keys_folder: goes into ~/.ssh, and stays there whatever the account does to the name. Fails if it is not root's.
+# in_keys_folder: goes into ~/.ssh, and stays there whatever the account does to the name. Fails if it is not root's alone: in a
+# folder of root's that others may write (one that was handed over, say), anything can be planted.
 in_keys_folder() {
   [ ! -L "$home" ] && cd -P "$home" || return 1
   real=$PWD
   [ -d .ssh ] && [ ! -L .ssh ] && cd -P .ssh || return 1
-  [ "$PWD" = "$real/.ssh" ] && [ -O . ]
+  [ "$PWD" = "$real/.ssh" ] && is_roots_alone .
 } 2>/dev/null
+
+# is_roots_alone PATH: whether it is root's and neither its group nor others may write it.
+is_roots_alone() {
+  case $(stat -c '%u %a' "$1") in *[2367] | *[2367]?) return 1 ;; '0 '*) return 0 ;; *) return 1 ;; esac
+}
+
+# are_keys_strange: whether what stands for authorized_keys is no file that only root wrote, under this name alone: it was planted
+# before the folder was root's.
+are_keys_strange() {
+  [ -e authorized_keys ] || [ -L authorized_keys ] || return 1
+  [ -L authorized_keys ] || [ ! -f authorized_keys ] || ! is_roots_alone authorized_keys ||
+    [ "$(stat -c %h authorized_keys)" != 1 ]
+}
+
+# set_strange_keys_aside: they are neither read nor followed, and what they say does not count. mv -T renames a link itself.
+set_strange_keys_aside() {
+  are_keys_strange || return 0
+  mv -T authorized_keys "authorized_keys.moved-$$" || quit "$REFUSED" "$PWD/authorized_keys is not root's own file, and cannot be moved away"
+  say found "~/.ssh/authorized_keys was not root's own file; it was moved to authorized_keys.moved-$$"
+}
 
 # find_key: looks for our line. Only in a folder of root's, where nobody can plant a link or a pipe.
 find_key() {
   presence=absent
-  [ -f authorized_keys ] || return 0
+  [ ! -L authorized_keys ] && [ -f authorized_keys ] || return 0
   while IFS= read -r line; do
     case $line in *" cardea-$grant-$token") presence=ours ;; esac
   done <authorized_keys
@@ -113,14 +134,18 @@ move_keys_aside() {
 # rewrite_keys [LINE]: all lines but those of our grant, and with an argument a new one, in one step.
 rewrite_keys() {
   umask 022
-  [ ! -e authorized_keys.new ] && [ ! -L authorized_keys.new ] || rm -f authorized_keys.new
+  set_strange_keys_aside
+  rm -rf --one-file-system authorized_keys.new
+  # Nothing that is there is opened: neither a link nor a file that somebody made meanwhile.
+  set -C
   {
     [ ! -f authorized_keys ] || while IFS= read -r old || [ -n "$old" ]; do
       case $old in *" cardea-$grant-"*) ;; *) printf '%s\n' "$old" ;; esac
     done <authorized_keys
     [ $# -eq 0 ] || printf '%s\n' "$1"
-  } >authorized_keys.new && mv -f authorized_keys.new authorized_keys ||
+  } >authorized_keys.new && mv -f -T authorized_keys.new authorized_keys ||
     quit "$REFUSED" "$PWD/authorized_keys cannot be written"
+  set +C
 }
 
 # change_their_keys [LINE]: the same in somebody's own file, as them. Their links, modes and other lines stay; what is empty after
@@ -167,7 +192,7 @@ drop_key() {
   in_keys_folder || move_keys_aside
   in_keys_folder || return 0
   find_key
-  if [ "$presence" = ours ]; then
+  if [ "$presence" = ours ] || are_keys_strange; then
     chattr -f -i . 2>/dev/null
     rewrite_keys
     if [ -s authorized_keys ]; then pin_keys_folder; else rm -f authorized_keys; fi

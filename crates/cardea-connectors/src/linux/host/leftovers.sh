@@ -23,11 +23,30 @@ hand_over_files() {
     archive) archive_files "$@" ;;
     delete) delete_files "$@" ;;
   esac
-  # Whatever is left of it.
-  find "$@" -xdev -depth -uid "$uid" '(' \
-    -path '/var/spool/*' -type f -delete -printf 'scheduled job %p was removed\0' -o \
-    -printf '%y %p was given to root\0' -execdir chown -h root:root '{}' + ')'; } | lines | tell_leftovers
+  find "$@" -xdev -depth -uid "$uid" -path '/var/spool/*' -type f -delete -printf 'scheduled job %p was removed\0'
+  # Whatever is left of it, from above: in a folder that is root's alone nobody swaps what comes next.
+  find "$@" -xdev -uid "$uid" -printf '%y %p was given to root\0' -execdir chown -h root:root '{}' + \
+    ! -type l -perm /022 -execdir sh -c "$close_off" close '{}' +; } | lines | tell_leftovers
 }
+
+# What runs in the folder of what was given to root and others may still write: a folder of root's that others may write could be
+# moved to where root's folders are trusted. A folder is entered, and changed only if it is what the name says; chmod follows
+# links, so what else there is is changed only where others cannot swap it any more.
+close_off='
+  cd -P . || exit 0
+  here=${PWD%/}
+  for file in "$@"; do
+    shift
+    if [ -L "$file" ]; then continue; fi
+    if [ -d "$file" ]; then
+      (cd -P "$file" && [ "$PWD" = "$here/${file#./}" ] && [ -O . ] && chmod go-w .)
+    else
+      set -- "$@" "$file"
+    fi
+  done
+  [ $# -gt 0 ] && [ -O . ] || exit 0
+  case $(stat -c %a .) in [1357]???) ;; *[2367] | *[2367]?) exit 0 ;; esac
+  chmod go-w "$@"'
 
 # tell_leftovers: one finding a line; f is a file, d a folder, l a link.
 tell_leftovers() {
