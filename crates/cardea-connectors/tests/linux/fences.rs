@@ -72,6 +72,38 @@ async fn who_holds_our_locks_is_ended_and_keeps_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_holds_our_locks_as_somebody_else_is_ended_too() {
+    let t = Bench::start("strangers");
+    let (name, uid) = ("thea-x1", 70_057);
+    let orders = [t.account(name, uid), t.sudo(name, uid, &["ALL"])];
+    for order in &orders {
+        t.place(order).await;
+    }
+    // As root and not of their log-in; who took the lock is gone, and who keeps it says to be a shell of a newer claim.
+    t.host.root(&format!(
+        "cd /run/cardea/*/sessions; setsid flock {0} sh -c 'sleep 900 & echo $! >/run/held' >/dev/null 2>&1 </dev/null; \
+         p=$(cat /run/held); s=$(cut -d' ' -f22 /proc/$p/stat); echo \"5 $p.$s\" >{0}.holder; \
+         setsid sh -c 'exec 9<{0}.holder; flock 9; exec sleep 901' >/dev/null 2>&1 </dev/null &",
+        t.session
+    ));
+
+    let error = t.try_remove(&orders[1]).await.expect_err("somebody says to be newer");
+    assert_eq!(error, ConnectorError::Superseded { seen: 5 });
+    let newer = Frame { fence: 6, ..t.frame() };
+    t.host.root(&format!("echo '1 1.0' >$(echo /run/cardea/*/sessions/{}).holder", t.session));
+    let evidence = t.linux.remove(&t.target, newer, &orders[1]).await.expect("removed");
+
+    assert!(evidence.findings.iter().any(|finding| finding.contains("(sleep) held a lock")), "{evidence:?}");
+    assert_eq!(
+        t.host.root("pgrep -fa 'sleep 90[0-9]' | grep -v pgrep || true").lines().count(),
+        1,
+        "not who holds another file"
+    );
+    t.linux.remove(&t.target, newer, &orders[0]).await.expect("removed");
+    assert_eq!(t.host.uid_of(name), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_did_not_answer_is_ended_before_anything_else() {
     let t = Bench::start("unanswered");
     let order = t.account("quin-x1", 70_051);

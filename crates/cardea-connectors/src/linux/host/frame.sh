@@ -59,20 +59,13 @@ hold() {
     if [ -z "$ended" ] || ! flock -w "$LOCK_WAIT" 9; then
       # A person with root may hold it, to keep what is to be taken away: their processes end first then.
       [ -z "$leaving" ] || (uid=$leaving gid=$leaving && end_processes) 9>&- || exit "$?"
-      [ -n "$leaving" ] && flock -w "$LOCK_WAIT" 9 || quit "$BUSY" "an older command of this session still runs on the host"
+      # Or from a process that nothing ties to them.
+      [ -n "$forcing" ] && take_from_holders "$2" || quit "$BUSY" "an older command of this session still runs on the host"
     fi
   fi
   in_time
-  newest=0
-  while read -r seen; do
-    # Whoever is root may write here. What no fence looks like is none.
-    case $seen in '' | *[!0-9]* | ????????????????*) continue ;; esac
-    [ "$seen" -le "$newest" ] || newest=$seen
-  done <"$fences"
-  if [ "$2" -lt "$newest" ]; then
-    say newest "$newest"
-    quit "$SUPERSEDED" "fence $2 is older than $newest"
-  fi
+  read_newest
+  [ "$2" -ge "$newest" ] || give_way "$2"
   # Appended, never rewritten: a shell that is killed here must not leave an empty file.
   [ "$2" -eq "$newest" ] || {
     end_scripts 9>&-
@@ -81,6 +74,60 @@ hold() {
   # Whoever overtakes this frame finds its shell by this. It stays only if the frame is killed, or hangs.
   printf '%s %s\n' "$2" "$self" >"$fences.holder"
   trap ': >"$fences.holder"' EXIT
+}
+
+# read_newest: $newest of the session's fences.
+read_newest() {
+  newest=0
+  while read -r seen; do
+    # Whoever is root may write here. What no fence looks like is none.
+    case $seen in '' | *[!0-9]* | ????????????????*) continue ;; esac
+    [ "$seen" -le "$newest" ] || newest=$seen
+  done <"$fences"
+}
+
+# give_way FENCE: to the claim of $newest.
+give_way() {
+  say newest "$newest"
+  quit "$SUPERSEDED" "fence $1 is older than $newest"
+}
+
+# take_from_holders FENCE: ends whoever holds the session's lock, by the kernel's own list, and takes it. Spared are a shell that
+# works for this claim, and every shell of a newer one, to which this frame gives way.
+take_from_holders() {
+  tries=0
+  until flock -w 1 9; do
+    [ "$tries" -lt "$LOCK_WAIT" ] || return 1
+    tries=$((tries + 1))
+    find_holders 9>&-
+    read_newest
+    held='' shell=''
+    [ ! -f "$fences.holder" ] || read -r held shell <"$fences.holder"
+    case $held in '' | *[!0-9]* | ????????????????*) held=0 ;; esac
+    # Whoever is root may have written that: the next claim is above it.
+    [ "$held" -le "$newest" ] || newest=$held
+    [ "$1" -ge "$newest" ] || give_way "$1"
+    spared=
+    [ "$held" -ne "$1" ] || ! start_time "${shell%.*}" || [ "$began" != "${shell#*.}" ] || spared=${shell%.*}
+    for pid in $holders; do
+      [ "$pid" -gt 1 ] && [ "$pid" -ne "$$" ] || continue
+      [ -z "$spared" ] || ! grep -qsE "^NSsid:[[:space:]]+$spared([[:space:]]|\$)" "/proc/$pid/status" || continue
+      is_alive "$pid" && kill -9 "$pid" 2>/dev/null && say found "process $pid ($command) held a lock of Cardea's and was ended"
+    done
+  done
+}
+
+# find_holders: $holders are the processes in which a descriptor holds the lock of $fences. The taker that /proc/locks names may
+# be gone while a child of it holds on. The same inode of another file system is another file; looking at one may hang.
+find_holders() {
+  holders=
+  inode=$(stat -c %i "$fences") file=$(stat -c %d:%i "$fences")
+  for path in $(timeout "$LOCK_WAIT" grep -rlsE "^lock:.*[[:space:]]FLOCK[[:space:]].*:$inode[[:space:]]" /proc/[0-9]*/fdinfo | head -n 100); do
+    pid=${path#/proc/}
+    pid=${pid%%/*}
+    case "$holders " in *" $pid "*) continue ;; esac
+    [ "$(timeout 1 stat -L -c %d:%i "/proc/$pid/fd/${path##*/}" 2>/dev/null)" != "$file" ] || holders="$holders $pid"
+  done
 }
 
 # let_go: the frame goes on without its session's lock.
@@ -131,6 +178,8 @@ start_time() {
 # end_shell PID.START: kills a shell of ours and all that it started. They share its session id.
 end_shell() {
   leader=${1%.*}
+  # Whoever is root may have written it down: the session of the kernel's threads or the first process's never ends.
+  case $leader in '' | *[!0-9]* | 0* | 1) return 0 ;; esac
   if start_time "$leader" && [ "$began" != "${1#*.}" ]; then return 0; fi
   tries=0
   while :; do

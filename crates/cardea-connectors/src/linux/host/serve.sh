@@ -4,8 +4,12 @@ frame() {
   verb=$2 deadline=$3
   in_time
   # The number whose processes may have to go first: the account's in `remove KIND GRANT TOKEN NAME UID`.
-  leaving=
-  [ "$verb" != remove ] || leaving=${10}
+  leaving='' forcing=''
+  # What takes away takes the session's lock from whoever keeps it.
+  case $verb in
+    remove) leaving=${10} forcing=yes ;;
+    lock) forcing=yes ;;
+  esac
   [ "$4" = - ] || hold "$4" "$5"
   if [ "$verb" = run_script ]; then
     # It may take an hour. A newer frame finds it by this instead of by the lock.
