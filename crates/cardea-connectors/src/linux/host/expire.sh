@@ -24,11 +24,10 @@ not_there() {
 # set_expiry DATE DAY: of the account $holder, and reads it back.
 set_expiry() {
   accounts usermod -e "$1" "$holder" || quit "$REFUSED" "usermod cannot move the expiry of $holder"
-  shadow=$(getent shadow "$holder")
-  case $shadow in
-    "$holder:"*":$2:") say read "account $holder expires on $1" ;;
-    *) quit "$REFUSED" "usermod moved the expiry of $holder to day $2, but $shadow is what was read back" ;;
-  esac
+  read_expires "$holder"
+  [ "$expires" = "$2" ] ||
+    quit "$REFUSED" "usermod moved the expiry of $holder to day $2, but day ${expires:-none} is what was read back"
+  say read "account $holder expires on $1"
 }
 
 extend_account() {
