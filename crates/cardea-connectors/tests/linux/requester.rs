@@ -133,3 +133,16 @@ async fn what_could_not_be_given_back_is_refused() {
     assert!(matches!(t.try_remove(&account).await, Err(ConnectorError::Tampered(_))));
     assert_eq!(t.host.accounts_digest(), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_text_in_her_keys_stays() {
+    let t = rita("binary");
+    t.host.root("printf '# caf\\351\\n\\000\\n' >>/home/rita/.ssh/authorized_keys");
+    assert_eq!(t.host.root("tr -dc '\\000\\351' </home/rita/.ssh/authorized_keys | wc -c"), "2\n");
+    let before = t.host.root("sha256sum /home/rita/.ssh/authorized_keys");
+    let order = t.login_key("rita", UID);
+    t.place(&order).await;
+    assert_eq!(said(&t.as_account("rita", "echo in")), "in\n");
+    t.remove(&order).await;
+    assert_eq!(t.host.root("sha256sum /home/rita/.ssh/authorized_keys"), before);
+}

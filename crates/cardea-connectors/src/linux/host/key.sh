@@ -160,10 +160,10 @@ change_their_keys() {
     if [ -e "$file" ]; then
       [ -f "$file" ] && cp -p "$file" "$fresh" || exit 1
     fi
-    {
-      [ ! -e "$file" ] || grep -vF -e " cardea-$1-" "$file"
-      [ $# -lt 2 ] || printf "%s\n" "$2"
-    } >"$fresh" && mv -f "$fresh" "$file" || { rm -f "$fresh"; exit 1; }
+    # grep says with 1 that no line is left, and with more that not all was read.
+    { [ ! -e "$file" ] || grep -avF -e " cardea-$1-" "$file" || [ $? -eq 1 ]; } >"$fresh" &&
+      { [ $# -lt 2 ] || printf "%s\n" "$2" >>"$fresh"; } &&
+      mv -f "$fresh" "$file" || { rm -f "$fresh"; exit 1; }
     [ -s "$file" ] || rm -f "$file"
     [ $# -gt 1 ] || rmdir "$HOME/.ssh" 2>/dev/null || :
   ' cardea "$grant" "$@"
