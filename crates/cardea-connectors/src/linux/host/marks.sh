@@ -49,13 +49,19 @@ mark_dead_man() {
   tell_mark dead_man "$of" "$number" "$1" "$file"
 }
 
-# mark_keys: key lines end with cardea-GRANT-TOKEN. People write their own files: pipes are skipped, and much of one is not read.
+# How much of one file of keys is read, and for how many seconds.
+KEYS_BYTES_MAX=1048576 KEYS_WAIT=2
+
+# mark_keys: key lines end with cardea-GRANT-TOKEN. People write their own files, and may swap one for a pipe after it was looked at.
 mark_keys() {
-  grep -sHE -D skip -m 100 ' cardea-grt_[0-9a-z]+-[0-9a-f]+$' /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys |
-    while IFS= read -r line; do
-      path=${line%%:*}
-      folder=${path%/.ssh/authorized_keys}
-      text=${line##* cardea-}
-      say mark "authorized_key ${folder##*/} $(stat -c %u "$folder") ${text%-*} ${text##*-} - $path"
-    done
+  for path in /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys; do
+    [ -f "$path" ] || continue
+    folder=${path%/.ssh/authorized_keys}
+    timeout "$KEYS_WAIT" head -c "$KEYS_BYTES_MAX" "$path" 2>/dev/null |
+      grep -aE -m 100 ' cardea-grt_[0-9a-z]+-[0-9a-f]+$' |
+      while IFS= read -r line; do
+        text=${line##* cardea-}
+        say mark "authorized_key ${folder##*/} $(stat -c %u "$folder") ${text%-*} ${text##*-} - $path"
+      done
+  done
 }
