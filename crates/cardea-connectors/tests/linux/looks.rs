@@ -94,6 +94,8 @@ async fn every_mark_is_found_from_the_hosts_side() {
     for order in &orders {
         t.place(order).await;
     }
+    // Nobody holds up the look with a file of their own.
+    t.host.root("mkdir -p /home/big/.ssh /home/pipe/.ssh; truncate -s 1T /home/big/.ssh/authorized_keys; mkfifo /home/pipe/.ssh/authorized_keys");
     t.host.root("echo 'not a mark' >/etc/sudoers.d/cardea-x; useradd -c 'cardea is a flower' -u 3002 ruth");
 
     let found = t.linux.marks(&t.target).await.expect("the host answers");
@@ -159,4 +161,27 @@ async fn what_root_changed_so_as_to_stay_is_named() {
     assert_eq!(found.len(), 10, "{found:?}");
     t.host.root("rm /etc/ld.so.preload");
     assert_eq!(said(&t.as_account("svc", "true")), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_switch_runs_is_told_when_it_is_not_ours_and_made_good() {
+    let t = Bench::start("drift-switch");
+    let look = async || t.linux.snapshot(&t.target, Depth::Quick).await.expect("the host answers");
+    let before = look().await;
+    let sudo = t.sudo("svc-x1", 70_074, &["ALL"]);
+    let switch = t.dead_man(vec![&sudo]);
+    let is_ours = |grant| grant == sudo.grant || grant == switch.grant;
+    t.place(&switch).await;
+    assert_eq!(drift(&before, &look().await, is_ours), []);
+
+    t.host.root("cd /var/lib/cardea-host; for f in library-*; do echo id >>$f; done; ln -s /tmp/x grt_00000000000000000000000001");
+    let found = drift(&before, &look().await, |_| true);
+    let library = t.host.root("echo /var/lib/cardea-host/library-*");
+    let link = "dead_man /var/lib/cardea-host/grt_00000000000000000000000001 -> /tmp/x".to_owned();
+    assert_eq!(found, [Drift::New(link), Drift::New(format!("dead_man {}", library.trim()))]);
+
+    t.host.root("rm /var/lib/cardea-host/grt_00000000000000000000000001");
+    t.place(&switch).await;
+    assert_eq!(drift(&before, &look().await, is_ours), [], "placed again, it is written anew");
+    t.remove(&switch).await;
 }

@@ -24,7 +24,9 @@ place_dead_man() {
   shift 2
   file=$dead_men/$grant
   mkdir -p "$dead_men" && hold_dead_men || quit "$REFUSED" "$dead_men cannot be made"
-  [ -e "$library_file" ] || { printf '%s\n' "$library" >"$library_file.new" && mv -f "$library_file.new" "$library_file"; } ||
+  # Written anew each time: somebody may have changed what root is to run.
+  rm -f "$library_file.new"
+  printf '%s\n' "$library" >"$library_file.new" && mv -f -T "$library_file.new" "$library_file" ||
     quit "$REFUSED" "$library_file cannot be written"
   {
     printf '# %s\nstate=%s end=%s grant=%s token=%s\n' "$mark" "$state" "$end" "$grant" "$token"

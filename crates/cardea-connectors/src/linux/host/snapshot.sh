@@ -4,6 +4,8 @@ SNAPSHOT_ITEMS_MAX=20000
 
 # snapshot quick|full: lines `item FINGERPRINT KIND NAME`.
 snapshot() {
+  own=$(printf '%s\n' "$library" | sha256sum)
+  own=${own%% *}
   {
     while IFS=: read -r entry _ number _; do
       case $number in *[!0]*) ;; *) printf 'root account %s\n' "$entry" ;; esac
@@ -14,6 +16,7 @@ snapshot() {
       /etc/cron.monthly /var/spool/cron /var/spool/at
     prints unit /etc/systemd /run/systemd/system /run/systemd/transient /usr/lib/systemd/system \
       /usr/local/lib/systemd /var/lib/systemd/linger /etc/init.d /etc/rc.local
+    prints dead_man "$dead_men"
     prints preload /etc/ld.so.preload
     prints pam /etc/pam.d /etc/pam.conf /etc/security
     prints sshd /etc/ssh/sshd_config /etc/ssh/sshd_config.d
@@ -36,10 +39,17 @@ prints() {
 }
 
 # items KIND: `FINGERPRINT  PATH` on stdin. An at job has a number for a name; ours are told by what they run.
+# What the dead man's switch has beside its files comes and goes: locks and halves, which nobody runs, and its functions, which are
+# ours while they are the same as these.
 items() {
   while read -r print path; do
-    case $path in
-      */atjobs/* | /var/spool/at/*)
+    case "$1 $path" in
+      "dead_man $dead_men/lock" | "dead_man $dead_men/"*.new | "dead_man $dead_men/"*.cron) continue ;;
+      "dead_man $dead_men/library-"*) [ "$print" != "$own" ] || continue ;;
+      "dead_man $dead_men/grt_"*) [ "$print" = link ] || path=$dead_men/cardea-${path##*/} ;;
+      # at's counter, which every job of ours moves.
+      *' '*/atjobs/.SEQ | *' /var/spool/at/.SEQ') continue ;;
+      *' '*/atjobs/* | *' /var/spool/at/'*)
         job=$(grep -soE -m 1 "^exec sh $dead_men/grt_[0-9a-z]+\$" "$path") && path=/var/spool/at/cardea-${job##*/} print=job
         ;;
     esac
