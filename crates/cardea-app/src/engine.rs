@@ -49,6 +49,10 @@ const LEASE: Duration = Duration::from_secs(10);
 /// How often a node says that it still works on what it holds.
 const RENEW: Duration = Duration::from_secs(3);
 
+/// The highest fence that is taken over from a host. Hosts take no number of so many digits for one (frame.sh), so that whatever
+/// somebody writes there, the next claim is above it.
+const FENCE_MAX: i64 = 100_000_000_000_000;
+
 /// How long the engine sleeps at most while other nodes are there, whose claims it does not hear of.
 const SHARED_SLEEP_MAX: Duration = Duration::from_secs(2);
 

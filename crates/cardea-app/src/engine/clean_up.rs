@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{
-    Stop, drive,
+    FENCE_MAX, Stop, drive,
     lock::is_open_elsewhere,
     provision::{Halt, is_script, reason_of},
 };
@@ -26,9 +26,6 @@ const ERRORS_MAX: usize = 3;
 
 /// Why a dead man's switch stays for now.
 const KEPT: &str = "it stays until all that it would undo is gone";
-
-/// The highest fence that is taken over from a host: far from where numbers end.
-const FENCE_MAX: i64 = 1 << 60;
 
 /// What a removal came to.
 #[derive(Clone)]

@@ -6,13 +6,11 @@ use cardea_domain::{ConnectorError, Frame, Grant, GrantState, LockStage, Locked,
 use cardea_store::Tx;
 use serde_json::json;
 
-use super::{Stop, drive};
+use super::{FENCE_MAX, Stop, drive};
 use crate::{App, AppError, change::Note, gate::order};
 
 /// How long locking or unlocking may take on the host.
 const LOCK_LIMIT: Duration = Duration::from_secs(60);
-/// The highest fence that is taken over from a host: far from where numbers end.
-const FENCE_MAX: i64 = 1 << 60;
 
 impl App {
     /// Brings the host to where the session's lock is wanted, and says what it read back.

@@ -40,12 +40,18 @@ async fn an_older_fence_is_refused() {
 
     // What no fence looks like is none; what looks like one is told, so that the next claim can be above it.
     let fences = format!("/run/cardea/*/sessions/{}", t.session);
-    t.host.root(&format!("for f in {fences}; do printf 'x\\n-1\\n\\n9999999999999999\\n' >>$f; done"));
+    t.host
+        .root(&format!("for f in {fences}; do printf 'x\\n-1\\n\\n100000000000000\\n9999999999999999\\n' >>$f; done"));
     t.linux.place(&t.target, newer, &order).await.expect("the same fence again");
     t.host.root(&format!("for f in {fences}; do echo 99999999 >>$f; done"));
     let poisoned = t.linux.remove(&t.target, newer, &order).await;
     assert_eq!(poisoned, Err(ConnectorError::Superseded { seen: 99_999_999 }));
     t.linux.remove(&t.target, Frame { fence: 100_000_000, ..newer }, &order).await.expect("above it");
+    t.host.root(&format!("for f in {fences}; do echo 99999999999999 >>$f; done"));
+    let poisoned = t.linux.remove(&t.target, Frame { fence: 100_000_001, ..newer }, &order).await;
+    assert_eq!(poisoned, Err(ConnectorError::Superseded { seen: 99_999_999_999_999 }));
+    let highest = Frame { fence: 100_000_000_000_000, ..newer };
+    t.linux.remove(&t.target, highest, &order).await.expect("nothing is above what the engine goes to");
 }
 
 #[tokio::test(flavor = "multi_thread")]

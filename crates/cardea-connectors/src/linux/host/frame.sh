@@ -80,8 +80,8 @@ hold() {
 read_newest() {
   newest=0
   while read -r seen; do
-    # Whoever is root may write here. What no fence looks like is none.
-    case $seen in '' | *[!0-9]* | ????????????????*) continue ;; esac
+    # Whoever is root may write here. What no fence looks like is none, and neither is what the engine (FENCE_MAX) does not go above.
+    case $seen in '' | *[!0-9]* | ???????????????*) continue ;; esac
     [ "$seen" -le "$newest" ] || newest=$seen
   done <"$fences"
 }
@@ -103,7 +103,7 @@ take_from_holders() {
     read_newest
     held='' shell=''
     [ ! -f "$fences.holder" ] || read -r held shell <"$fences.holder"
-    case $held in '' | *[!0-9]* | ????????????????*) held=0 ;; esac
+    case $held in '' | *[!0-9]* | ???????????????*) held=0 ;; esac
     # Whoever is root may have written that: the next claim is above it.
     [ "$held" -le "$newest" ] || newest=$held
     [ "$1" -ge "$newest" ] || give_way "$1"
@@ -141,7 +141,7 @@ let_go() {
 end_holder() {
   ended=
   [ -f "$fences.holder" ] && read -r held shell <"$fences.holder" || return 0
-  case $held in '' | *[!0-9]* | ????????????????*) return 0 ;; esac
+  case $held in '' | *[!0-9]* | ???????????????*) return 0 ;; esac
   case $shell in "$self" | *[!0-9.]*) return 0 ;; [0-9]*.[0-9]*) ;; *) return 0 ;; esac
   [ "$held" -lt "$1" ] || return 0
   end_shell "$shell"
