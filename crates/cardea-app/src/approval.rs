@@ -1,8 +1,8 @@
 //! Approvals: what a session's approvers decide, and asking them again when what they decided about has changed.
 
 use cardea_domain::{
-    Actor, Approval, ApprovalId, ApprovalSpec, Configuration, Decision, FieldError, Offer, Period, Permit, Reason,
-    Session, SessionId, Stage, Status, Timestamp, Verb,
+    Actor, Approval, ApprovalId, ApprovalSpec, Configuration, Decision, FieldError, Grant, GrantState, Offer, Period,
+    Permit, Reason, Session, SessionId, Stage, Status, Timestamp, Verb,
 };
 use serde_json::json;
 
@@ -102,7 +102,7 @@ impl App {
                 let sentence = format!("Denied by {}: {}", approval.approver_name, approval.reason);
                 session.denied(Reason::new("denied", sentence.clone()), approval.at)?;
                 tx.insert_approval(&permit, &approval).await?;
-                app.remove_all(tx, &session).await?;
+                app.never_begun(tx, &mut session).await?;
                 let note = Note::info(Stage::Request, sentence)
                     .with(json!({ "reason": approval.reason, "pins": approval.pins }));
                 app.save_session(tx, &permit, &mut session, note).await?;
@@ -155,6 +155,14 @@ impl App {
                 let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                 if session.status != Status::Provisioning && session.is_waiting().is_err() {
                     return Ok(false);
+                }
+                if session.pins == plan.pins {
+                    // Somebody else brought it up to date meanwhile.
+                    return Ok(false);
+                }
+                if !tx.grants_of(id).await?.iter().all(is_untouched_or_gone) {
+                    // Approved and begun meanwhile: what is out has to be taken away, and only an end does that.
+                    return Err(AppError::Conflict);
                 }
                 let permit = Permit::ask(&Actor::Engine, Verb::DriveSession)?;
                 app.replan(tx, &permit, &mut session, plan).await?;
@@ -255,6 +263,11 @@ impl Round<'_> {
         };
         format!("{} approved it: {} ({have} of {needed}){then}", approval.approver_name, approval.reason)
     }
+}
+
+/// Whether nothing of it is, or could be, on the resource.
+fn is_untouched_or_gone(grant: &Grant) -> bool {
+    matches!(grant.state, GrantState::Planned | GrantState::Preexisting | GrantState::Removed)
 }
 
 /// A decision carries its reason.

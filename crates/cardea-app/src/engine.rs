@@ -202,9 +202,9 @@ impl App {
             Status::Available | Status::LoggedIn | Status::Locked => self.stand(session).await,
             Status::Canceling => self.clean_up_claimed(session, grants).await,
             Status::Failed if !session.clean => self.clean_up_claimed(session, grants).await,
-            Status::Failed | Status::Completed | Status::Canceled => self.scan(session).await,
-            // Nothing was ever placed for these.
-            Status::Denied | Status::Expired => Ok(()),
+            Status::Failed | Status::Completed | Status::Canceled | Status::Denied | Status::Expired => {
+                self.scan(session).await
+            }
         }
     }
 

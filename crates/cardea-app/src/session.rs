@@ -178,7 +178,7 @@ impl App {
         if was_entered {
             tx.close_direct_log_ins(session.id, self.0.clock.now(), "session_ended").await?;
         }
-        let grants = self.remove_all(tx, session).await?;
+        let grants = self.never_begun(tx, session).await?;
         let sentence = session.reason.as_ref().map(|reason| reason.detail.clone()).unwrap_or_default();
         self.save_session(tx, permit, session, Note::info(Stage::Session, sentence.clone())).await?;
         if waited {
@@ -214,6 +214,16 @@ impl App {
         }
         tx.save_grants(&changed).await?;
         self.announce_grants(tx, session, &changed);
+        Ok(grants)
+    }
+
+    /// As [`App::remove_all`], for a session that may be called over and clean already, because it never began. Whatever it is
+    /// called: while anything of it is out, it is cleaned up.
+    pub(crate) async fn never_begun(&self, tx: &mut Tx, session: &mut Session) -> Result<Vec<Grant>, AppError> {
+        let grants = self.remove_all(tx, session).await?;
+        if session.clean && grants.iter().any(|grant| grant.state.is_out()) {
+            session.reopen(self.0.clock.now());
+        }
         Ok(grants)
     }
 

@@ -13,7 +13,7 @@ impl App {
             Box::pin(async move {
                 let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                 session.expired(app.0.clock.now())?;
-                app.remove_all(tx, &session).await?;
+                app.never_begun(tx, &mut session).await?;
                 let note = Note::warn(Stage::Request, "Nobody approved it within the approval window");
                 app.save_session(tx, &drive()?, &mut session, note).await?;
                 app.announce_approval(tx, &session, None);

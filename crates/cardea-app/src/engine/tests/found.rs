@@ -189,3 +189,49 @@ async fn a_lock_suspends_what_sessions_share_only_when_all_of_them_are_locked() 
     world.special_available("bob").await;
     assert!(!is_suspended(), "the other is back");
 }
+
+#[tokio::test]
+async fn what_is_out_is_not_asked_for_again() {
+    let world = World::new().await;
+    let document = |kind, name: &str, spec| vec![Document { kind, name: name.to_owned(), spec }];
+    let profile = |max: &str| {
+        let approval = json!({ "tiers": [{ "approvers": ["carol"] }] });
+        document(Kind::ConnectionProfile, "hour", json!({ "max_duration": max, "approval": approval }))
+    };
+    let operator = Actor::Operator { uid: 0 };
+    for documents in [document(Kind::User, "carol", json!({})), profile("1h")] {
+        world.app.apply(&operator, documents, crate::ApplyOptions::default()).await.expect("a good configuration");
+    }
+    let id = world.request("web1").await;
+    assert!(!world.app.ask_again(id).await.expect("the store answers"), "it is up to date");
+    let hold = world.target.hold(Operation::Place);
+    let approve = crate::Approve { reason: "why not".to_owned(), ..crate::Approve::default() };
+    world.app.approve_session(&world.user("carol"), id, approve).await.expect("she may");
+    hold.reached(1).await;
+    world.app.apply(&operator, profile("30m"), crate::ApplyOptions::default()).await.expect("a good profile");
+    // An approver who read it before it was approved.
+    let asked = world.app.ask_again(id).await;
+    assert!(matches!(asked, Err(crate::AppError::Conflict)), "{asked:?}");
+    assert_eq!(world.detail(id).await.session.status, Status::Provisioning);
+    drop(hold);
+}
+
+#[tokio::test]
+async fn what_never_began_by_name_is_cleaned_up_all_the_same() {
+    let world = World::new().await;
+    let id = world.available("web1").await.session.id;
+    let waits = world.app.0.store.write(move |tx| {
+        Box::pin(async move {
+            let mut session = tx.session(id).await?.ok_or(crate::AppError::NotFound)?;
+            session.wait_for_approval(session.requested_at.plus(Duration::from_secs(60)));
+            tx.save_session(&crate::engine::drive()?, &mut session).await.map_err(crate::AppError::from)
+        })
+    });
+    waits.await.expect("the store takes it");
+    world.advance(Duration::from_secs(61));
+    let detail = world.until(id, "expired", |detail| detail.session.status == Status::Expired).await;
+    assert!(detail.session.clean && detail.grants.iter().all(|grant| grant.evidence.is_some()), "{detail:#?}");
+    assert_eq!((world.target.things().len(), world.out().await), (0, 0));
+    world.advance(Duration::from_secs(100));
+    world.until(id, "at rest", |detail| detail.session.wake_at.is_none()).await;
+}
