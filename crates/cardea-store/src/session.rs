@@ -236,6 +236,7 @@ impl Tx {
 
     /// Saves what can change in a session, if nobody saved or claimed it since it was read; `version` rises by one. The
     /// unit fails with [`StoreError::Conflict`] if somebody did.
+    /// A hold that was renewed since lasts as long as it was renewed for.
     /// Names, pins, account, notes and ticket are fixed when the session is written. Drop `session` if the unit fails.
     pub async fn save_session(&mut self, permit: &Permit, session: &mut Session) -> Result<(), StoreError> {
         self.save_session_while(permit, session, &[]).await
@@ -252,8 +253,9 @@ impl Tx {
             listed = $8, clean = $9, closes_as = $10, cleanup_since = $11, cleanup_attempts = $12, \
             cleanup_stalled = $13, wake_at = $14, search_fold = $15, fence = $16, wanted_start_at = $17, approve_by = $18, \
             duration = $19, closes_at = $20, extensions = $21, warned = $22, idle_since = $23, locked = $24, \
-            claim_node = $25, claim_until = $26, version = version + 1 \
-            where id = $1 and version = $2";
+            claim_node = $25, \
+            claim_until = case when claim_node = $25 and claim_until > $26 then claim_until else $26 end, \
+            version = version + 1 where id = $1 and version = $2";
         must_cover(permit, MOVES, "session")?;
         let mut values = values![
             session.id.to_string(),

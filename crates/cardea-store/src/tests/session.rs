@@ -32,6 +32,22 @@ on_both! {
         assert_eq!(session.claim, Some(claim("b", 40)));
     }
 
+    async fn a_save_keeps_the_hold_as_long_as_it_was_renewed_for(t: &Fixture) {
+        let id = t.session(|session| (session.wake_at, session.claim) = (Some(at(1)), None)).await.id;
+        let mut mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), &[], 9).await).expect("a claim");
+        let mut session = mine.pop().expect("it is due");
+        writes!(t, tx => tx.renew_claims(&claim("a", 30), &[id]).await).expect("a write");
+        let mut session = writes!(t, tx => {
+            tx.save_session(&driver(), &mut session).await?;
+            Ok(session)
+        }).expect("a session is saved");
+        assert_eq!(reads!(t, tx => tx.session(id).await).and_then(|session| session.claim), Some(claim("a", 30)));
+        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), &[], 9).await).expect("a claim"), []);
+        session.claim = None;
+        writes!(t, tx => tx.save_session(&driver(), &mut session).await).expect("a session is saved");
+        assert_eq!(reads!(t, tx => tx.session(id).await).and_then(|session| session.claim), None, "let go");
+    }
+
     async fn a_session_comes_back_as_it_was(t: &Fixture) {
         for _ in 0..60 {
             let mut session = t.session(|_| ()).await;
