@@ -29,22 +29,52 @@ pub enum Drift {
     New(String),
 }
 
-/// What differs, by name. Things of grants that `is_ours` knows are left out: they come and go with their sessions. A full
-/// snapshot is compared with a full one: what only one of them looked for would be taken for new or gone.
-pub fn drift(before: &Snapshot, after: &Snapshot, is_ours: impl Fn(GrantId) -> bool) -> Vec<Drift> {
+impl Drift {
+    /// By what and where.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Changed(name) | Self::Gone(name) | Self::New(name) => name,
+        }
+    }
+}
+
+/// What differs, by name. What `is_ours` knows is left out, which is asked about whatever is named after a grant and is of the
+/// kind that it has there: it comes and goes with its session. A full snapshot is compared with a full one: what only one of them looked for would be taken for new or gone.
+pub fn drift(before: &Snapshot, after: &Snapshot, is_ours: impl Fn(&Drift, DriftMark) -> bool) -> Vec<Drift> {
     let names: BTreeSet<_> = before.0.keys().chain(after.0.keys()).collect();
-    let names = names.into_iter().filter(|name| !grant_in(name).is_some_and(&is_ours));
     names
+        .into_iter()
         .filter_map(|name| match (before.0.get(name), after.0.get(name)) {
             (Some(old), Some(new)) if old != new => Some(Drift::Changed(name.clone())),
             (Some(_), None) => Some(Drift::Gone(name.clone())),
             (None, Some(_)) => Some(Drift::New(name.clone())),
             _ => None,
         })
+        .filter(|drift| !mark_in(drift.name()).is_some_and(|mark| is_ours(drift, mark)))
         .collect()
 }
 
-/// The grant that a file of Cardea's is named after: `/etc/sudoers.d/cardea-GRANT`.
+/// What a file of Cardea's is named after: a grant, and of which kind that is. Exactly as Cardea names them: anybody with root
+/// may name a file nearly so.
+pub type DriftMark = (GrantId, &'static str);
+
+fn mark_in(name: &str) -> Option<DriftMark> {
+    let grant = grant_in(name)?;
+    let unit = format!("/etc/systemd/system/cardea-{grant}");
+    let of_switch = [
+        format!("unit {unit}.timer"),
+        format!("unit {unit}.service"),
+        format!("unit /etc/systemd/system/timers.target.wants/cardea-{grant}.timer -> {unit}.timer"),
+        format!("schedule /etc/cron.d/cardea-{grant}"),
+        format!("schedule /var/spool/at/cardea-{grant}"),
+    ];
+    if name == format!("sudoers /etc/sudoers.d/cardea-{grant}") {
+        Some((grant, "sudo_rule"))
+    } else {
+        of_switch.iter().any(|known| known == name).then_some((grant, "dead_man"))
+    }
+}
+
 fn grant_in(name: &str) -> Option<GrantId> {
     let (_, rest) = name.rsplit_once("/cardea-")?;
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
@@ -64,6 +94,7 @@ mod tests {
         let ours: GrantId = "grt_00000000000000000000000001".parse().expect("an id");
         let rule = |id: &str| format!("sudoers /etc/sudoers.d/cardea-{id}");
         let (known, forged) = (rule(&ours.to_string()), rule("grt_00000000000000000000000002"));
+        let elsewhere = format!("schedule /etc/cron.daily/cardea-{ours}");
         let before = snapshot(&[("account root", "1"), ("pam /etc/pam.d/su", "1"), ("cron /etc/crontab", "1")]);
         let after = snapshot(&[
             ("account root", "1"),
@@ -71,9 +102,10 @@ mod tests {
             ("pam /etc/pam.d/su", "2"),
             (&known, "1"),
             (&forged, "1"),
+            (&elsewhere, "1"),
         ]);
 
-        let found = drift(&before, &after, |grant| grant == ours);
+        let found = drift(&before, &after, |_, mark| mark == (ours, "sudo_rule"));
 
         assert_eq!(
             found,
@@ -81,9 +113,10 @@ mod tests {
                 Drift::New("account toor".to_owned()),
                 Drift::Gone("cron /etc/crontab".to_owned()),
                 Drift::Changed("pam /etc/pam.d/su".to_owned()),
+                Drift::New(elsewhere),
                 Drift::New(forged),
             ]
         );
-        assert_eq!(drift(&after, &after, |_| false), []);
+        assert_eq!(drift(&after, &after, |_, _| false), []);
     }
 }

@@ -37,7 +37,7 @@ pub use connector::{
     Connector, ConnectorError, Credentials, Elevation, Evidence, Frame, KnownAccount, Locked, LogIn, Observation,
     Order, Placed, Presence, ScanFinding, Script, ScriptOutcome, Target,
 };
-pub use drift::{Depth, Drift, Snapshot, drift};
+pub use drift::{Depth, Drift, DriftMark, Snapshot, drift};
 pub use entropy::Entropy;
 pub use fail_point::fail_point;
 #[cfg(feature = "fail-points")]

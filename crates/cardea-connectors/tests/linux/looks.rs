@@ -123,7 +123,7 @@ async fn what_root_changed_so_as_to_stay_is_named() {
     let look = async |depth| t.linux.snapshot(&t.target, depth).await.expect("the host answers");
     let (quick, full) = (look(Depth::Quick).await, look(Depth::Full).await);
     assert!(quick.0.len() > 20 && full.0.keys().any(|name| name.starts_with("setuid ")), "{}", full.0.len());
-    assert_eq!(drift(&quick, &look(Depth::Quick).await, |_| false), []);
+    assert_eq!(drift(&quick, &look(Depth::Quick).await, |_, _| false), []);
 
     let ours = t.sudo("svc-x1", 70_073, &["ALL"]);
     t.place(&ours).await;
@@ -135,7 +135,7 @@ async fn what_root_changed_so_as_to_stay_is_named() {
          mkdir -p /var/lib/systemd/linger; touch /var/lib/systemd/linger/toor; rm /etc/ld.so.preload; touch /etc/ld.so.preload",
     );
 
-    let found = drift(&quick, &look(Depth::Quick).await, |grant| grant == ours.grant);
+    let found = drift(&quick, &look(Depth::Quick).await, |_, (grant, _)| grant == ours.grant);
     for (kind, what) in [
         ("new", "account toor"),
         ("new", "sudoers /etc/sudoers.d/toor"),
@@ -156,7 +156,7 @@ async fn what_root_changed_so_as_to_stay_is_named() {
         assert!(found.contains(&expected), "{expected:?} in {found:?}");
     }
     assert_eq!(found.len(), 9, "{found:?}");
-    let found = drift(&full, &look(Depth::Full).await, |grant| grant == ours.grant);
+    let found = drift(&full, &look(Depth::Full).await, |_, (grant, _)| grant == ours.grant);
     assert!(found.contains(&Drift::New("setuid /usr/local/bin/spare".to_owned())), "{found:?}");
     assert_eq!(found.len(), 10, "{found:?}");
     t.host.root("rm /etc/ld.so.preload");

@@ -248,6 +248,27 @@ async fn what_root_changed_on_the_host_is_told() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_named_like_one_of_cardeas_is_told() {
+    let world = World::new().await;
+    world.target.plant_snapshot("web1", Snapshot::default());
+    let id = world.available("web1").await.session.id;
+    let other = world.available("web1").await.session.id;
+    let rule = |detail: SessionDetail| {
+        detail.grants.iter().find(|grant| grant.privilege.kind() == "sudo_rule").expect("a sudo rule").id
+    };
+    let (own, others) = (rule(world.detail(id).await), rule(world.detail(other).await));
+    let put_back = format!("sudoers /etc/sudoers.d/cardea-{own}");
+    let known = format!("sudoers /etc/sudoers.d/cardea-{others}");
+    let elsewhere = format!("schedule /etc/cron.d/cardea-{others}");
+    let items = [&put_back, &known, &elsewhere].map(|name| (name.clone(), "1".to_owned()));
+    world.target.plant_snapshot("web1", Snapshot(items.into_iter().collect()));
+    world.end(id).await;
+    let log = world.log_of(id).await;
+    let told = |name: &str| log.iter().any(|line| line.contains(name));
+    assert_eq!((told(&put_back), told(&known), told(&elsewhere)), (true, false, true), "{log:#?}");
+}
+
+#[tokio::test]
 async fn what_is_there_again_after_its_removal_is_removed_again() {
     let world = World::new().await;
     let id = world.available("web1").await.session.id;
