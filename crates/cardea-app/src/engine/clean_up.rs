@@ -83,7 +83,7 @@ impl App {
     async fn afterwards(&self, session: &mut Session, all: &[Grant]) -> Result<(), Stop> {
         for mut grant in all.iter().filter(|grant| is_afterwards(grant)).cloned() {
             let ran = if is_script(&grant) {
-                self.run_script(session, &mut grant, Vec::new()).await
+                self.run_script(session, &mut grant, Vec::new(), false).await
             } else {
                 self.do_once(session, &mut grant).await
             };

@@ -71,8 +71,9 @@ impl App {
             let to = (from..grants.len()).find(|index| is_script(&grants[*index])).unwrap_or(grants.len());
             let due = all.iter().copied().filter(|at| (from..to).contains(at)).collect();
             self.place_all(session, grants, due, &before, &mut done).await?;
+            let is_first = grants.iter().all(is_untouched);
             if let Some(script) = grants.get_mut(to).filter(|grant| is_due(grant)) {
-                self.run_script(session, script, std::mem::take(&mut done)).await?;
+                self.run_script(session, script, std::mem::take(&mut done), is_first).await?;
             }
             from = to + 1;
         }
@@ -269,7 +270,7 @@ impl App {
     }
 
     /// Whether everything that the request was judged by is still as it was.
-    async fn still_holds(&self, session: &Session) -> Result<bool, AppError> {
+    pub(super) async fn still_holds(&self, session: &Session) -> Result<bool, AppError> {
         let pins = pinned(session);
         self.store()
             .read(move |tx| Box::pin(async move { tx.revisions_hold(&pins).await.map_err(AppError::from) }))
@@ -277,7 +278,7 @@ impl App {
     }
 
     /// What somebody approved has to be approved again as it is now; what needed nobody's approval fails.
-    async fn changed_meanwhile(&self, session: &Session) -> Result<Halt, AppError> {
+    pub(super) async fn changed_meanwhile(&self, session: &Session) -> Result<Halt, AppError> {
         if self.ask_again(session.id).await? {
             return Ok(Halt::Moved);
         }
@@ -458,7 +459,7 @@ impl App {
             grant.continue_on_error = true;
             let mut done = Vec::new();
             let ran = if is_script(grant) {
-                self.run_script(session, grant, Vec::new()).await
+                self.run_script(session, grant, Vec::new(), false).await
             } else {
                 self.place_meanwhile(session, grant, &mut done).await
             };
@@ -524,7 +525,7 @@ impl App {
 }
 
 /// What the request was judged by.
-fn pinned(session: &Session) -> [Revision; 4] {
+pub(super) fn pinned(session: &Session) -> [Revision; 4] {
     [session.pins.policy, session.pins.activity, session.pins.profile, session.pins.resource]
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     drive,
-    provision::{Done, Halt},
+    provision::{Done, Halt, pinned},
 };
 use crate::{App, AppError, change::Note, event::Event, plan::environment};
 
@@ -19,16 +19,18 @@ const LINES_MAX: usize = 200;
 const LINE_CHARS_MAX: usize = 1000;
 
 impl App {
-    /// Runs a script if it was not begun before. `done` is what was placed before it.
+    /// Runs a script if it was not begun before. `done` is what was placed before it; if it `is_first`, nothing was, and what the
+    /// session was judged by must be as it was.
     pub(super) async fn run_script(
         &self,
         session: &mut Session,
         grant: &mut Grant,
         done: Vec<Done>,
+        is_first: bool,
     ) -> Result<(), Halt> {
         let outcome = match grant.state {
             GrantState::Planned => {
-                self.begin_script(session, grant, done).await?;
+                self.begin_script(session, grant, done, is_first).await?;
                 self.run(session, grant).await
             }
             // Begun before a crash: it ran, in part or whole, or it did not.
@@ -84,20 +86,34 @@ impl App {
     }
 
     /// Written down before the first byte goes to the host, so that it never runs twice.
-    async fn begin_script(&self, session: &mut Session, grant: &mut Grant, done: Vec<Done>) -> Result<(), Halt> {
+    async fn begin_script(
+        &self,
+        session: &mut Session,
+        grant: &mut Grant,
+        done: Vec<Done>,
+        is_first: bool,
+    ) -> Result<(), Halt> {
+        let planned = grant.clone();
         grant.state = GrantState::Placing;
         grant.expires_at = Some(self.0.clock.now());
-        let (app, mut copy, grant) = (self.clone(), session.clone(), grant.clone());
+        let (app, mut copy, row) = (self.clone(), session.clone(), grant.clone());
         let begun = self.store().write(move |tx| {
             Box::pin(async move {
                 app.write_done(tx, &copy, &done).await?;
-                tx.save_grant(&grant).await?;
-                tx.save_session(&drive()?, &mut copy).await?;
-                app.announce_grants(tx, &copy, std::slice::from_ref(&grant));
+                tx.save_grant(&row).await?;
+                let pins = if is_first { pinned(&copy).to_vec() } else { Vec::new() };
+                tx.save_session_while(&drive()?, &mut copy, &pins).await?;
+                app.announce_grants(tx, &copy, std::slice::from_ref(&row));
                 Ok::<_, AppError>(copy)
             })
         });
-        *session = begun.await?;
+        *session = match begun.await {
+            Err(AppError::Conflict) if is_first && !self.still_holds(session).await? => {
+                *grant = planned;
+                return Err(self.changed_meanwhile(session).await?);
+            }
+            begun => begun?,
+        };
         Ok(())
     }
 

@@ -235,3 +235,20 @@ async fn what_never_began_by_name_is_cleaned_up_all_the_same() {
     world.advance(Duration::from_secs(100));
     world.until(id, "at rest", |detail| detail.session.wake_at.is_none()).await;
 }
+
+#[tokio::test]
+async fn a_script_does_not_run_for_a_request_that_was_changed_meanwhile() {
+    let mut world = World::new().await;
+    world.stop().await;
+    let activity = |script: &str| {
+        json!({ "platform": "linux", "protocol": "none",
+            "pre_session": [{ "run_script": { "script": script } }] })
+    };
+    world.offers(activity("as it was")).await;
+    let id = world.special("alice").await;
+    world.offers(activity("as it is")).await;
+    world.start();
+    let detail = world.seen(id, "clean", |detail| detail.session.clean).await;
+    assert_eq!(detail.session.reason.map(|reason| reason.code).as_deref(), Some("changed_meanwhile"));
+    assert_eq!(world.target.scripts().len(), 0);
+}
