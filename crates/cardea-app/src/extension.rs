@@ -106,6 +106,12 @@ impl App {
                         // Something overtook it: judged anew, on what it is now.
                         return Err(AppError::Conflict);
                     }
+                    let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
+                    match Self::still(tx, session.id, &ids, &[GrantState::Placed]).await {
+                        // One of them is on its way back, and stays so.
+                        Err(AppError::Refused { .. }) => return Err(AppError::Conflict),
+                        still => still?,
+                    }
                     let now = app.0.clock.now();
                     session.extend(end, now);
                     for grant in &grants {
