@@ -24,6 +24,10 @@ impl App {
         let waiting =
             self.store().read(move |tx| Box::pin(async move { tx.unscanned_accounts(resource, began).await })).await?;
         let Some(first) = waiting.iter().find(|grant| grant.session == session.id) else {
+            if self.owes_scan(session.id).await? {
+                // So many wait on this host that its turn comes with a later scan.
+                return self.set_wake(session.id, Some(began.plus(AGAIN))).await;
+            }
             return self.rest(session.id, began).await;
         };
         let range =
@@ -45,6 +49,17 @@ impl App {
                 self.set_wake(session.id, Some(self.0.clock.now().plus(AGAIN))).await
             }
         }
+    }
+
+    /// Whether the files of its account were not searched for yet.
+    async fn owes_scan(&self, id: SessionId) -> Result<bool, Stop> {
+        let grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
+        Ok(grants.iter().any(|grant| {
+            grant.privilege.kind() == "account"
+                && grant.state == GrantState::Removed
+                && grant.scanned_at.is_none()
+                && grant.expires_at.is_some()
+        }))
     }
 
     /// Looks once more, now that no command of before can still be under way, whether anything of the session is there again. Then
