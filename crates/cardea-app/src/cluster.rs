@@ -92,9 +92,9 @@ struct Watch {
 
 impl App {
     /// Lives among the other nodes until `stop`: gives signs of life, hears what others do, and takes over from those that
-    /// are gone. Where there can be no others it only waits.
+    /// are gone.
     pub async fn run_cluster(&self, stop: CancellationToken) {
-        let Some(mut heard) = self.0.store.hear() else { return stop.cancelled().await };
+        let Some(mut heard) = self.0.store.hear() else { return self.live_alone(stop).await };
         let mut watch = Watch::new();
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,6 +110,16 @@ impl App {
         let left = self.0.store.write(move |tx| Box::pin(async move { tx.leave(&node).await }));
         if let Err(error) = left.await {
             warn!(%error, "This node could not say that it goes; the others find out");
+        }
+    }
+
+    /// Where there can be no other nodes.
+    async fn live_alone(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.0.cluster.stale.notified() => self.reload_or_say().await,
+            }
         }
     }
 
@@ -376,14 +386,14 @@ impl Cluster {
         true
     }
 
-    /// This process made the change `revision`, and puts its part in place with `put`. If others made changes that it does not know
-    /// yet, they are read.
+    /// This process made the change `revision`: its part is put in place with `put` if it is the next one after what is in memory.
+    /// What is known already holds it if it is as new. If others made changes that it does not know yet, everything is read.
     pub(crate) fn made(&self, revision: i64, put: impl FnOnce()) {
         let mut known = self.revision.lock().unwrap_or_else(PoisonError::into_inner);
-        put();
-        if *known + 1 == revision {
+        if revision == *known + 1 {
+            put();
             *known = revision;
-        } else {
+        } else if revision > *known {
             self.stale.notify_one();
         }
     }

@@ -105,9 +105,11 @@ impl App {
     pub(crate) fn put_after_commit(&self, tx: &mut Tx, object: Object, revision: i64) {
         let app = self.clone();
         tx.after_commit(Box::new(move || {
-            let mut configuration = (*app.configuration()).clone();
-            configuration.put(object);
-            app.0.cluster.made(revision, || app.set_configuration(configuration));
+            app.0.cluster.made(revision, || {
+                let mut configuration = (*app.configuration()).clone();
+                configuration.put(object);
+                app.set_configuration(configuration);
+            });
         }));
     }
 

@@ -1,6 +1,7 @@
 //! A node that was away past its lease: what it still does and says is refused.
 
 use super::*;
+use crate::cluster::Cluster;
 
 impl World {
     /// Another node takes the session up and gets as far as the hold lets it; this one's engine rests meanwhile.
@@ -83,4 +84,22 @@ async fn two_nodes_that_remove_at_once_leave_a_true_ledger() {
         "{detail:#?}"
     );
     assert_eq!((world.target.things().len(), world.out().await), (0, 0));
+}
+
+#[test]
+fn a_change_whose_effect_comes_late_does_not_put_back_what_is_newer() {
+    let cluster = Cluster::default();
+    assert!(cluster.learn(5, || {}), "it is new");
+    let mut put = Vec::new();
+    // Another node's change 7 was read, with this node's 6 in it, before the effect of 6 had its turn.
+    assert!(cluster.learn(7, || {}), "it is new");
+    cluster.made(6, || put.push(6));
+    assert_eq!((cluster.revision(), &*put), (7, &[][..]));
+
+    cluster.made(8, || put.push(8));
+    assert_eq!((cluster.revision(), &*put), (8, &[8][..]));
+    // What lies between is not known: it is read, and this with it.
+    cluster.made(10, || put.push(10));
+    assert_eq!((cluster.revision(), &*put), (8, &[8][..]));
+    assert!(cluster.learn(10, || {}), "reading it is not skipped");
 }
