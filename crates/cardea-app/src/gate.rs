@@ -38,6 +38,18 @@ pub(crate) struct Doors {
 struct Door {
     sender: watch::Sender<News>,
     keys: Vec<String>,
+    /// The newest version of the session that it was ruled by: what was read before says nothing any more.
+    version: i64,
+}
+
+/// What a version of a session means for its open connections.
+pub(crate) enum Ruling {
+    /// Nothing passes, and why.
+    Freeze(String),
+    /// Everything passes.
+    Thaw,
+    /// They are cut, and why.
+    Close(String),
 }
 
 /// What the connections of a session know. Whoever looks late sees the newest of each.
@@ -56,9 +68,11 @@ impl Doors {
     fn watch(&self, admission: &Admission) -> watch::Receiver<News> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, door| door.sender.receiver_count() > 0);
-        let door = open
-            .entry(admission.session)
-            .or_insert_with(|| Door { sender: watch::Sender::default(), keys: Vec::new() });
+        let door = open.entry(admission.session).or_insert_with(|| Door {
+            sender: watch::Sender::default(),
+            keys: Vec::new(),
+            version: 0,
+        });
         if !door.keys.contains(&admission.public_key) {
             door.keys.push(admission.public_key.clone());
         }
@@ -101,18 +115,23 @@ impl Doors {
     /// Lets nothing pass on any connection, and says why.
     pub(crate) fn freeze_all(&self, sentence: &str) {
         for session in self.held() {
-            self.freeze(session, sentence);
+            self.tell(session, |news| news.frozen = Some(sentence.to_owned()));
         }
     }
 
-    /// Lets nothing pass on the session's connections, and says why.
-    pub(crate) fn freeze(&self, session: SessionId, sentence: &str) {
-        self.tell(session, |news| news.frozen = Some(sentence.to_owned()));
-    }
-
-    /// Lets everything pass again.
-    pub(crate) fn thaw(&self, session: SessionId) {
-        self.tell(session, |news| news.frozen = None);
+    /// Does with the session's connections what its `version` means for them, unless a newer one was there before.
+    pub(crate) fn rule(&self, session: SessionId, version: i64, ruling: Ruling) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(door) = open.get_mut(&session).filter(|door| version >= door.version) else { return };
+        door.version = version;
+        match ruling {
+            Ruling::Freeze(sentence) => door.sender.send_modify(|news| news.frozen = Some(sentence)),
+            Ruling::Thaw => door.sender.send_modify(|news| news.frozen = None),
+            Ruling::Close(sentence) => {
+                door.sender.send_modify(|news| news.ended = Some(EndNotice { sentence }));
+                open.remove(&session);
+            }
+        }
     }
 
     /// Says something on the session's terminals.
@@ -163,6 +182,8 @@ impl Gate for App {
         let grant = placed.map_err(|error| self.gate_failure(&error))?;
         let (connection, session) =
             self.retried(|| self.connect(admission)).await.map_err(|error| self.gate_failure(&error))?;
+        // What was read of it before it was open says nothing of this connection.
+        self.0.doors.rule(session.id, session.version, Ruling::Thaw);
         Ok(Lease {
             connection,
             address: grant.target.address.clone(),
@@ -269,21 +290,21 @@ impl App {
 
     /// Brings the session's open connections here to what the store says of it.
     pub(crate) fn judge_door(&self, session: &Session) {
-        let doors = &self.0.doors;
-        match session.status {
+        let ruling = match session.status {
             Status::Locked => {
                 let (title, text) = session.lock.as_ref().map_or(("", ""), |lock| (&lock.title, &lock.text));
-                doors.freeze(session.id, &locked_sentence(title, text));
+                Ruling::Freeze(locked_sentence(title, text))
             }
             Status::Available | Status::LoggedIn if session.end_at.is_some_and(|end| self.0.clock.now() < end) => {
-                doors.thaw(session.id);
+                Ruling::Thaw
             }
-            Status::Available | Status::LoggedIn => doors.close(session.id, "The session reached its end."),
+            Status::Available | Status::LoggedIn => Ruling::Close("The session reached its end.".to_owned()),
             _ => {
                 let reason = session.reason.as_ref().map_or("The session is over.", |reason| &reason.detail);
-                doors.close(session.id, reason);
+                Ruling::Close(reason.to_owned())
             }
-        }
+        };
+        self.0.doors.rule(session.id, session.version, ruling);
     }
 
     fn check_open(&self, session: &Session) -> Result<(), GateRefusal> {

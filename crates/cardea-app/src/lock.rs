@@ -16,7 +16,7 @@ use crate::{
     App, AppError, SessionDetail,
     change::Note,
     event::Event,
-    gate::locked_sentence,
+    gate::{Ruling, locked_sentence},
     session::{check_reason, detail, is_unprintable},
 };
 
@@ -256,8 +256,8 @@ impl App {
         let detail = json!({ "title": lock.title, "text": lock.text, "scope": lock.scope });
         session.lock(lock, self.0.clock.now())?;
         self.save_session(tx, permit, session, Note::warn(Stage::Session, message).with(detail)).await?;
-        let (app, id) = (self.clone(), session.id);
-        tx.after_commit(Box::new(move || app.0.doors.freeze(id, &sentence)));
+        let (app, id, version) = (self.clone(), session.id, session.version);
+        tx.after_commit(Box::new(move || app.0.doors.rule(id, version, Ruling::Freeze(sentence))));
         Ok(())
     }
 

@@ -7,7 +7,11 @@ use cardea_store::Tx;
 use serde_json::json;
 
 use super::{FENCE_MAX, Stop, drive};
-use crate::{App, AppError, change::Note, gate::order};
+use crate::{
+    App, AppError,
+    change::Note,
+    gate::{Ruling, order},
+};
 
 /// How long locking or unlocking may take on the host.
 const LOCK_LIMIT: Duration = Duration::from_secs(60);
@@ -70,8 +74,6 @@ impl App {
                         if session.lock.is_none() {
                             // Whatever else is due was not done while it was locked.
                             session.wake_at = Some(now);
-                            let doors = app.clone();
-                            tx.after_commit(Box::new(move || doors.0.doors.thaw(id)));
                         }
                         let done = if wanted == LockStage::Unlocking { "unlocked" } else { "locked" };
                         Note::info(Stage::Session, format!("The host confirms that it is {done}: {read_back}"))
@@ -79,7 +81,12 @@ impl App {
                     }
                     Err(error) => app.lock_put_off(&mut session, wanted, &error),
                 };
-                app.save_session(tx, &drive()?, &mut session, note).await.map_err(AppError::from)
+                app.save_session(tx, &drive()?, &mut session, note).await?;
+                if session.lock.is_none() {
+                    let version = session.version;
+                    tx.after_commit(Box::new(move || app.0.doors.rule(id, version, Ruling::Thaw)));
+                }
+                Ok(())
             })
         });
         written.await

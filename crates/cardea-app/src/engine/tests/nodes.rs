@@ -1,5 +1,8 @@
 //! A node that was away past its lease: what it still does and says is refused.
 
+use cardea_domain::{LockScope, Word};
+use futures_util::{FutureExt as _, StreamExt as _};
+
 use super::*;
 use crate::cluster::Cluster;
 
@@ -102,4 +105,24 @@ fn a_change_whose_effect_comes_late_does_not_put_back_what_is_newer() {
     cluster.made(10, || put.push(10));
     assert_eq!((cluster.revision(), &*put), (8, &[8][..]));
     assert!(cluster.learn(10, || {}), "reading it is not skipped");
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_lock_does_not_thaw_its_connections() {
+    let world = World::new().await;
+    let id = world.available("web1").await.session.id;
+    let mut lease = world.app.join(&world.admission(id), KEY).await.expect("it is available");
+    let before = world.detail(id).await.session;
+
+    let message = crate::LockMessage { title: "Audit".to_owned(), text: "Please wait.".to_owned() };
+    let locked = world.app.lock_session(&Actor::Operator { uid: 0 }, id, LockScope::Session, message).await;
+    locked.expect("it stands");
+    assert!(matches!(lease.words.next().now_or_never(), Some(Some(Word::Frozen(_)))));
+    world.app.judge_door(&before);
+    assert_eq!(lease.words.next().now_or_never(), None, "nothing passes");
+
+    let mut after = world.detail(id).await.session;
+    (after.status, after.version) = (Status::LoggedIn, after.version + 1);
+    world.app.judge_door(&after);
+    assert!(matches!(lease.words.next().now_or_never(), Some(Some(Word::Thawed(_)))));
 }
