@@ -18,6 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use tokio::{
     sync::{Notify, mpsc},
+    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -32,13 +33,13 @@ use crate::{
 
 /// How often a node gives a sign of life, and looks for what it may have missed.
 const BEAT: Duration = Duration::from_secs(2);
-/// How long the store may take to answer it.
+/// How long the store may take to answer it, and whatever follows from it or from what others tell. What is not done by then is done
+/// with the next.
 const BEAT_LIMIT: Duration = Duration::from_secs(2);
+/// How long taking over from nodes that are gone may take at once.
+const TAKE_OVER_LIMIT: Duration = Duration::from_secs(60);
 /// A node whose signs of life stopped for longer is given up by the others.
 const GONE_AFTER: Duration = Duration::from_secs(10);
-/// A node that had no answer from the store for longer lets nothing through any more. With the beat and its limit that is
-/// before the others give it up.
-const TRUST: Duration = Duration::from_secs(6);
 /// For so long after another node was seen it counts as there.
 const SHARED_FOR: Duration = Duration::from_secs(60);
 /// After it has come, the others may not have known of it for a moment: it reads everything anew with so many beats.
@@ -52,7 +53,6 @@ const TOGETHER: usize = 256;
 const KEYS_TOGETHER: u32 = 256;
 const KEYS_AT_ONCE: usize = 8;
 
-const AWAY: &str = "This node of Cardea cannot reach its database; the connection goes on when it can.";
 const GIVEN_UP: &str = "This node of Cardea was away for too long: connect again.";
 
 /// What this process knows of the newest configuration, and who else is there.
@@ -84,10 +84,10 @@ struct Watch {
     seen: HashMap<String, (i64, Instant)>,
     warned: BTreeSet<String>,
     last_company: Option<Instant>,
-    answered_at: Instant,
     fresh: u32,
     has_come: bool,
-    is_trusted: bool,
+    /// Takes over from those that are gone, beside the signs of life.
+    taking_over: JoinSet<()>,
 }
 
 impl App {
@@ -96,14 +96,24 @@ impl App {
     pub async fn run_cluster(&self, stop: CancellationToken) {
         let Some(mut heard) = self.0.store.hear() else { return self.live_alone(stop).await };
         let mut watch = Watch::new();
+        self.trust(Instant::now());
+        let mut watchdog = JoinSet::new();
+        watchdog.spawn(self.clone().watch_trust());
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
+                // Without it nobody would see that the store is away: the server stops.
+                Some(_) = watchdog.join_next() => break,
                 _ = beat.tick() => self.live(&mut watch).await,
-                () = self.0.cluster.stale.notified() => self.reload_or_say().await,
-                Some(first) = heard.recv() => self.hear(first, &mut heard).await,
+                () = self.0.cluster.stale.notified() => self.reload_soon().await,
+                Some(first) = heard.recv() => {
+                    if let Ok(true) = timeout(BEAT_LIMIT, self.hear(first, &mut heard)).await {
+                        continue;
+                    }
+                    watch.fresh = watch.fresh.max(1);
+                }
             }
         }
         let node = self.0.node.clone();
@@ -125,18 +135,21 @@ impl App {
 
     /// One sign of life, and what follows from the answer.
     async fn live(&self, watch: &mut Watch) {
-        let pulse = timeout(BEAT_LIMIT, self.beat()).await;
-        let error = match pulse {
-            Ok(Ok(pulse)) => return self.lived(watch, pulse).await,
+        // Whoever was stopped for long sees that before the store answers.
+        self.judge_trust();
+        let asked = Instant::now();
+        let error = match timeout(BEAT_LIMIT, self.beat()).await {
+            Ok(Ok(pulse)) => {
+                return match timeout(BEAT_LIMIT, self.lived(watch, pulse)).await {
+                    Ok(Ok(())) => self.trust(asked),
+                    Ok(Err(error)) => error!(%error, "What the store has could not be read; trying again"),
+                    Err(_) => error!("What the store has could not be read in time; trying again"),
+                };
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the store does not answer".to_owned(),
         };
         warn!(%error, "This node could not give a sign of life");
-        if watch.is_trusted && watch.answered_at.elapsed() > TRUST {
-            watch.is_trusted = false;
-            error!("The database cannot be reached: open connections are frozen until it can");
-            self.0.doors.freeze_all(AWAY);
-        }
     }
 
     async fn beat(&self) -> Result<Pulse, AppError> {
@@ -155,8 +168,8 @@ impl App {
         beaten.await
     }
 
-    async fn lived(&self, watch: &mut Watch, pulse: Pulse) {
-        watch.answered_at = Instant::now();
+    /// What follows from a sign of life. Fails if what is known here is not what the store has.
+    async fn lived(&self, watch: &mut Watch, pulse: Pulse) -> Result<(), AppError> {
         let Pulse { was_known, nodes, revision } = pulse;
         if !was_known {
             if watch.has_come {
@@ -168,23 +181,22 @@ impl App {
         }
         let others: Vec<_> = nodes.into_iter().filter(|node| node.name != self.0.node).collect();
         self.0.store.set_shared(watch.has_company(!others.is_empty()));
-        for gone in watch.gone(&others, self.0.clock.now()) {
-            self.take_over(gone).await;
+        let gone = watch.gone(&others, self.0.clock.now());
+        while watch.taking_over.try_join_next().is_some() {}
+        if !gone.is_empty() && watch.taking_over.is_empty() {
+            watch.taking_over.spawn(self.clone().take_over_all(gone));
         }
         if watch.fresh > 0 {
+            self.read_anew().await?;
             watch.fresh -= 1;
-            self.read_anew().await;
         } else if revision != self.0.cluster.revision() {
-            self.reload_or_say().await;
+            self.reload().await?;
         }
-        match self.check_doors().await {
-            Ok(()) => watch.is_trusted = true,
-            Err(error) => warn!(%error, "Open connections could not be checked against the store"),
-        }
+        self.check_doors().await
     }
 
-    /// What another node tells, with what waits behind it.
-    async fn hear(&self, first: Heard, more: &mut mpsc::Receiver<Heard>) {
+    /// What another node tells, with what waits behind it. Whether all was done that there was to do.
+    async fn hear(&self, first: Heard, more: &mut mpsc::Receiver<Heard>) -> bool {
         let mut heard = vec![first];
         while heard.len() < TOGETHER
             && let Ok(next) = more.try_recv()
@@ -192,7 +204,7 @@ impl App {
             heard.push(next);
         }
         if heard.contains(&Heard::Lost) {
-            return self.read_anew().await;
+            return false;
         }
         let news: Vec<_> = heard
             .into_iter()
@@ -206,10 +218,11 @@ impl App {
         if news.contains(&News::Configuration) {
             self.reload_or_say().await;
         }
-        if let Err(error) = self.pass_on(news).await {
+        let passed = self.pass_on(news).await;
+        if let Err(error) = &passed {
             warn!(%error, "What other nodes told could not be read; everything is read anew");
-            self.read_anew().await;
         }
+        passed.is_ok()
     }
 
     /// Reads what others changed, and tells browsers, connections and the engine.
@@ -247,16 +260,21 @@ impl App {
     }
 
     /// Anything that others did may have been missed.
-    async fn read_anew(&self) {
+    async fn read_anew(&self) -> Result<(), AppError> {
         if !self.0.store.is_shared() {
-            return;
+            return Ok(());
         }
-        self.reload_or_say().await;
-        if let Err(error) = self.check_doors().await {
-            warn!(%error, "Open connections could not be checked against the store");
-        }
+        self.reload().await?;
         self.0.hub.publish(None, Event::Reset);
         self.nudge();
+        Ok(())
+    }
+
+    /// The next sign of life does what this does not get done.
+    async fn reload_soon(&self) {
+        if timeout(BEAT_LIMIT, self.reload_or_say()).await.is_err() {
+            warn!("The configuration could not be read anew in time; trying again");
+        }
     }
 
     async fn reload_or_say(&self) {
@@ -301,6 +319,17 @@ impl App {
             self.judge_door(&session);
         }
         Ok(())
+    }
+
+    async fn take_over_all(self, gone: Vec<NodeRow>) {
+        let taken = timeout(TAKE_OVER_LIMIT, async {
+            for gone in gone {
+                self.take_over(gone).await;
+            }
+        });
+        if taken.await.is_err() {
+            error!("Taking over from a node that is gone takes too long; trying again");
+        }
     }
 
     /// Does for a node that is gone what it cannot do any more: its connections are over, and its gateway's keys go.
@@ -405,10 +434,9 @@ impl Watch {
             seen: HashMap::new(),
             warned: BTreeSet::new(),
             last_company: None,
-            answered_at: Instant::now(),
             fresh: FRESH_BEATS,
             has_come: false,
-            is_trusted: true,
+            taking_over: JoinSet::new(),
         }
     }
 

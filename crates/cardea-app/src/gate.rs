@@ -30,6 +30,8 @@ const LOCKED: &str = "locked";
 #[derive(Default)]
 pub(crate) struct Doors {
     open: Mutex<HashMap<SessionId, Door>>,
+    /// Why nothing passes on any of them, whatever their sessions say.
+    shut: Mutex<Option<&'static str>>,
     /// Held by whoever places the gateway's key, or moves the expiries of what is placed.
     pub(crate) joining: SessionLocks,
 }
@@ -58,6 +60,8 @@ struct News {
     ended: Option<EndNotice>,
     /// Nothing passes, and why.
     frozen: Option<String>,
+    /// The same for all connections of this node.
+    shut: Option<&'static str>,
     /// The newest sentence that changes nothing else, and how many there were.
     said: Option<String>,
     count: u64,
@@ -66,10 +70,11 @@ struct News {
 impl Doors {
     /// A receiver that hears what becomes of the session.
     fn watch(&self, admission: &Admission) -> watch::Receiver<News> {
+        let shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, door| door.sender.receiver_count() > 0);
         let door = open.entry(admission.session).or_insert_with(|| Door {
-            sender: watch::Sender::default(),
+            sender: watch::Sender::new(News { shut: *shut, ..News::default() }),
             keys: Vec::new(),
             version: 0,
         });
@@ -112,11 +117,19 @@ impl Doors {
         }
     }
 
-    /// Lets nothing pass on any connection, and says why.
-    pub(crate) fn freeze_all(&self, sentence: &str) {
-        for session in self.held() {
-            self.tell(session, |news| news.frozen = Some(sentence.to_owned()));
+    /// Lets nothing pass on any connection, also on those that are opened now, and says why; or, with `None`, what their sessions
+    /// allow.
+    pub(crate) fn shut(&self, sentence: Option<&'static str>) {
+        let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
+        *shut = sentence;
+        for door in self.open.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            door.sender.send_modify(|news| news.shut = sentence);
         }
+    }
+
+    /// Whether nothing passes on any connection.
+    pub(crate) fn are_shut(&self) -> bool {
+        self.shut.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Does with the session's connections what its `version` means for them, unless a newer one was there before.
@@ -244,12 +257,16 @@ fn words(news: watch::Receiver<News>) -> BoxStream<'static, Word> {
 }
 
 impl News {
+    fn why_frozen(&self) -> Option<&str> {
+        self.frozen.as_deref().or(self.shut)
+    }
+
     /// The first thing that is new since `known`, which learns it.
     fn word_after(&self, known: &mut Self) -> Option<Word> {
-        if self.frozen != known.frozen {
-            known.frozen.clone_from(&self.frozen);
+        if self.why_frozen() != known.why_frozen() {
+            (known.frozen, known.shut) = (self.frozen.clone(), self.shut);
             let thawed = || Word::Thawed("the session is unlocked.".to_owned());
-            return Some(self.frozen.clone().map_or_else(thawed, Word::Frozen));
+            return Some(self.why_frozen().map_or_else(thawed, |sentence| Word::Frozen(sentence.to_owned())));
         }
         if self.count > known.count {
             known.count = self.count;

@@ -32,6 +32,7 @@ mod sign_in;
 mod throttle;
 mod token;
 mod trace;
+mod trust;
 mod uids;
 
 use std::{
@@ -103,6 +104,7 @@ struct Inner {
     ground: ground::Ground,
     /// What is known of the other nodes.
     cluster: cluster::Cluster,
+    trust: trust::Trust,
 }
 
 impl App {
@@ -153,6 +155,7 @@ impl App {
             locks: lock::Standing::default(),
             ground: ground::Ground::default(),
             cluster: cluster::Cluster::default(),
+            trust: trust::Trust::default(),
         }));
         app.reload().await?;
         app.look_around().await?;
@@ -195,8 +198,11 @@ impl App {
         &self.0.node
     }
 
-    /// Whether requests can be taken: the store answers.
+    /// Whether requests can be taken: the store answers, and what is known here is what it has.
     pub async fn ready(&self) -> Result<(), AppError> {
+        if !self.judge_trust() {
+            return Err(AppError::Unavailable("this node does not know what its database has".to_owned()));
+        }
         self.0.store.read(|tx| Box::pin(async move { tx.installation().await.map(drop).map_err(AppError::from) })).await
     }
 

@@ -2,9 +2,10 @@
 
 use cardea_domain::{LockScope, Word};
 use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::time::Instant;
 
 use super::*;
-use crate::cluster::Cluster;
+use crate::{cluster::Cluster, trust::TRUST};
 
 impl World {
     /// Another node takes the session up and gets as far as the hold lets it; this one's engine rests meanwhile.
@@ -125,4 +126,30 @@ async fn what_was_read_before_a_lock_does_not_thaw_its_connections() {
     (after.status, after.version) = (Status::LoggedIn, after.version + 1);
     world.app.judge_door(&after);
     assert!(matches!(lease.words.next().now_or_never(), Some(Some(Word::Thawed(_)))));
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_hear_from_its_store_lets_nothing_through() {
+    let world = World::new().await;
+    let id = world.available("web1").await.session.id;
+    let mut lease = world.app.join(&world.admission(id), KEY).await.expect("it is available");
+    let detail = world.detail(id).await.session;
+    let asked = Instant::now() - (TRUST - Duration::from_secs(1));
+    world.app.trust(asked);
+    world.app.ready().await.expect("it takes requests");
+
+    // Nothing but the watchdog looks meanwhile.
+    let watchdog = tokio::spawn(world.app.clone().watch_trust());
+    let word = tokio::time::timeout(PATIENCE, lease.words.next()).await;
+    assert!(matches!(word, Ok(Some(Word::Frozen(_)))), "{word:?}");
+    assert!(asked.elapsed() > TRUST);
+    assert!(world.app.ready().await.is_err(), "it takes no requests");
+    // Neither what is read of one session nor an answer to what was asked too long ago says that the store is back.
+    world.app.judge_door(&detail);
+    world.app.trust(asked);
+    assert_eq!(lease.words.next().now_or_never(), None);
+
+    world.app.trust(Instant::now());
+    assert!(matches!(lease.words.next().now_or_never(), Some(Some(Word::Thawed(_)))));
+    watchdog.abort();
 }
