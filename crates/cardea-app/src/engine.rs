@@ -18,7 +18,11 @@ mod stand;
 mod sweep;
 mod wait;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use cardea_domain::{Actor, Claim, Grant, Permit, Session, SessionId, Status, Timestamp, Verb};
 use cardea_store::Store;
@@ -56,8 +60,50 @@ const FENCE_MAX: i64 = 100_000_000_000_000;
 /// How long the engine sleeps at most while other nodes are there, whose claims it does not hear of.
 const SHARED_SLEEP_MAX: Duration = Duration::from_secs(2);
 
-/// The session that each running worker holds, and a way to stop it.
-type Busy = HashMap<task::Id, (SessionId, AbortHandle)>;
+/// What each running worker holds, and a way to stop it. The task that renews the claims looks at it too.
+pub(crate) struct Busy<K = SessionId>(Arc<Mutex<HashMap<task::Id, (K, AbortHandle)>>>);
+
+impl<K> Clone for Busy<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: Clone + PartialEq> Busy<K> {
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<task::Id, (K, AbortHandle)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn len(&self) -> usize {
+        self.all().len()
+    }
+
+    fn insert(&self, held: K, worker: AbortHandle) {
+        self.all().insert(worker.id(), (held, worker));
+    }
+
+    fn remove(&self, worker: task::Id) -> Option<K> {
+        self.all().remove(&worker).map(|(held, _)| held)
+    }
+
+    /// All that is held, also by workers that are done and were not looked at since.
+    fn held(&self) -> Vec<K> {
+        self.all().values().map(|(held, _)| held.clone()).collect()
+    }
+
+    /// What is worked on.
+    fn worked_on(&self) -> Vec<K> {
+        self.all().values().filter(|(_, worker)| !worker.is_finished()).map(|(held, _)| held.clone()).collect()
+    }
+
+    fn abort(&self, held: &K) {
+        self.all().values().filter(|(known, _)| known == held).for_each(|(_, worker)| worker.abort());
+    }
+}
 
 /// Why a worker put its session down.
 enum Stop {
@@ -90,14 +136,15 @@ impl App {
 
     async fn run_sessions(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
-        let mut busy = HashMap::new();
-        let mut renewal = tokio::time::interval(RENEW);
-        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let busy = Busy::new();
+        // Beside this loop, which may be at one change for longer than a lease; it ends with it, after the last steps.
+        let mut renewal = JoinSet::new();
+        renewal.spawn(self.clone().keep_claims(busy.clone()));
         loop {
             if let Err(error) = self.check_ground().await {
                 error!(%error, "Sessions could not all be judged after a change; they are judged again");
             }
-            let pause = match self.start_due(&mut workers, &mut busy).await {
+            let pause = match self.start_due(&mut workers, &busy).await {
                 Ok(pause) => pause,
                 Err(error) => {
                     error!(%error, "The engine cannot read the store; trying again");
@@ -108,11 +155,12 @@ impl App {
                 () = stop.cancelled() => break,
                 () = self.0.nudge.notified() => {}
                 () = tokio::time::sleep(pause) => {}
-                _ = renewal.tick(), if !busy.is_empty() => self.renew_claims(&busy).await,
+                // It never ends by itself: without it every lease would run out.
+                Some(_) = renewal.join_next() => break,
                 Some(done) = workers.join_next_with_id() => {
-                    self.finished(&mut workers, &mut busy, done);
+                    self.finished(&mut workers, &busy, done);
                     while let Some(done) = workers.try_join_next_with_id() {
-                        self.finished(&mut workers, &mut busy, done);
+                        self.finished(&mut workers, &busy, done);
                     }
                 }
             }
@@ -124,17 +172,17 @@ impl App {
     }
 
     /// Starts a worker for every session that is due; says how long to sleep.
-    async fn start_due(&self, workers: &mut JoinSet<()>, busy: &mut Busy) -> Result<Duration, AppError> {
+    async fn start_due(&self, workers: &mut JoinSet<()>, busy: &Busy) -> Result<Duration, AppError> {
         loop {
             let room = WORKERS_MAX.saturating_sub(busy.len());
             if room == 0 {
                 return Ok(SLEEP_MAX);
             }
             let now = self.0.clock.now();
-            if let Some(pause) = self.pause_at(now, sessions_of(busy)).await? {
+            if let Some(pause) = self.pause_at(now, busy.held()).await? {
                 return Ok(pause);
             }
-            let exclude = sessions_of(busy);
+            let exclude = busy.held();
             let limit = CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX));
             let claim = self.claim(now);
             let claimed = self.0.store.write(move |tx| {
@@ -151,7 +199,7 @@ impl App {
                 let (app, id) = (self.clone(), session.id);
                 let grants = grants.remove(&id).unwrap_or_default();
                 let worker = workers.spawn(async move { app.work(session, grants).await });
-                busy.insert(worker.id(), (id, worker));
+                busy.insert(id, worker);
             }
         }
     }
@@ -213,10 +261,25 @@ impl App {
         Claim { node: self.0.node.clone(), until: now.plus(LEASE) }
     }
 
+    async fn keep_claims(self, busy: Busy) {
+        let mut renewal = tokio::time::interval(RENEW);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            renewal.tick().await;
+            if tokio::time::timeout(RENEW, self.renew_claims(&busy)).await.is_err() {
+                error!("The store takes too long to renew this node's hold on its sessions; trying again");
+            }
+        }
+    }
+
     /// Says that this node still works on what it holds. Workers whose session another node took up meanwhile are stopped: it was
     /// away for too long, and the fences refuse whatever they would still do.
     async fn renew_claims(&self, busy: &Busy) {
-        let (claim, ids, is_shared) = (self.claim(self.0.clock.now()), sessions_of(busy), self.0.store.is_shared());
+        let ids = busy.worked_on();
+        if ids.is_empty() {
+            return;
+        }
+        let (claim, is_shared) = (self.claim(self.0.clock.now()), self.0.store.is_shared());
         let renewed = self.0.store.write(move |tx| {
             Box::pin(async move {
                 tx.renew_claims(&claim, &ids).await?;
@@ -225,9 +288,9 @@ impl App {
         });
         match renewed.await {
             Ok(lost) => {
-                for (id, worker) in busy.values().filter(|(id, _)| lost.contains(id)) {
+                for id in lost {
                     warn!(session.id = %id, "Another node took this session up: this one stops working on it");
-                    worker.abort();
+                    busy.abort(&id);
                 }
             }
             Err(error) => error!(%error, "This node could not renew its hold on the sessions that it works on"),
@@ -261,20 +324,20 @@ impl App {
 
     /// A worker is done with its session. One that panicked is a fault of ours: its session is looked at again soon,
     /// because no session may be forgotten while the process lives.
-    fn finished(&self, workers: &mut JoinSet<()>, busy: &mut Busy, done: Result<(task::Id, ()), JoinError>) {
+    fn finished(&self, workers: &mut JoinSet<()>, busy: &Busy, done: Result<(task::Id, ()), JoinError>) {
         match done {
             Ok((worker, ())) => {
-                busy.remove(&worker);
+                busy.remove(worker);
             }
             Err(error) => {
-                let Some((id, _)) = busy.remove(&error.id()) else { return };
+                let Some(id) = busy.remove(error.id()) else { return };
                 if error.is_cancelled() {
                     return;
                 }
                 error!(session.id = %id, %error, "A worker died; its session is taken up again");
                 let app = self.clone();
                 let worker = workers.spawn(async move { app.wake_later(id, FAULT_PAUSE).await });
-                busy.insert(worker.id(), (id, worker));
+                busy.insert(id, worker);
             }
         }
     }
@@ -282,10 +345,6 @@ impl App {
     fn store(&self) -> &Store {
         &self.0.store
     }
-}
-
-fn sessions_of(busy: &Busy) -> Vec<SessionId> {
-    busy.values().map(|(id, _)| *id).collect()
 }
 
 /// The engine's own permit.

@@ -2,11 +2,7 @@
 //! dead host holds up nobody but itself. One poll answers for every session on a host, and nobody asks a host on which
 //! nobody has a session.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use cardea_domain::{
     Actor, Configuration, ConnectorError, Kind, Object, ObjectId, Period, Permit, Target, Timestamp, Verb,
@@ -19,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::{CLAIM_MAX, DRAIN, RENEW, SLEEP_MAX, STORE_PAUSE};
+use super::{Busy, CLAIM_MAX, DRAIN, RENEW, SLEEP_MAX, STORE_PAUSE};
 use crate::{App, AppError, plan::host_of};
 
 /// Hosts that are asked at once. Each waits mostly for its host.
@@ -36,9 +32,6 @@ const SWEEP_AGAIN: Duration = Duration::from_secs(60);
 const POLL_MAX: Duration = Duration::from_secs(300);
 /// Unanswered polls in a row after which somebody should know.
 const BLIND_AFTER: u32 = 3;
-
-/// The host that each running worker holds.
-type Busy = HashMap<task::Id, String>;
 
 /// What this process has had searched already.
 #[derive(Default)]
@@ -76,11 +69,11 @@ pub(super) struct Held {
 impl App {
     /// Asks hosts until `stop`, then lets running looks finish.
     pub(super) async fn run_hosts(&self, stop: CancellationToken) {
-        let (mut workers, mut busy, mut seeded) = (JoinSet::new(), Busy::new(), Seeded::default());
-        let mut renewal = tokio::time::interval(RENEW);
-        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut workers, busy, mut seeded) = (JoinSet::new(), Busy::new(), Seeded::default());
+        let mut renewal = JoinSet::new();
+        renewal.spawn(self.clone().keep_hosts(busy.clone()));
         loop {
-            let pause = match self.start_hosts(&mut workers, &mut busy, &mut seeded).await {
+            let pause = match self.start_hosts(&mut workers, &busy, &mut seeded).await {
                 Ok(pause) => pause,
                 Err(error) => {
                     error!(%error, "Hosts cannot be asked, because the store does not answer; trying again");
@@ -91,8 +84,8 @@ impl App {
                 () = stop.cancelled() => break,
                 () = self.0.host_nudge.notified() => {}
                 () = tokio::time::sleep(pause) => {}
-                _ = renewal.tick(), if !busy.is_empty() => self.renew_hosts(&busy).await,
-                Some(done) = workers.join_next_with_id() => forget(&mut busy, done),
+                Some(_) = renewal.join_next() => break,
+                Some(done) = workers.join_next_with_id() => forget(&busy, done),
             }
         }
         let drained = tokio::time::timeout(DRAIN, async { while workers.join_next().await.is_some() {} });
@@ -105,7 +98,7 @@ impl App {
     async fn start_hosts(
         &self,
         workers: &mut JoinSet<()>,
-        busy: &mut Busy,
+        busy: &Busy<String>,
         seeded: &mut Seeded,
     ) -> Result<Duration, AppError> {
         self.seed(seeded).await?;
@@ -114,7 +107,7 @@ impl App {
             if room == 0 {
                 return Ok(SLEEP_MAX);
             }
-            let exclude: Vec<_> = busy.values().cloned().collect();
+            let exclude = busy.held();
             let (now, node, held) = (self.0.clock.now(), self.0.node.clone(), exclude.clone());
             let next = self.store().read(move |tx| Box::pin(async move { tx.next_host_wake(now, &node, &held).await }));
             match next.await? {
@@ -129,7 +122,7 @@ impl App {
             for host in claimed.await? {
                 let (app, key) = (self.clone(), host.key.clone());
                 let worker = workers.spawn(async move { app.work_on_host(host).await });
-                busy.insert(worker.id(), key);
+                busy.insert(key, worker);
             }
         }
     }
@@ -161,8 +154,22 @@ impl App {
         Ok(())
     }
 
-    async fn renew_hosts(&self, busy: &Busy) {
-        let (claim, keys) = (self.claim(self.0.clock.now()), busy.values().cloned().collect::<Vec<_>>());
+    async fn keep_hosts(self, busy: Busy<String>) {
+        let mut renewal = tokio::time::interval(RENEW);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            renewal.tick().await;
+            if tokio::time::timeout(RENEW, self.renew_hosts(&busy)).await.is_err() {
+                error!("The store takes too long to renew this node's hold on the hosts that it asks; trying again");
+            }
+        }
+    }
+
+    async fn renew_hosts(&self, busy: &Busy<String>) {
+        let (claim, keys) = (self.claim(self.0.clock.now()), busy.worked_on());
+        if keys.is_empty() {
+            return;
+        }
         let renewed = self.store().write(move |tx| Box::pin(async move { tx.renew_host_claims(&claim, &keys).await }));
         if let Err(error) = renewed.await {
             error!(%error, "This node could not renew its hold on the hosts that it asks");
@@ -300,13 +307,13 @@ pub(super) fn sweeper() -> Result<Permit, AppError> {
     Ok(Permit::ask(&Actor::Engine, Verb::SweepHost)?)
 }
 
-fn forget(busy: &mut Busy, done: Result<(task::Id, ()), JoinError>) {
+fn forget(busy: &Busy<String>, done: Result<(task::Id, ()), JoinError>) {
     match done {
         Ok((worker, ())) => {
-            busy.remove(&worker);
+            busy.remove(worker);
         }
         Err(error) => {
-            let key = busy.remove(&error.id());
+            let key = busy.remove(error.id());
             error!(?key, %error, "A worker died; its host is asked again");
         }
     }

@@ -73,10 +73,10 @@ async fn sessions_at_rest_cost_nothing_and_workers_are_bounded() {
     world.copies(&session, if cardea_testkit::is_long() { RESTING_LONG } else { RESTING }).await;
 
     // One look finds that nothing is due; until then the engine sleeps.
-    let (app, mut workers, mut busy) = (world.app.clone(), JoinSet::new(), Busy::new());
+    let (app, mut workers, busy) = (world.app.clone(), JoinSet::new(), Busy::new());
     app.check_ground().await.expect("sessions are judged");
     let before = app.0.store.tally();
-    let pause = app.start_due(&mut workers, &mut busy).await.expect("the store answers");
+    let pause = app.start_due(&mut workers, &busy).await.expect("the store answers");
     let after = app.0.store.tally();
     assert_eq!((pause, workers.len()), (SLEEP_MAX, 0));
     assert_eq!((after.statements - before.statements, after.writes - before.writes), (1, 0));
@@ -95,7 +95,7 @@ async fn sessions_at_rest_cost_nothing_and_workers_are_bounded() {
     // Everything is due at once.
     world.target.step_by_step();
     world.clock.advance(Duration::from_secs(3601));
-    let pause = app.start_due(&mut workers, &mut busy).await.expect("the store answers");
+    let pause = app.start_due(&mut workers, &busy).await.expect("the store answers");
     assert_eq!((pause, workers.len(), busy.len()), (SLEEP_MAX, WORKERS_MAX, WORKERS_MAX));
     workers.shutdown().await;
 }

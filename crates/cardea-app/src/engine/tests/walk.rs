@@ -185,7 +185,7 @@ impl Walk {
             if is_new {
                 is_new = false;
                 app.check_ground().await.map_err(|error| format!("sessions could not be judged: {error}"))?;
-                let started = app.start_due(&mut self.workers, &mut self.busy).await;
+                let started = app.start_due(&mut self.workers, &self.busy).await;
                 started.map_err(|error| format!("the engine could not read the store: {error}"))?;
                 continue;
             }
@@ -204,7 +204,7 @@ impl Walk {
                     Some(done) = self.workers.join_next_with_id() => {
                         is_new = true;
                         check_worker(&done)?;
-                        app.finished(&mut self.workers, &mut self.busy, done);
+                        app.finished(&mut self.workers, &self.busy, done);
                     }
                     Some(done) = self.actors.join_next_with_id() => {
                         let (id, outcome) = done.map_err(|error| format!("an actor died: {error}"))?;
@@ -225,7 +225,7 @@ impl Walk {
         while let Some(done) = self.workers.try_join_next_with_id() {
             is_new = true;
             check_worker(&done)?;
-            self.app().finished(&mut self.workers, &mut self.busy, done);
+            self.app().finished(&mut self.workers, &self.busy, done);
         }
         while let Some(done) = self.actors.try_join_next_with_id() {
             let (id, outcome) = done.map_err(|error| format!("an actor died: {error}"))?;
@@ -320,7 +320,7 @@ impl Walk {
         self.actors.abort_all();
         while self.workers.join_next().await.is_some() {}
         while self.actors.join_next().await.is_some() {}
-        self.busy.clear();
+        self.busy = Busy::new();
         self.acting.clear();
         self.held.clear();
         self.app = None;

@@ -86,7 +86,7 @@ impl Walk {
             if let Err(what) = check_approvals(session, &picture.approvals) {
                 return wrong(&what);
             }
-            let is_busy = self.busy.values().any(|(id, _)| *id == session.id);
+            let is_busy = self.busy.held().contains(&session.id);
             if session.wake_at.is_some_and(|at| at <= now) && !is_busy && self.app.is_some() {
                 return wrong("it is due and nobody works on it");
             }
