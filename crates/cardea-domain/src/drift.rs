@@ -67,6 +67,7 @@ fn mark_in(name: &str) -> Option<DriftMark> {
         format!("unit /etc/systemd/system/timers.target.wants/cardea-{grant}.timer -> {unit}.timer"),
         format!("schedule /etc/cron.d/cardea-{grant}"),
         format!("schedule /var/spool/at/cardea-{grant}"),
+        format!("dead_man /var/lib/cardea-host/cardea-{grant}"),
     ];
     if name == format!("sudoers /etc/sudoers.d/cardea-{grant}") {
         Some((grant, "sudo_rule"))

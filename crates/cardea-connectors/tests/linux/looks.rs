@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use cardea_domain::{Connector, Depth, Drift, KnownAccount, LogIn, drift};
+use cardea_domain::{Connector, Depth, Drift, DriftMark, KnownAccount, LogIn, drift};
 use cardea_testkit::wait;
 
 use crate::bench::{Bench, TOKEN, said};
@@ -170,12 +170,12 @@ async fn what_the_switch_runs_is_told_when_it_is_not_ours_and_made_good() {
     let before = look().await;
     let sudo = t.sudo("svc-x1", 70_074, &["ALL"]);
     let switch = t.dead_man(vec![&sudo]);
-    let is_ours = |grant| grant == sudo.grant || grant == switch.grant;
+    let is_ours = |_: &Drift, (grant, _): DriftMark| grant == sudo.grant || grant == switch.grant;
     t.place(&switch).await;
     assert_eq!(drift(&before, &look().await, is_ours), []);
 
     t.host.root("cd /var/lib/cardea-host; for f in library-*; do echo id >>$f; done; ln -s /tmp/x grt_00000000000000000000000001");
-    let found = drift(&before, &look().await, |_| true);
+    let found = drift(&before, &look().await, |_, _| true);
     let library = t.host.root("echo /var/lib/cardea-host/library-*");
     let link = "dead_man /var/lib/cardea-host/grt_00000000000000000000000001 -> /tmp/x".to_owned();
     assert_eq!(found, [Drift::New(link), Drift::New(format!("dead_man {}", library.trim()))]);
