@@ -181,7 +181,11 @@ impl App {
         let key = row.key.clone();
         let held = match self.hold_host(row).await {
             Ok(held) => held,
-            Err(error) => return error!(%error, "The store does not say how to reach a host; it stays due as it is"),
+            Err(error) => {
+                error!(%error, "The store does not say how to reach a host; it stays due as it is");
+                // It is claimed anew as soon as this worker is gone.
+                return tokio::time::sleep(STORE_PAUSE).await;
+            }
         };
         let visit = self.visit(&held).await;
         if let Err(error) = self.retried(|| self.let_host_go(&held, &visit)).await {
