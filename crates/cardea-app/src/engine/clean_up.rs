@@ -212,6 +212,9 @@ impl App {
                 session.lock_again(now);
                 tx.save_session(&drive()?, &mut session).await?;
             }
+            // This worker may be busy for long: they are locked again beside it.
+            let waker = self.clone();
+            tx.after_commit(Box::new(move || waker.nudge()));
         }
         let message = format!("{} stays, because other sessions hold it", capitalised(&grant.privilege.describe()));
         tx.append_log(grant.session, now, LogLevel::Info, Stage::PostSession, &message).await?;

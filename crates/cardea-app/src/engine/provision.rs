@@ -14,6 +14,8 @@ use crate::{App, AppError, change::Note, gate::order, plan::host_of};
 
 /// How long one command on the host may take.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(30);
+/// How long before the host's own end something is still placed: twice what the command may take.
+const PLACE_BEFORE: Duration = Duration::from_secs(60);
 /// A session that waited longer than this for the engine (it was down) is not begun or gone on with: nobody waits for it
 /// any more. Shorter than the margin of the targets' own expiry, which runs from when a privilege was first placed.
 const BEGIN_WITHIN: Duration = Duration::from_secs(240);
@@ -210,10 +212,15 @@ impl App {
     ) -> Result<Option<Grant>, Halt> {
         let now = self.0.clock.now();
         let is_first = grants.iter().all(|grant| matches!(grant.state, GrantState::Planned | GrantState::Preexisting));
+        // What the switch does not outlast it cannot end.
+        let switch =
+            grants.iter().find(|grant| grant.privilege.kind() == "dead_man" && grant.state == GrantState::Placed);
+        let bound = switch.and_then(|switch| switch.expires_at);
+        let expires_at = now.plus(session.duration.get()).plus(Session::EXPIRY_MARGIN);
         for at in due {
             let grant = &mut grants[*at];
             grant.before = grant.before.take().or_else(|| before[*at].clone());
-            grant.expires_at = Some(now.plus(session.duration.get()).plus(Session::EXPIRY_MARGIN));
+            grant.expires_at = Some(bound.map_or(expires_at, |bound| bound.min(expires_at)));
         }
         session.progress = Some(progress(grants, due[0]));
         let (app, copy, all, due) = (self.clone(), session.clone(), grants.to_vec(), due.to_vec());
@@ -318,15 +325,23 @@ impl App {
     }
 
     pub(super) async fn place(&self, grant: &Grant, frame: Frame) -> Result<Placed, ConnectorError> {
-        let order = order(grant);
-        let mut answer = self.0.linux.place(&grant.target, frame, &order).await;
+        let mut answer = self.place_once(grant, frame).await;
         for _ in 1..TRIES {
             if !matches!(answer, Err(ConnectorError::Unknown(_))) {
                 break;
             }
-            answer = self.0.linux.place(&grant.target, frame, &order).await;
+            answer = self.place_once(grant, frame).await;
         }
         answer
+    }
+
+    /// Nothing is placed that the host may end in the same moment: what came behind the dead man's switch would stay for ever if
+    /// Cardea did not come back. A process that was stopped for long finds itself here.
+    async fn place_once(&self, grant: &Grant, frame: Frame) -> Result<Placed, ConnectorError> {
+        if grant.expires_at.is_some_and(|end| end.since(self.0.clock.now()) < PLACE_BEFORE) {
+            return Err(ConnectorError::Refused("it took so long that the host will end it by itself".to_owned()));
+        }
+        self.0.linux.place(&grant.target, frame, &order(grant)).await
     }
 
     /// Before a session gives root: what the host looks like, to be compared when it is over.
@@ -367,10 +382,18 @@ impl App {
         (is_more, target): (bool, Option<Target>),
     ) -> Result<(), Stop> {
         let app = self.clone();
+        let watched = target.filter(|_| session.rules.has_login);
+        let (host, interval) = (watched.clone(), session.rules.monitor_interval.get());
         let finished = self.store().write(move |tx| {
             Box::pin(async move {
-                app.write_done(tx, &session, &done).await?;
                 let now = app.0.clock.now();
+                let poll_at = now.plus(interval);
+                // Sessions of one host would wait for each other's commits: its row is written only if it has to be.
+                let unpolled = match host {
+                    Some(target) if !tx.is_polled(&host_of(&target), poll_at).await? => Some(target),
+                    _ => None,
+                };
+                app.write_done(tx, &session, &done).await?;
                 let took = session.wake_at.map_or(Duration::ZERO, |due| now.since(due)).as_millis();
                 if let Some(lock) = app.lock_of_whole(&session).filter(|_| session.lock.is_none()) {
                     session.lock(lock, now)?;
@@ -388,17 +411,18 @@ impl App {
                     let waker = app.clone();
                     tx.after_commit(Box::new(move || waker.nudge()));
                 }
-                // Last: sessions of one host wait for each other from here to the commit.
-                if let Some(target) = target.filter(|_| session.rules.has_login) {
-                    let poll_at = now.plus(session.rules.monitor_interval.get());
-                    tx.poll_host(&host_of(&target), &target, poll_at).await?;
-                    let waker = app.clone();
-                    tx.after_commit(Box::new(move || waker.0.host_nudge.notify_one()));
+                if let Some(target) = unpolled {
+                    app.poll_by(tx, &target, poll_at).await?;
                 }
                 Ok::<_, AppError>(())
             })
         });
-        Ok(finished.await?)
+        finished.await?;
+        // What said meanwhile that nobody stands there could not know of this session.
+        if let Some(target) = watched.filter(|_| self.store().is_shared()) {
+            self.keep_polled(&target, interval).await?;
+        }
+        Ok(())
     }
 
     /// These grants were never placed and never will be.

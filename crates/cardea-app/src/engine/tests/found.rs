@@ -184,8 +184,11 @@ async fn a_lock_suspends_what_sessions_share_only_when_all_of_them_are_locked() 
     world.app.lock_session(&operator, one, scope, message).await.expect("it is open");
     world.seen(one, "locked", is_locked).await;
     assert!(!is_suspended(), "the other works with it");
-    world.end(other).await;
+    let hold = world.target.hold(Operation::Remove);
+    world.app.end_session(&world.user("bob"), other, None).await.expect("it is open");
     world.seen(one, "locked again", |detail| is_locked(detail) && is_suspended()).await;
+    drop(hold);
+    world.seen(other, "clean", |detail| detail.session.clean).await;
     world.special_available("bob").await;
     assert!(!is_suspended(), "the other is back");
 }
@@ -251,4 +254,23 @@ async fn a_script_does_not_run_for_a_request_that_was_changed_meanwhile() {
     let detail = world.seen(id, "clean", |detail| detail.session.clean).await;
     assert_eq!(detail.session.reason.map(|reason| reason.code).as_deref(), Some("changed_meanwhile"));
     assert_eq!(world.target.scripts().len(), 0);
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_for_long_places_nothing_behind_the_hosts_own_end() {
+    let world = World::new().await;
+    let (account, actions) = (json!({ "type": "activity_token" }), json!([{ "add_to_group": { "group": "adm" } }]));
+    world
+        .offers(json!({ "platform": "linux", "protocol": "ssh", "login_account": account, "pre_session": actions }))
+        .await;
+    let hold = world.target.hold(Operation::Place);
+    let id = world.special("alice").await;
+    hold.reached(1).await;
+    world.advance(Duration::from_secs(24 * 3600));
+    drop(hold);
+    let detail = world.seen(id, "failed and clean", |detail| detail.session.clean).await;
+    let reason = detail.session.reason.expect("it failed");
+    assert!(reason.detail.contains("so long"), "{reason:?}");
+    let places = world.target.calls().into_iter().filter(|call| call.operation == Operation::Place).count();
+    assert_eq!(places, 1, "the switch, which was on its way");
 }
