@@ -1,13 +1,12 @@
 //! Hosts as the clock asks them: who is logged in, and whether a mark is there that the ledger does not know.
 
-use cardea_domain::{Claim, ObjectId, Period, Rules, Session, Target, Timestamp};
+use cardea_domain::{Claim, ObjectId, Period, Rules, SessionId, Status, Target, Timestamp};
 
 use crate::{
     StoreError, Tx,
     batch::{Write, values},
     row::{count, exactly_one, from_json, id_list, micros, parse, time, to_json},
-    session::SessionRow,
-    tx::{execute, fetch_all, fetch_optional},
+    tx::{execute, fetch_all, fetch_one, fetch_optional},
 };
 
 /// What is known of one host, whichever resources it is.
@@ -64,6 +63,12 @@ impl TryFrom<Row> for HostRow {
 }
 
 impl Tx {
+    /// Whether a host will be asked at `poll_at` or sooner who is logged in. On PostgreSQL another unit may be changing that.
+    pub async fn is_polled(&mut self, key: &str, poll_at: Timestamp) -> Result<bool, StoreError> {
+        const SQL: &str = "select count(*) from host where key = $1 and poll_at <= $2";
+        Ok(fetch_one!((i64,), self, SQL, key, poll_at.as_micros())?.0 > 0)
+    }
+
     /// Has a host asked at `poll_at` or sooner who is logged in, by the way that `target` is; writes it down if it was not
     /// known.
     pub async fn poll_host(&mut self, key: &str, target: &Target, poll_at: Timestamp) -> Result<(), StoreError> {
@@ -122,12 +127,17 @@ impl Tx {
         rows.into_iter().map(HostRow::try_from).collect()
     }
 
-    /// The sessions that stand on these resources.
-    pub async fn standing_on(&mut self, resources: &[ObjectId]) -> Result<Vec<Session>, StoreError> {
-        const SQL: &str = "select * from session where status in ('available', 'logged_in', 'locked') \
+    /// Who stands on these resources: the sessions with an account there, the number of each account, and what they are at.
+    pub async fn standing_on(&mut self, resources: &[ObjectId]) -> Result<Vec<(SessionId, u32, Status)>, StoreError> {
+        const SQL: &str = "select id, account_uid, status from session \
+            where status in ('available', 'logged_in', 'locked') and account_uid > 0 \
             and id in (select session_id from grant_entry where state in ('placing', 'placed', 'removing') \
             and resource_id in (select value from json_each($1))) order by id";
-        fetch_all!(SessionRow, self, SQL, id_list(resources))?.into_iter().map(Session::try_from).collect()
+        let rows = fetch_all!((String, i64, String), self, SQL, id_list(resources))?;
+        let standing = |(id, uid, status): (String, i64, String)| {
+            Ok((parse("session.id", &id)?, count("session.account_uid", uid)?, parse("session.status", &status)?))
+        };
+        rows.into_iter().map(standing).collect()
     }
 
     /// How often these resources are to be asked who is logged in: the smallest interval of the sessions with a log-in that

@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use cardea_domain::{
     Actor, Configuration, ConnectorError, Kind, Object, ObjectId, Period, Permit, Target, Timestamp, Verb,
 };
-use cardea_store::{AuditEntry, HostRow, Outcome};
+use cardea_store::{AuditEntry, HostRow, Outcome, Tx};
 use tokio::{
     task::{self, JoinError, JoinSet},
     time::MissedTickBehavior,
@@ -234,9 +234,41 @@ impl App {
         visit
     }
 
-    /// Writes down what was learned, and when the host is asked next. Who stands on it is read in the same unit: whoever comes
-    /// meanwhile changes the row, and this is done anew.
+    /// Has a host asked at `poll_at` or sooner who is logged in.
+    pub(super) async fn poll_by(&self, tx: &mut Tx, target: &Target, poll_at: Timestamp) -> Result<(), AppError> {
+        tx.poll_host(&host_of(target), target, poll_at).await?;
+        let waker = self.clone();
+        tx.after_commit(Box::new(move || waker.0.host_nudge.notify_one()));
+        Ok(())
+    }
+
+    /// Has a host asked within `interval`, if it would not be.
+    pub(super) async fn keep_polled(&self, target: &Target, interval: Duration) -> Result<(), AppError> {
+        let (poll_at, key) = (self.0.clock.now().plus(interval), host_of(target));
+        let asked = self.store().read(move |tx| Box::pin(async move { tx.is_polled(&key, poll_at).await }));
+        if asked.await? {
+            return Ok(());
+        }
+        let (app, target) = (self.clone(), target.clone());
+        self.store().write(move |tx| Box::pin(async move { app.poll_by(tx, &target, poll_at).await })).await
+    }
+
+    /// Writes down what was learned, and when the host is asked next. A session that came meanwhile and saw that the host is asked
+    /// soon enough does not change the row: so it is looked once more who stands there.
     async fn let_host_go(&self, held: &Held, visit: &Visit) -> Result<(), AppError> {
+        self.write_host(held, visit).await?;
+        if !self.store().is_shared() {
+            return Ok(());
+        }
+        let resources = held.resources.clone();
+        let read = self.store().read(move |tx| Box::pin(async move { tx.monitor_interval(&resources).await }));
+        match read.await? {
+            Some(interval) if visit.polled != Some(false) => self.keep_polled(&held.target, interval.get()).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn write_host(&self, held: &Held, visit: &Visit) -> Result<(), AppError> {
         let (app, key, resources) = (self.clone(), held.row.key.clone(), held.resources.clone());
         let (polled, swept) = (visit.polled, visit.swept.as_ref().map(|swept| (swept.done, swept.reported.clone())));
         let name = held.target.name.clone();

@@ -53,8 +53,7 @@ impl App {
     pub(super) async fn poll(&self, held: &Held) -> Result<(), Unasked> {
         let resources = held.resources.clone();
         let standing = self.store().read(move |tx| Box::pin(async move { tx.standing_on(&resources).await })).await?;
-        let sessions: Vec<_> = standing.into_iter().filter(|it| it.rules.has_login && it.account.uid > 0).collect();
-        let uids: HashSet<_> = sessions.iter().map(|session| session.account.uid).collect();
+        let uids: HashSet<_> = standing.iter().map(|(_, uid, _)| *uid).collect();
         if uids.is_empty() {
             return Ok(());
         }
@@ -62,23 +61,26 @@ impl App {
         let asked = tokio::time::timeout(LIMIT, self.0.linux.log_ins(&held.target, &uids)).await;
         let late = || ConnectorError::Unknown("the host took too long to say who is logged in".to_owned());
         let log_ins = asked.unwrap_or_else(|_| Err(late()))?;
-        debug!(host = %held.target, sessions = sessions.len(), log_ins = log_ins.len(), "Asked a host who is logged in");
+        debug!(host = %held.target, sessions = standing.len(), log_ins = log_ins.len(), "Asked a host who is logged in");
         // Read after the host has answered: the gateway writes down where it comes from before it logs in, so whatever the host
         // has seen of it is known by now.
-        let concerned: Vec<_> = sessions
+        let ids: Vec<_> = standing
             .into_iter()
-            .filter(|session| session.status != Status::Available || log_ins.iter().any(|it| is_for(it, session)))
+            .filter(|(_, uid, status)| *status != Status::Available || log_ins.iter().any(|it| it.uid == *uid))
+            .map(|(id, ..)| id)
             .collect();
-        if concerned.is_empty() {
+        if ids.is_empty() {
             return Ok(());
         }
-        let ids: Vec<_> = concerned.iter().map(|session| session.id).collect();
         let known = self.store().read(move |tx| {
             Box::pin(async move {
-                Ok::<_, AppError>((tx.gateway_connections(&ids).await?, tx.direct_log_ins_on(&ids).await?))
+                let mut concerned = tx.sessions_named(&ids).await?;
+                concerned.retain(|session| session.status.is_standing() && session.rules.has_login);
+                let (gateway, direct) = (tx.gateway_connections(&ids).await?, tx.direct_log_ins_on(&ids).await?);
+                Ok::<_, AppError>((concerned, gateway, direct))
             })
         });
-        let (gateway, direct) = known.await?;
+        let (concerned, gateway, direct) = known.await?;
         let seen = Seen { log_ins, at, gateway, direct };
         for session in &concerned {
             self.compare(session, &concerned, &seen).await?;

@@ -258,6 +258,12 @@ impl Statuses {
     }
 }
 
+/// Each host has its own.
+fn host_key(number: usize) -> String {
+    let key = FakeConnector::HOST_KEY;
+    format!("{}{}", &key[..key.len() - 1], char::from(b'a' + u8::try_from(number).expect("there are few hosts")))
+}
+
 fn host(number: usize) -> String {
     format!("web{number}")
 }
@@ -286,7 +292,7 @@ async fn furnish(app: &App) {
     documents.extend(hosts.iter().enumerate().map(|(number, name)| {
         let address = format!("192.0.2.{}", number + 1);
         let spec = json!({ "platform": "linux", "address": address, "service_account": "svc",
-            "host_key": FakeConnector::HOST_KEY, "uid_range": [100_000, 9_000_000] });
+            "host_key": host_key(number), "uid_range": [100_000, 9_000_000] });
         document(Kind::Resource, name, spec)
     }));
     documents.push(document(Kind::AccessPolicy, "p", policy));

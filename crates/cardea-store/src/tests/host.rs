@@ -47,6 +47,8 @@ on_both! {
         assert_eq!((known.claim.clone(), known.failures, known.reported.len()), (None, 2, 1));
         assert_eq!(reads!(t, tx => tx.next_host_wake(at(1), "two", &[]).await), Some(at(40)));
         writes!(t, tx => tx.save_host(&stale).await).expect_err("it was saved since");
+        assert!(reads!(t, tx => tx.is_polled("key", at(40)).await), "it is asked then");
+        assert!(!reads!(t, tx => tx.is_polled("key", at(35)).await), "not so soon");
         writes!(t, tx => tx.poll_host("key", &wanted, at(35)).await).expect("an answer");
         writes!(t, tx => tx.save_host(&known).await).expect_err("somebody wants it sooner");
     }
@@ -60,6 +62,6 @@ on_both! {
         writes!(t, tx => tx.insert_grants(&grants).await).expect("grants");
         let resources = vec![stands.resource, over.resource, bare.resource];
         let found = reads!(t, tx => tx.standing_on(&resources).await);
-        assert_eq!(found.iter().map(|session| session.id).collect::<Vec<_>>(), [stands.id]);
+        assert_eq!(found, [(stands.id, stands.account.uid, Status::Available)]);
     }
 }
