@@ -77,12 +77,21 @@ async fn a_running_script_stops_no_session_and_ends_when_something_newer_comes()
         .expect("seen");
     t.observe(&order).await;
     assert_ne!(t.host.root("pgrep -x sleep || true"), "");
+    // Somebody logs in and makes the session longer, each under a fence of its own: that takes over none of its steps.
+    t.place(&order).await;
+    let key = t.login_key("uwe-x1", 70_085);
+    t.linux.place(&t.target, Frame { fence: 2, ..t.frame() }, &key).await.expect("placed");
+    let all = [key, order.clone()];
+    t.linux.extend(&t.target, Frame { fence: 3, ..t.frame() }, &all).await.expect("extended");
+    assert_ne!(t.host.root("pgrep -x sleep || true"), "", "it goes on");
+    let late = t.linux.run_script(&t.target, t.frame(), &script(&t, "touch /tmp/late")).await;
+    assert_eq!(late, Err(ConnectorError::Superseded { seen: 3 }), "what comes late is refused all the same");
     // Another node has taken over.
-    t.observe_at(2, &order).await;
+    t.observe_at(4, &order).await;
 
     assert_eq!(t.host.root("pgrep -x sleep || true"), "");
     let outcome = running.await.expect("no panic");
     assert!(matches!(outcome, Err(ConnectorError::Unknown(_))), "{outcome:?}");
-    let again = t.linux.run_script(&t.target, Frame { fence: 2, ..t.frame() }, &long).await;
+    let again = t.linux.run_script(&t.target, Frame { fence: 4, ..t.frame() }, &long).await;
     assert!(matches!(again, Err(ConnectorError::Refused(_))), "{again:?}");
 }

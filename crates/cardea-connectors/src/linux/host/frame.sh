@@ -67,10 +67,8 @@ hold() {
   read_newest
   [ "$2" -ge "$newest" ] || give_way "$2"
   # Appended, never rewritten: a shell that is killed here must not leave an empty file.
-  [ "$2" -eq "$newest" ] || {
-    end_scripts 9>&-
-    printf '%s\n' "$2" >>"$fences"
-  }
+  [ -n "$sparing" ] || end_scripts "$2" 9>&-
+  [ "$2" -eq "$newest" ] || printf '%s\n' "$2" >>"$fences"
   # Whoever overtakes this frame finds its shell by this. It stays only if the frame is killed, or hangs.
   printf '%s %s\n' "$2" "$self" >"$fences.holder"
   trap ': >"$fences.holder"' EXIT
@@ -148,13 +146,17 @@ end_holder() {
   ended=1
 }
 
-# end_scripts: those that older frames of the session started, which run without its lock.
+# end_scripts FENCE: those that older claims of the session started, which run without its lock.
 end_scripts() {
   [ -f "$fences.scripts" ] || return 0
-  while read -r shell; do
-    case $shell in [0-9]*.[0-9]*) end_shell "$shell" ;; esac
+  left=
+  while read -r held shell; do
+    # Whoever is root may write here: what no fence looks like is old.
+    case $held in '' | *[!0-9]* | ???????????????*) held=0 ;; esac
+    case $shell in [0-9]*.[0-9]*) ;; *) continue ;; esac
+    if [ "$held" -lt "$1" ]; then end_shell "$shell"; else left=yes; fi
   done <"$fences.scripts"
-  rm -f "$fences.scripts"
+  [ -n "$left" ] || rm -f "$fences.scripts"
 }
 
 # accounts COMMAND...: runs an account tool under one lock of this host. The tools' own lock makes a second one sleep

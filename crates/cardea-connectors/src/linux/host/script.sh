@@ -1,5 +1,5 @@
 # Scripts of administrators: as root, once, on a shell of their own, which is killed with all that it started when the
-# connection is lost (end_shell) or a newer frame of the session comes (hold).
+# connection is lost (end_shell) or a frame of a newer claim of the session comes (hold).
 
 # The same as the port's Script::OUTPUT_BYTES_MAX.
 OUTPUT_BYTES_MAX=65536

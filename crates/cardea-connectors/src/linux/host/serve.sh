@@ -10,10 +10,14 @@ frame() {
     remove) leaving=${10} forcing=yes ;;
     lock) forcing=yes ;;
   esac
+  # A log-in through the gateway and an extension have fences of their own, and take over none of the session's steps: a script that
+  # runs meanwhile goes on.
+  sparing=
+  case "$verb ${6:-}" in 'extend '* | 'place authorized_key') sparing=yes ;; esac
   [ "$4" = - ] || hold "$4" "$5"
   if [ "$verb" = run_script ]; then
     # It may take an hour. A newer frame finds it by this instead of by the lock.
-    printf '%s\n' "$self" >>"$fences.scripts" || quit "$REFUSED" "/run cannot be written"
+    printf '%s %s\n' "$5" "$self" >>"$fences.scripts" || quit "$REFUSED" "/run cannot be written"
     let_go
   fi
   shift 5
