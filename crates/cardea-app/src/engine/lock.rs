@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cardea_domain::{ConnectorError, Frame, Grant, GrantState, LockStage, Locked, Order, Session, Stage, Status};
+use cardea_domain::{
+    ConnectorError, Frame, Grant, GrantState, LockStage, Locked, Order, Session, SessionId, Stage, Status,
+};
 use cardea_store::Tx;
 use serde_json::json;
 
@@ -10,6 +12,7 @@ use super::{FENCE_MAX, Stop, drive};
 use crate::{
     App, AppError,
     change::Note,
+    extension::latest,
     gate::{Ruling, order},
 };
 
@@ -41,10 +44,35 @@ impl App {
             Some(first) if wanted == LockStage::Unlocking => self.0.linux.unlock(&first.target, frame, &orders).await,
             Some(first) => self.0.linux.lock(&first.target, frame, &orders).await,
         };
+        let answer = match answer {
+            Ok(locked) if wanted == LockStage::Locking => self.spare_others(frame, id).await?.map(|()| locked),
+            answer => answer,
+        };
         self.retried(|| self.write_down_lock(&session, wanted, answer.clone())).await?;
         // At once, if there is more to do: a stage that waited for the unlocking, or the opposite wish.
         self.nudge();
         Ok(())
+    }
+
+    /// What sessions that are not locked share with this one was perhaps theirs only after it had been decided what to suspend:
+    /// whoever comes later than this look places it anew.
+    async fn spare_others(&self, frame: Frame, id: SessionId) -> Result<Result<(), ConnectorError>, AppError> {
+        let read = self.store().read(move |tx| {
+            Box::pin(async move {
+                let mut spared = Vec::new();
+                for grant in tx.grants_of(id).await?.into_iter().filter(|grant| is_concerned(grant, LockStage::Locking))
+                {
+                    if is_open_elsewhere(tx, &grant).await? {
+                        let expires_at = latest(tx, &grant, order(&grant).expires_at).await?;
+                        spared.push((grant.target.clone(), Order { expires_at, ..order(&grant) }));
+                    }
+                }
+                Ok::<_, AppError>(spared)
+            })
+        });
+        let (targets, orders): (Vec<_>, Vec<_>) = read.await?.into_iter().unzip();
+        let Some(target) = targets.first() else { return Ok(Ok(())) };
+        Ok(self.0.linux.unlock(target, frame, &orders).await.map(drop))
     }
 
     async fn write_down_lock(

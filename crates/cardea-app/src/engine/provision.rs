@@ -528,23 +528,30 @@ impl App {
         Ok(())
     }
 
-    /// Under the session's guard: an end in between has turned these grants towards removal, and that must stand.
+    /// An end in between has turned these grants towards removal, and that must stand. Whatever else happened to the session
+    /// meanwhile, they were placed; but then this worker knows it no longer.
     async fn write_all_done(&self, session: &mut Session, done: Vec<Done>) -> Result<(), Stop> {
         if done.is_empty() {
             return Ok(());
         }
-        let (app, mut copy) = (self.clone(), session.clone());
-        let written = self.store().write(move |tx| {
-            Box::pin(async move {
-                let ids: Vec<_> = done.iter().map(|done| done.grant.id).collect();
-                Self::still(tx, copy.id, &ids, &[GrantState::Placing]).await?;
-                app.write_done(tx, &copy, &done).await?;
-                tx.save_session(&drive()?, &mut copy).await?;
-                Ok::<_, AppError>(copy)
+        let (id, version) = (session.id, session.version);
+        let written = self.retried(|| {
+            let (app, done) = (self.clone(), done.clone());
+            self.store().write(move |tx| {
+                Box::pin(async move {
+                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    let is_known = session.version == version;
+                    let ids: Vec<_> = done.iter().map(|done| done.grant.id).collect();
+                    Self::still(tx, id, &ids, &[GrantState::Placing]).await?;
+                    app.write_done(tx, &session, &done).await?;
+                    tx.save_session(&drive()?, &mut session).await?;
+                    Ok::<_, AppError>((is_known, session))
+                })
             })
         });
-        *session = written.await?;
-        Ok(())
+        let (is_known, saved) = written.await?;
+        *session = saved;
+        if is_known { Ok(()) } else { Err(Stop::Overtaken) }
     }
 }
 
@@ -650,6 +657,7 @@ async fn restate_placed_switch(
 }
 
 /// A grant that was just placed, and what the log says about it; written with the next step.
+#[derive(Clone)]
 pub(super) struct Done {
     pub(super) grant: Grant,
     pub(super) level: LogLevel,
