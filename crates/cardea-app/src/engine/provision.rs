@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cardea_domain::{
     ConnectorError, Depth, EndCause, Frame, Grant, GrantState, LogLevel, Observation, Order, Placed, Presence,
-    Privilege, Progress, Reason, Revision, Session, Stage, Target, Timestamp,
+    Privilege, Progress, Reason, Revision, Session, Stage, Timestamp,
 };
 use cardea_store::Tx;
 use serde_json::json;
@@ -43,12 +43,12 @@ impl<E: Into<Stop>> From<E> for Halt {
 
 impl App {
     pub(super) async fn provision(&self, mut session: Session, mut grants: Vec<Grant>) -> Result<(), Stop> {
-        match self.provision_steps(&mut session, &mut grants).await {
-            Ok(done) => {
-                let is_more = !session.rules.has_login || grants.iter().any(is_open_step);
-                let target = grants.first().map(|grant| grant.target.clone());
-                self.finish(session, done, (is_more, target)).await
-            }
+        let begun = match self.provision_steps(&mut session, &mut grants).await {
+            Ok(done) => self.finish(&session, &grants, done).await,
+            Err(halt) => Err(halt),
+        };
+        match begun {
+            Ok(()) => Ok(()),
             Err(Halt::GiveUp(reason)) => self.give_up(session, reason, Vec::new()).await,
             Err(Halt::Moved) => Ok(()),
             Err(Halt::Wait) => self.look_again_soon(session).await,
@@ -374,16 +374,14 @@ impl App {
     }
 
     /// Everything is in place: the session starts. One without a log-in ends when what it still has to do is done.
-    /// Who logs in to it is asked of its host from now on.
-    async fn finish(
-        &self,
-        mut session: Session,
-        done: Vec<Done>,
-        (is_more, target): (bool, Option<Target>),
-    ) -> Result<(), Stop> {
-        let app = self.clone();
-        let watched = target.filter(|_| session.rules.has_login);
+    /// Who logs in to it is asked of its host from now on. Where nothing was placed, what it was judged by must be as it was.
+    async fn finish(&self, session: &Session, grants: &[Grant], done: Vec<Done>) -> Result<(), Halt> {
+        let is_more = !session.rules.has_login || grants.iter().any(is_open_step);
+        let is_first = grants.iter().all(is_untouched);
+        // An account of the user's own is there without any grant.
+        let watched = if session.rules.has_login { Some(self.target_of_session(session, grants).await?) } else { None };
         let (host, interval) = (watched.clone(), session.rules.monitor_interval.get());
+        let (app, asked, mut session) = (self.clone(), session, session.clone());
         let finished = self.store().write(move |tx| {
             Box::pin(async move {
                 let now = app.0.clock.now();
@@ -394,6 +392,10 @@ impl App {
                     _ => None,
                 };
                 app.write_done(tx, &session, &done).await?;
+                if is_first {
+                    let pins = pinned(&session);
+                    tx.save_session_while(&drive()?, &mut session, &pins).await?;
+                }
                 let took = session.wake_at.map_or(Duration::ZERO, |due| now.since(due)).as_millis();
                 if let Some(lock) = app.lock_of_whole(&session).filter(|_| session.lock.is_none()) {
                     session.lock(lock, now)?;
@@ -417,7 +419,12 @@ impl App {
                 Ok::<_, AppError>(())
             })
         });
-        finished.await?;
+        match finished.await {
+            Err(AppError::Conflict) if is_first && !self.still_holds(asked).await? => {
+                return Err(self.changed_meanwhile(asked).await?);
+            }
+            finished => finished?,
+        }
         // What said meanwhile that nobody stands there could not know of this session.
         if let Some(target) = watched.filter(|_| self.store().is_shared()) {
             self.keep_polled(&target, interval).await?;
@@ -439,6 +446,10 @@ impl App {
         }
         let now = self.0.clock.now();
         for grant in grants.iter_mut().filter(|grant| grant.state == GrantState::Placing) {
+                if is_first {
+                    let pins = pinned(&session);
+                    tx.save_session_while(&drive()?, &mut session, &pins).await?;
+                }
             never_placed(grant, now);
         }
         let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();

@@ -241,19 +241,45 @@ async fn what_never_began_by_name_is_cleaned_up_all_the_same() {
 
 #[tokio::test]
 async fn a_script_does_not_run_for_a_request_that_was_changed_meanwhile() {
-    let mut world = World::new().await;
-    world.stop().await;
-    let activity = |script: &str| {
-        json!({ "platform": "linux", "protocol": "none",
-            "pre_session": [{ "run_script": { "script": script } }] })
-    };
-    world.offers(activity("as it was")).await;
-    let id = world.special("alice").await;
-    world.offers(activity("as it is")).await;
-    world.start();
-    let detail = world.seen(id, "clean", |detail| detail.session.clean).await;
+    for stage in ["pre_session", "session"] {
+        let mut world = World::new().await;
+        world.stop().await;
+        let activity = |script: &str| json!({ "platform": "linux", "protocol": "none", stage: [{ "run_script": { "script": script } }] });
+        world.offers(activity("as it was")).await;
+        let id = world.special("alice").await;
+        world.offers(activity("as it is")).await;
+        world.start();
+        let detail = world.seen(id, "clean", |detail| detail.session.clean).await;
+        assert_eq!(detail.session.reason.map(|reason| reason.code).as_deref(), Some("changed_meanwhile"), "{stage}");
+        assert_eq!(world.target.scripts().len(), 0, "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn an_own_account_without_any_action_is_judged_joined_and_looked_after() {
+    let world = World::new().await;
+    world.plant("ops", 1500);
+    world.offers(requester(&json!([]))).await;
+    let hold = world.target.hold(Operation::Account);
+    let changed = world.special("alice").await;
+    hold.reached(1).await;
+    let mut other = requester(&json!([]));
+    other["pre_session"] = json!([{ "add_to_group": { "group": "adm" } }]);
+    world.offers(other).await;
+    drop(hold);
+    let detail = world.seen(changed, "over", |detail| detail.session.clean).await;
     assert_eq!(detail.session.reason.map(|reason| reason.code).as_deref(), Some("changed_meanwhile"));
-    assert_eq!(world.target.scripts().len(), 0);
+
+    world.offers(requester(&json!([]))).await;
+    let id = world.special_available("alice").await.session.id;
+    let key = FakeConnector::HOST_KEY;
+    let row = world.app.0.store.read(move |tx| Box::pin(async move { Ok::<_, crate::AppError>(tx.host(key).await?) }));
+    let poll_at = row.await.expect("the store answers").and_then(|host| host.poll_at);
+    assert!(poll_at.is_some(), "its host is asked who logs in past the gateway");
+    let lease = world.app.join(&world.admission(id), KEY).await.expect("it is open");
+    assert_eq!(lease.account, "ops");
+    world.end(id).await;
+    assert!(world.target.things().is_empty(), "{:?}", world.target.things());
 }
 
 #[tokio::test]
