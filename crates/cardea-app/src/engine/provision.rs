@@ -102,6 +102,9 @@ impl App {
             }
             seen = self.0.linux.observe(target, frame, &orders).await;
         }
+        if is_refused_as_old(grants[*first].stage, &seen) && self.is_outrun(session).await? {
+            return Err(Halt::Stop(Stop::Overtaken));
+        }
         let seen = seen.map_err(|error| Halt::GiveUp(reason_of("looking at the host", &error)))?;
         for (at, observation) in due.into_iter().zip(seen) {
             found[at] = Some(observation);
@@ -134,7 +137,11 @@ impl App {
             }
             self.announce_step(session, grants, at);
             let mut is_refused = false;
-            let stopped = match self.place(&grants[at], self.frame(session)).await {
+            let answer = self.place(&grants[at], self.frame(session)).await;
+            if is_refused_as_old(grants[at].stage, &answer) {
+                self.put_off(session, &grants[at]).await?;
+            }
+            let stopped = match answer {
                 Ok(read_back) => {
                     done.push(placed(&mut grants[at], read_back, self.0.clock.now()));
                     self.bounded_by_host(session, done)
@@ -330,7 +337,12 @@ impl App {
             if !matches!(answer, Err(ConnectorError::Unknown(_))) {
                 break;
             }
-            answer = self.place_once(grant, frame).await;
+            let again = self.place_once(grant, frame).await;
+            if matches!(again, Err(ConnectorError::Superseded { .. })) {
+                // That says nothing of the try before.
+                break;
+            }
+            answer = again;
         }
         answer
     }
@@ -342,6 +354,39 @@ impl App {
             return Err(ConnectorError::Refused("it took so long that the host will end it by itself".to_owned()));
         }
         self.0.linux.place(&grant.target, frame, &order(grant)).await
+    }
+
+    /// A step of an open session that the host refused untouched, because somebody logged in or made the session longer meanwhile: it
+    /// is begun anew under the session's next claim. Nothing is put off for a fence that somebody wrote on the host.
+    pub(super) async fn put_off(&self, session: &Session, grant: &Grant) -> Result<(), Halt> {
+        if !self.is_outrun(session).await? {
+            return Ok(());
+        }
+        let planned = Grant {
+            state: GrantState::Planned,
+            mark: grant.id,
+            token: self.ownership_token(grant.id),
+            expires_at: None,
+            ..grant.clone()
+        };
+        let (app, session) = (self.clone(), session.clone());
+        let put_off = self.store().write(move |tx| {
+            Box::pin(async move {
+                Self::still(tx, session.id, &[planned.id], &[GrantState::Placing]).await?;
+                tx.save_grant(&planned).await?;
+                app.announce_grants(tx, &session, std::slice::from_ref(&planned));
+                Ok::<_, AppError>(())
+            })
+        });
+        put_off.await?;
+        Err(Halt::Stop(Stop::Overtaken))
+    }
+
+    /// Whether the session has a newer fence than the one that is worked under.
+    async fn is_outrun(&self, session: &Session) -> Result<bool, AppError> {
+        let id = session.id;
+        let read = self.store().read(move |tx| Box::pin(async move { tx.session(id).await.map_err(AppError::from) }));
+        Ok(read.await?.is_some_and(|now| now.fence > session.fence))
     }
 
     /// Before a session gives root: what the host looks like, to be compared when it is over.
@@ -446,10 +491,6 @@ impl App {
         }
         let now = self.0.clock.now();
         for grant in grants.iter_mut().filter(|grant| grant.state == GrantState::Placing) {
-                if is_first {
-                    let pins = pinned(&session);
-                    tx.save_session_while(&drive()?, &mut session, &pins).await?;
-                }
             never_placed(grant, now);
         }
         let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
@@ -697,6 +738,11 @@ fn is_due(grant: &Grant) -> bool {
 /// Whether it is to be placed while the session is available. One whose outcome is unknown is not tried again.
 fn is_open_step(grant: &Grant) -> bool {
     grant.stage == Stage::Session && grant.state == GrantState::Planned
+}
+
+/// Whether a step of an open session came too late for its host. Before that nobody else has fences of it.
+pub(super) fn is_refused_as_old<T>(stage: Stage, answer: &Result<T, ConnectorError>) -> bool {
+    stage == Stage::Session && matches!(answer, Err(ConnectorError::Superseded { .. }))
 }
 
 pub(super) fn is_script(grant: &Grant) -> bool {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     drive,
-    provision::{Done, Halt, pinned},
+    provision::{Done, Halt, is_refused_as_old, pinned},
 };
 use crate::{App, AppError, change::Note, event::Event, plan::environment};
 
@@ -31,7 +31,11 @@ impl App {
         let outcome = match grant.state {
             GrantState::Planned => {
                 self.begin_script(session, grant, done, is_first).await?;
-                self.run(session, grant).await
+                let outcome = self.run(session, grant).await;
+                if is_refused_as_old(grant.stage, &outcome) {
+                    self.put_off(session, grant).await?;
+                }
+                outcome
             }
             // Begun before a crash: it ran, in part or whole, or it did not.
             _ => Err(ConnectorError::Unknown("Cardea was stopped while the script ran".to_owned())),

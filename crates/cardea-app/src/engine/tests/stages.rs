@@ -287,3 +287,35 @@ async fn what_is_there_again_after_its_removal_is_removed_again() {
     let detail = world.seen(id, "clean again", |detail| detail.session.clean).await;
     assert_eq!((detail.session.status, world.target.things().len()), (Status::Canceled, 0));
 }
+
+#[tokio::test]
+async fn a_log_in_keeps_no_step_of_an_open_session_from_being_done() {
+    for operation in [Operation::RunScript, Operation::Observe, Operation::Place] {
+        let world = World::new().await;
+        world.plant("ops", UID);
+        let mut spec = requester(&json!([]));
+        spec["session"] = json!([{ "run_script": { "script": "true" } }, { "add_to_group": { "group": "adm" } }]);
+        if operation != Operation::RunScript {
+            spec["session"] = json!([{ "add_to_group": { "group": "adm" } }]);
+        }
+        let hold = world.target.hold(operation);
+        world.offers(spec).await;
+        let id = world.special("alice").await;
+        hold.reached(1).await;
+        // The step is on its way; whoever logs in is first at the host.
+        let raised = world
+            .app
+            .0
+            .store
+            .write(move |tx| Box::pin(async move { Ok::<_, crate::AppError>(tx.raise_fence(id).await?) }));
+        world.target.forge_fence(id, raised.await.expect("the store takes it").fence);
+        drop(hold);
+        let is_done = |detail: &SessionDetail| {
+            detail.grants.iter().any(|grant| grant.stage == Stage::Session && grant.state == GrantState::Placed)
+        };
+        world.seen(id, "in the group", is_done).await;
+        assert_eq!(world.target.scripts().len(), usize::from(operation == Operation::RunScript), "{operation:?}");
+        world.end(id).await;
+        assert!(world.target.things().is_empty(), "{:?}", world.target.things());
+    }
+}
