@@ -132,6 +132,8 @@ async fn what_root_changed_so_as_to_stay_is_named() {
          echo '* * * * * root true' >/etc/cron.d/spare; mkdir -p /etc/systemd/system; echo '[Service]' >/etc/systemd/system/toor.service; \
          ln -s /dev/null /etc/systemd/system/sshguard.service; echo /tmp/x.so >/etc/ld.so.preload.x; \
          mv /etc/ld.so.preload.x /etc/ld.so.preload; rm /etc/pam.d/spare; chmod 4755 /usr/local/bin/spare; \
+         echo 'ssh-ed25519 AAAA x' | tee /root/.ssh/authorized_keys2 >/etc/ssh/keys; mkdir -p /home/toor/.ssh; \
+         cp /etc/ssh/keys /home/toor/.ssh/authorized_keys2; \
          mkdir -p /var/lib/systemd/linger; touch /var/lib/systemd/linger/toor; rm /etc/ld.so.preload; touch /etc/ld.so.preload",
     );
 
@@ -140,6 +142,9 @@ async fn what_root_changed_so_as_to_stay_is_named() {
         ("new", "account toor"),
         ("new", "sudoers /etc/sudoers.d/toor"),
         ("changed", "key /root/.ssh/authorized_keys"),
+        ("new", "key /root/.ssh/authorized_keys2"),
+        ("new", "key /home/toor/.ssh/authorized_keys2"),
+        ("new", "sshd /etc/ssh/keys"),
         ("changed", "schedule /etc/cron.d/spare"),
         ("new", "unit /etc/systemd/system/toor.service"),
         ("new", "unit /etc/systemd/system/sshguard.service -> /dev/null"),
@@ -155,10 +160,10 @@ async fn what_root_changed_so_as_to_stay_is_named() {
         };
         assert!(found.contains(&expected), "{expected:?} in {found:?}");
     }
-    assert_eq!(found.len(), 9, "{found:?}");
+    assert_eq!(found.len(), 12, "{found:?}");
     let found = drift(&full, &look(Depth::Full).await, |_, (grant, _)| grant == ours.grant);
     assert!(found.contains(&Drift::New("setuid /usr/local/bin/spare".to_owned())), "{found:?}");
-    assert_eq!(found.len(), 10, "{found:?}");
+    assert_eq!(found.len(), 13, "{found:?}");
     t.host.root("rm /etc/ld.so.preload");
     assert_eq!(said(&t.as_account("svc", "true")), "");
 }

@@ -7,8 +7,11 @@ snapshot() {
   own=$(printf '%s\n' "$library" | sha256sum)
   own=${own%% *}
   {
-    while IFS=: read -r entry _ number _; do
-      case $number in *[!0]*) ;; *) printf 'root account %s\n' "$entry" ;; esac
+    while IFS=: read -r entry _ number _ _ house _; do
+      case $number in *[!0]*) continue ;; esac
+      printf 'root account %s\n' "$entry"
+      # Every file of it: sshd reads authorized_keys2 as well.
+      case $house in /root | / | '') ;; *) prints key "$house/.ssh" ;; esac
     done </etc/passwd
     prints sudoers /etc/sudoers /etc/sudoers.d /etc/doas.conf
     prints key /root/.ssh
@@ -19,7 +22,7 @@ snapshot() {
     prints dead_man "$dead_men"
     prints preload /etc/ld.so.preload
     prints pam /etc/pam.d /etc/pam.conf /etc/security
-    prints sshd /etc/ssh/sshd_config /etc/ssh/sshd_config.d
+    prints sshd /etc/ssh
     [ "$1" != full ] ||
       local_places | find_gently -type f -perm /6000 -exec sha256sum -z '{}' + | lines | items setuid
   } | head -n "$SNAPSHOT_ITEMS_MAX" | while IFS= read -r line; do say item "$line"; done
