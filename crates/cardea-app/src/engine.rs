@@ -41,7 +41,7 @@ pub(crate) const WORKERS_MAX: usize = 1024;
 const CLAIM_MAX: u32 = 64;
 /// How long the engine sleeps at most, whatever the rows say.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
-/// The pause after a fault of ours with a session.
+/// The pause after a fault of ours with a session or a host.
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
 /// The pause after the store failed to answer.
 const STORE_PAUSE: Duration = Duration::from_secs(1);

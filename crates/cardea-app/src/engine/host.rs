@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::{Busy, CLAIM_MAX, DRAIN, RENEW, SLEEP_MAX, STORE_PAUSE};
+use super::{Busy, CLAIM_MAX, DRAIN, FAULT_PAUSE, RENEW, SLEEP_MAX, STORE_PAUSE};
 use crate::{App, AppError, plan::host_of};
 
 /// Hosts that are asked at once. Each waits mostly for its host.
@@ -85,7 +85,7 @@ impl App {
                 () = self.0.host_nudge.notified() => {}
                 () = tokio::time::sleep(pause) => {}
                 Some(_) = renewal.join_next() => break,
-                Some(done) = workers.join_next_with_id() => forget(&busy, done),
+                Some(done) = workers.join_next_with_id() => forget(&mut workers, &busy, done),
             }
         }
         let drained = tokio::time::timeout(DRAIN, async { while workers.join_next().await.is_some() {} });
@@ -343,14 +343,17 @@ pub(super) fn sweeper() -> Result<Permit, AppError> {
     Ok(Permit::ask(&Actor::Engine, Verb::SweepHost)?)
 }
 
-fn forget(busy: &Busy<String>, done: Result<(task::Id, ()), JoinError>) {
+/// A worker is done with its host. One that panicked is a fault of ours: its host is still due, and is held back for a while.
+fn forget(workers: &mut JoinSet<()>, busy: &Busy<String>, done: Result<(task::Id, ()), JoinError>) {
     match done {
         Ok((worker, ())) => {
             busy.remove(worker);
         }
         Err(error) => {
-            let key = busy.remove(error.id());
-            error!(?key, %error, "A worker died; its host is asked again");
+            let Some(key) = busy.remove(error.id()) else { return };
+            error!(key, %error, "A worker died; its host is asked again");
+            let pause = workers.spawn(tokio::time::sleep(FAULT_PAUSE));
+            busy.insert(key, pause);
         }
     }
 }
@@ -376,4 +379,24 @@ fn next_sweep(host: &HostRow, done: bool) -> Duration {
     }
     let sum = host.key.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
     SWEEP_EVERY + Duration::from_secs(sum % SWEEP_SPREAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_whose_worker_died_is_not_asked_again_at_once() {
+        let (mut workers, busy) = (JoinSet::new(), Busy::new());
+        let worker = workers.spawn(async { panic!("as planned") });
+        busy.insert("key".to_owned(), worker);
+        let began = tokio::time::Instant::now();
+        for _ in 0..2 {
+            assert_eq!(busy.held(), ["key"], "who is held is not claimed");
+            let done = workers.join_next_with_id().await.expect("somebody works on it");
+            forget(&mut workers, &busy, done);
+        }
+        assert_eq!((busy.len(), workers.len()), (0, 0));
+        assert!(began.elapsed() >= FAULT_PAUSE);
+    }
 }

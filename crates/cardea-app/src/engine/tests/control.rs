@@ -1,6 +1,6 @@
 //! Locks, extensions, and sessions whose ground is taken away.
 
-use cardea_domain::{LockScope, LockStage};
+use cardea_domain::{Grant, LockScope, LockStage};
 
 use super::*;
 use crate::LockMessage;
@@ -142,4 +142,37 @@ async fn a_removal_that_waits_for_its_next_try_is_tried_now() {
     assert!(world.app.try_removal(&world.alice(), out).await.is_err(), "administrators only");
     world.app.try_removal(&OPERATOR, out).await.expect("it is being removed");
     world.ended(id).await;
+}
+
+#[tokio::test]
+async fn an_extension_brings_nothing_back_that_was_taken_away_meanwhile() {
+    let world = World::new().await;
+    let extension = world.profile(&json!({ "extension": { "by": "30m", "limit": 1 } }));
+    world.apply(vec![(Kind::ConnectionProfile, "hour", extension)]).await;
+    let id = world.available("web1").await.session.id;
+    world.app.join(&world.admission(id), KEY).await.expect("it is open");
+    let is_key = |grant: &&Grant| grant.privilege.kind() == "authorized_key";
+    let hold = world.target.hold(Operation::Extend);
+    let extending = tokio::spawn({
+        let (app, alice) = (world.app.clone(), world.alice());
+        async move { app.extend_session(&alice, id, None).await }
+    });
+    hold.reached(1).await;
+    // Another node is given up, say, and the key of its gateway is on its way back.
+    let mut key = world.detail(id).await.grants.iter().find(is_key).expect("it is placed").clone();
+    key.state = GrantState::Removing;
+    let taken = world
+        .app
+        .0
+        .store
+        .write(move |tx| Box::pin(async move { tx.save_grant(&key).await.map_err(crate::AppError::from) }));
+    taken.await.expect("the store takes it");
+    drop(hold);
+    let extended = extending.await.expect("no panic").expect("allowed, without the key");
+    let key = extended.grants.iter().find(is_key).expect("its row stays");
+    assert!(matches!(key.state, GrantState::Removing | GrantState::Removed), "{key:#?}");
+    world.advance(Duration::from_secs(60));
+    world.app.end_session(&world.alice(), id, None).await.expect("it is open");
+    world.ended(id).await;
+    assert!(world.target.things().is_empty());
 }

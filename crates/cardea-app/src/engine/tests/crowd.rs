@@ -1,6 +1,6 @@
 //! Many sessions, and hosts that do not answer: who waits for whom, and what costs nothing.
 
-use cardea_domain::{Permit, Session, Verb};
+use cardea_domain::{Grant, GrantId, Permit, Session, Timestamp, Verb};
 use tokio::task::JoinSet;
 
 use super::*;
@@ -98,4 +98,48 @@ async fn sessions_at_rest_cost_nothing_and_workers_are_bounded() {
     let pause = app.start_due(&mut workers, &busy).await.expect("the store answers");
     assert_eq!((pause, workers.len(), busy.len()), (SLEEP_MAX, WORKERS_MAX, WORKERS_MAX));
     workers.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_is_not_among_the_first_thousand_of_a_scan_is_scanned_later() {
+    let mut world = World::new().await;
+    let id = world.available("web1").await.session.id;
+    world.app.end_session(&world.alice(), id, None).await.expect("it is open");
+    let detail = world.ended(id).await;
+    world.stop().await;
+    let own = detail.grants.iter().find(|grant| grant.privilege.is_account()).expect("it had one").clone();
+    let other = world.copies(&Session { wake_at: None, ..detail.session.clone() }, 1).await[0];
+    let before: Vec<_> = (0..1000)
+        .map(|ordinal| Grant {
+            id: GrantId::mint(world.clock.now(), &*world.entropy),
+            session: other,
+            ordinal,
+            removed_at: Some(Timestamp::from_micros(1)),
+            ..own.clone()
+        })
+        .collect();
+    let ids: Vec<_> = before.iter().map(|grant| grant.id).collect();
+    let written = world.app.0.store.write(move |tx| {
+        Box::pin(async move {
+            tx.insert_grants(&before).await?;
+            tx.save_grants(&before).await.map_err(AppError::from)
+        })
+    });
+    written.await.expect("the store takes them");
+    world.start();
+    let due = detail.session.wake_at.expect("a scan is owed");
+    world.advance(due.since(world.clock.now()) + Duration::from_secs(1));
+    let later = world.until(id, "put off", |detail| detail.session.wake_at.is_none_or(|at| at > due)).await;
+    assert!(later.session.wake_at.is_some(), "its files were not searched for");
+    let now = world.clock.now();
+    let scanned = world
+        .app
+        .0
+        .store
+        .write(move |tx| Box::pin(async move { tx.mark_scanned(&ids, now).await.map_err(AppError::from) }));
+    scanned.await.expect("the store takes it");
+    world.advance(Duration::from_secs(301));
+    let is_scanned =
+        |detail: &SessionDetail| detail.grants.iter().any(|grant| grant.id == own.id && grant.scanned_at.is_some());
+    world.until(id, "scanned", is_scanned).await;
 }
