@@ -1,7 +1,7 @@
 //! Alerts: what a person should look at. Each is in the audit log too, written by whoever raises it.
 
 use cardea_domain::{Permit, SessionId};
-use cardea_store::{AuditEntry, Outcome, StoreError, Tx};
+use cardea_store::{AuditEntry, News, Outcome, StoreError, Tx};
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,11 +18,13 @@ impl App {
         session: Option<SessionId>,
         resource: Option<&str>,
     ) -> Alert {
-        Alert { at: self.0.clock.now(), code, text, session, resource: resource.map(str::to_owned) }
+        Alert { at: self.0.clock.now(), code: code.into(), text, session, resource: resource.map(str::to_owned) }
     }
 
-    /// Tells those who see everything, once the unit is committed. The caller has written it down.
+    /// Tells those who see everything, at whichever node they are, once the unit is committed. The caller has written it down.
     pub(crate) fn announce_alert(&self, tx: &mut Tx, alert: Alert) {
+        let Alert { at, code, text, session, resource } = alert.clone();
+        tx.tell(News::Alert { at, code: code.into_owned(), text, session, resource });
         let app = self.clone();
         tx.after_commit(Box::new(move || app.0.hub.publish(None, Event::Alert(alert.into()))));
     }

@@ -27,7 +27,7 @@ use tracing::{error, info, warn};
 use crate::{
     App, AppError,
     change::Note,
-    event::{Audience, Event},
+    event::{Alert, Audience, Event},
     session::details,
 };
 
@@ -196,7 +196,7 @@ impl App {
     }
 
     /// What another node tells, with what waits behind it. Whether all was done that there was to do.
-    async fn hear(&self, first: Heard, more: &mut mpsc::Receiver<Heard>) -> bool {
+    pub(crate) async fn hear(&self, first: Heard, more: &mut mpsc::Receiver<Heard>) -> bool {
         let mut heard = vec![first];
         while heard.len() < TOGETHER
             && let Ok(next) = more.try_recv()
@@ -227,6 +227,12 @@ impl App {
 
     /// Reads what others changed, and tells browsers, connections and the engine.
     async fn pass_on(&self, news: Vec<News>) -> Result<(), AppError> {
+        for one in &news {
+            if let News::Alert { at, code, text, session, resource } = one.clone() {
+                let alert = Alert { at, code: code.into(), text, session, resource };
+                self.0.hub.publish(None, Event::Alert(Arc::new(alert)));
+            }
+        }
         let ids: BTreeSet<_> = news.iter().filter_map(session_of).collect();
         if ids.is_empty() {
             return Ok(());
@@ -252,7 +258,7 @@ impl App {
                     self.publish_approval(&detail.session, detail.approvals.last().filter(|_| *decided));
                 }
                 News::Say { session, sentence } => self.0.doors.say(*session, sentence),
-                News::Session(_) | News::Beat | News::Configuration => {}
+                News::Alert { .. } | News::Session(_) | News::Beat | News::Configuration => {}
             }
         }
         self.nudge();
@@ -495,7 +501,8 @@ fn session_of(news: &News) -> Option<SessionId> {
     match news {
         News::Session(id) | News::Grants(id) => Some(*id),
         News::Approval { session, .. } | News::Say { session, .. } => Some(*session),
-        News::Beat | News::Configuration => None,
+        // An alert stands for itself.
+        News::Alert { .. } | News::Beat | News::Configuration => None,
     }
 }
 

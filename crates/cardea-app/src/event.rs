@@ -4,6 +4,7 @@
 //! comes back with an old or forgotten one hears `Reset` and reads everything again. Nothing can be missed silently.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -20,7 +21,7 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 pub struct Alert {
     pub at: Timestamp,
     /// Stable: `direct_login`, `orphan_removed`, …
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// A sentence for people.
     pub text: String,
     pub session: Option<SessionId>,

@@ -26,7 +26,7 @@ use crate::{
 pub(crate) struct AlertView {
     at: Timestamp,
     /// Stable: `direct_login`, `orphan_removed`, …
-    code: &'static str,
+    code: String,
     /// A sentence for people.
     text: String,
     session: Option<SessionId>,
@@ -38,7 +38,7 @@ impl AlertView {
     fn of(alert: &Alert) -> Self {
         Self {
             at: alert.at,
-            code: alert.code,
+            code: alert.code.clone().into_owned(),
             text: alert.text.clone(),
             session: alert.session,
             resource: alert.resource.clone(),

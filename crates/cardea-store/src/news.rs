@@ -1,4 +1,4 @@
-//! What nodes tell each other with a commit: ids, and sentences for terminals. Receivers read the rows.
+//! What nodes tell each other with a commit: ids, and sentences for terminals and browsers. Receivers read the rows.
 //!
 //! PostgreSQL hands notifications out in the order of the commits, and makes committers wait for each other for that. So
 //! they are sent only while another node lives; who is alone tells nothing but its own sign of life.
@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use cardea_domain::SessionId;
+use cardea_domain::{SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{StoreError, Tx, tx::execute};
@@ -24,6 +24,15 @@ const SENTENCE_BYTES_MAX: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum News {
+    /// Something that a person should look at. It is in the audit log.
+    Alert {
+        at: Timestamp,
+        code: String,
+        text: String,
+        session: Option<SessionId>,
+        /// The resource's name.
+        resource: Option<String>,
+    },
     /// A session waits for approval, was decided about, or waits no more.
     Approval { session: SessionId, decided: bool },
     /// A node lives.
@@ -91,6 +100,9 @@ impl Seat {
             // As JSON, a byte of a sentence takes six at most.
             let size = match &one {
                 News::Say { sentence, .. } => 6 * sentence.len() + 96,
+                News::Alert { code, text, resource, .. } => {
+                    6 * (code.len() + text.len() + resource.as_ref().map_or(0, String::len)) + 192
+                }
                 _ => 96,
             };
             if length + size + empty > PAYLOAD_BYTES_MAX {
@@ -124,16 +136,14 @@ impl Tx {
 }
 
 fn bounded(mut news: News) -> News {
-    if let News::Say { sentence, .. } = &mut news {
-        sentence.truncate(sentence.floor_char_boundary(SENTENCE_BYTES_MAX));
+    if let News::Say { sentence: text, .. } | News::Alert { text, .. } = &mut news {
+        text.truncate(text.floor_char_boundary(SENTENCE_BYTES_MAX));
     }
     news
 }
 
 #[cfg(test)]
 mod tests {
-    use cardea_domain::Timestamp;
-
     use super::*;
     use crate::tests::Random;
 
@@ -143,6 +153,9 @@ mod tests {
         let ids: Vec<_> = (0..500).map(|n| SessionId::mint(Timestamp::from_micros(n), &random)).collect();
         let mut news: Vec<_> = ids.iter().map(|id| News::Session(*id)).collect();
         news.push(bounded(News::Say { session: ids[0], sentence: "\u{1}ß".repeat(4_000) }));
+        let (code, resource) = ("c".repeat(30), Some("r".repeat(64)));
+        let (at, text) = (Timestamp::from_micros(7), "\u{1}ß".repeat(4_000));
+        news.push(bounded(News::Alert { at, code, text, session: Some(ids[1]), resource }));
         let twice = news.iter().chain(&news).cloned().collect();
         let payloads = other.write(twice);
         assert!(payloads.iter().all(|payload| payload.len() < 8_000), "{:?}", payloads.iter().map(String::len).max());

@@ -1,11 +1,12 @@
 //! A node that was away past its lease: what it still does and says is refused.
 
 use cardea_domain::{LockScope, Word};
+use cardea_store::{Heard, News};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 
 use super::*;
-use crate::{cluster::Cluster, trust::TRUST};
+use crate::{cluster::Cluster, engine::LEASE, trust::TRUST};
 
 impl World {
     /// Another node takes the session up and gets as far as the hold lets it; this one's engine rests meanwhile.
@@ -152,4 +153,52 @@ async fn a_node_that_does_not_hear_from_its_store_lets_nothing_through() {
     world.app.trust(Instant::now());
     assert!(matches!(lease.words.next().now_or_never(), Some(Some(Word::Thawed(_)))));
     watchdog.abort();
+}
+
+#[tokio::test]
+async fn a_worker_that_is_busy_for_longer_than_a_lease_keeps_its_session() {
+    let world = World::new().await;
+    let other = open_as("other", &world.dir, (&world.clock, &world.target, &world.entropy)).await;
+    let hold = world.target.hold(Operation::Place);
+    let id = world.request("web1").await;
+    hold.reached(1).await;
+    for _ in 0..2 {
+        let is_kept = |detail: &SessionDetail| {
+            let now = world.clock.now();
+            detail
+                .session
+                .claim
+                .as_ref()
+                .is_some_and(|claim| claim.node == "main" && claim.until.since(now) > LEASE / 2)
+        };
+        // Its time is nearly over, and the worker still waits for its host.
+        world.clock.advance(LEASE * 2 / 3);
+        world.until(id, "held for longer", is_kept).await;
+        let (now, claim) = (world.clock.now(), other.claim(world.clock.now()));
+        let claimed = other.0.store.write(move |tx| {
+            Box::pin(async move { tx.claim_due(now, &claim, &[], 9).await.map_err(crate::AppError::from) })
+        });
+        assert_eq!(claimed.await.expect("the store answers"), [], "nobody else takes it up");
+    }
+    drop(hold);
+    world.until(id, "available", |detail| detail.session.status == Status::Available).await;
+}
+
+#[tokio::test]
+async fn what_alarms_another_node_is_told_to_those_who_look_here() {
+    let world = World::new().await;
+    let mut operators = world.app.subscribe(&Actor::Operator { uid: 0 }, None);
+    let alert = crate::Alert {
+        at: world.clock.now(),
+        code: "direct_login".into(),
+        text: "somebody came past the gateway".to_owned(),
+        session: None,
+        resource: Some("web1".to_owned()),
+    };
+    let crate::Alert { at, code, text, session, resource } = alert.clone();
+    let news = vec![News::Alert { at, code: code.into_owned(), text, session, resource }];
+    let (_other, mut more) = tokio::sync::mpsc::channel(1);
+    assert!(world.app.hear(Heard::News(news), &mut more).await);
+    let (_, event) = tokio::time::timeout(PATIENCE, operators.next()).await.expect("it is told").expect("an event");
+    assert!(matches!(&event, crate::Event::Alert(told) if **told == alert), "{event:?}");
 }
