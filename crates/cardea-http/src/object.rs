@@ -22,7 +22,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use crate::{
     Api,
     actor::Caller,
-    input::{self, Id, Input},
+    input::{self, Id, Input, OptionalInput},
     problem::Problem,
 };
 
@@ -137,21 +137,32 @@ pub(crate) async fn learn_host_key(
     Ok(ObjectView::respond(&api.app.learn_host_key(&caller.actor, &name).await?, StatusCode::OK))
 }
 
+/// What a search does with what it finds.
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Sweeping {
+    /// Whether to take away what the ledger does not know at all. Only if no other Cardea with this master key works on the host.
+    remove: bool,
+}
+
 /// Search a resource for what should not be there.
 ///
-/// The host is searched now for what carries Cardea's mark and is not in the ledger, as it is at each start and once an hour. What is
-/// found is taken away if its token is Cardea's; each finding is an event `alert` and in the audit log.
+/// The host is searched now for what carries Cardea's mark and is not in the ledger, as it is at each start and once an hour. What the
+/// ledger says is gone is taken away. What it does not know at all is told, and with `remove` it is taken away too if its token is this
+/// installation's. Each finding is an event `alert` and in the audit log.
 ///
 /// **Who:** administrators, the operator. **Audit:** `host.sweep`.
 #[utoipa::path(post, path = "/api/v1/resources/{name}/sweep", tag = "configuration",
     params(("name" = String, Path, description = "Name or id.")),
+    request_body = Option<Sweeping>,
     responses((status = 202, body = ref("#/components/schemas/Resource"), description = "It is being searched.")))]
 pub(crate) async fn sweep_resource(
     State(api): State<Api>,
     caller: Caller,
     Id(name): Id<String>,
+    OptionalInput(Sweeping { remove }): OptionalInput<Sweeping>,
 ) -> Result<Response, Problem> {
-    Ok(ObjectView::respond(&api.app.sweep_resource(&caller.actor, &name).await?, StatusCode::ACCEPTED))
+    Ok(ObjectView::respond(&api.app.sweep_resource(&caller.actor, &name, remove).await?, StatusCode::ACCEPTED))
 }
 
 // === Routes ===

@@ -58,6 +58,7 @@ describe! { bodies_in:
     approval::Approving,
     approval::Denying,
     lock::Extending,
+    object::Sweeping,
     lock::Locking,
     lock::LockingWhole,
     session::Because,

@@ -1,6 +1,7 @@
 //! Hosts as the clock asks them: who is logged in, and whether a mark is there that the ledger does not know.
 
 use cardea_domain::{Claim, ObjectId, Period, Rules, SessionId, Status, Target, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     StoreError, Tx,
@@ -24,10 +25,27 @@ pub struct HostRow {
     pub sweep_at: Option<Timestamp>,
     /// How often in a row it did not answer.
     pub failures: u32,
-    /// Marks of others that were told about, as the product names them.
+    /// Marks that were told about and left, as the product names them.
     pub reported: Vec<String>,
+    /// Whether somebody said that marks which no row stands for may be taken away.
+    pub may_remove: bool,
     pub claim: Option<Claim>,
     pub version: i64,
+}
+
+/// The column `reported`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Reported {
+    Left(Vec<String>),
+    Leaving { marks: Vec<String> },
+}
+
+impl Reported {
+    fn of(marks: &[String], may_remove: bool) -> String {
+        let marks = marks.to_vec();
+        to_json(&if may_remove { Self::Leaving { marks } } else { Self::Left(marks) })
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -48,13 +66,18 @@ impl TryFrom<Row> for HostRow {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
+        let (reported, may_remove) = match from_json("host.reported", &row.reported)? {
+            Reported::Left(marks) => (marks, false),
+            Reported::Leaving { marks } => (marks, true),
+        };
         Ok(Self {
+            reported,
+            may_remove,
             resource: parse("host.resource_id", &row.resource_id)?,
             target: from_json("host.target", &row.target)?,
             poll_at: time(row.poll_at),
             sweep_at: time(row.sweep_at),
             failures: count("host.failures", row.failures)?,
-            reported: from_json("host.reported", &row.reported)?,
             claim: row.claim_node.zip(time(row.claim_until)).map(|(node, until)| Claim { node, until }),
             key: row.key,
             version: row.version,
@@ -92,6 +115,13 @@ impl Tx {
             version = host.version + 1";
         execute!(self, SQL, key, target.resource.to_string(), to_json(target), sweep_at.as_micros())?;
         Ok(())
+    }
+
+    /// Writes down that marks on a host which no row stands for may be taken away, with its next search.
+    pub async fn allow_removal(&mut self, key: &str) -> Result<(), StoreError> {
+        const SQL: &str = "update host set reported = $2, version = version + 1 where key = $1 and version = $3";
+        let host = self.host(key).await?.ok_or(StoreError::Conflict)?;
+        exactly_one(execute!(self, SQL, key, Reported::of(&host.reported, true), host.version)?)
     }
 
     /// The host of this key.
@@ -173,7 +203,7 @@ impl Tx {
             micros(host.poll_at),
             micros(host.sweep_at),
             i64::from(host.failures),
-            to_json(&host.reported)
+            Reported::of(&host.reported, host.may_remove)
         )?;
         exactly_one(saved)
     }

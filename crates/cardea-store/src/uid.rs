@@ -23,11 +23,10 @@ impl Tx {
         taken.map(|(number,)| row::count("uid_mark.next_uid", number)).transpose()
     }
 
-    /// This number is in use on a host, whoever gave it: it and those below it are never given again.
-    pub async fn used_uid(&mut self, host: &str, uid: u32) -> Result<(), StoreError> {
+    /// This number is in use on a host, whoever gave it: it and those below it are never given again. Whether that was new.
+    pub async fn used_uid(&mut self, host: &str, uid: u32) -> Result<bool, StoreError> {
         const SQL: &str = "insert into uid_mark (host, next_uid) values ($1, $2 + 1) \
             on conflict (host) do update set next_uid = excluded.next_uid where uid_mark.next_uid < excluded.next_uid";
-        execute!(self, SQL, host, i64::from(uid))?;
-        Ok(())
+        Ok(execute!(self, SQL, host, i64::from(uid))? > 0)
     }
 }

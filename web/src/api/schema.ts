@@ -599,8 +599,9 @@ export interface paths {
         put?: never;
         /**
          * Search a resource for what should not be there.
-         * @description The host is searched now for what carries Cardea's mark and is not in the ledger, as it is at each start and once an hour. What is
-         *     found is taken away if its token is Cardea's; each finding is an event `alert` and in the audit log.
+         * @description The host is searched now for what carries Cardea's mark and is not in the ledger, as it is at each start and once an hour. What the
+         *     ledger says is gone is taken away. What it does not know at all is told, and with `remove` it is taken away too if its token is this
+         *     installation's. Each finding is an event `alert` and in the audit log.
          *
          *     **Who:** administrators, the operator. **Audit:** `host.sweep`.
          */
@@ -2709,6 +2710,14 @@ export interface components {
         };
         /** @description Where a session is in its life. */
         Status: "waiting_for_approval" | "scheduled" | "provisioning" | "available" | "logged_in" | "locked" | "canceling" | "failed" | "completed" | "canceled" | "denied" | "expired";
+        /** @description What a search does with what it finds. */
+        Sweeping: {
+            /**
+             * @description Whether to take away what the ledger does not know at all. Only if no other Cardea with this master key works on the host.
+             * @default false
+             */
+            remove: boolean;
+        };
         /** @description Some people, and how many of them must say yes. */
         Tier: {
             /** @description Users and groups. */
@@ -4298,7 +4307,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Sweeping"] | null;
+            };
+        };
         responses: {
             /** @description It is being searched. */
             202: {

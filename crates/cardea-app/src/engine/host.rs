@@ -53,7 +53,7 @@ struct Visit {
 pub(super) struct Swept {
     /// Whether all was done that there was to do.
     pub(super) done: bool,
-    /// Marks of others that were told about and are still there.
+    /// Marks that were told about and left, and are still there.
     pub(super) reported: Vec<String>,
 }
 
@@ -271,7 +271,7 @@ impl App {
     async fn write_host(&self, held: &Held, visit: &Visit) -> Result<(), AppError> {
         let (app, key, resources) = (self.clone(), held.row.key.clone(), held.resources.clone());
         let (polled, swept) = (visit.polled, visit.swept.as_ref().map(|swept| (swept.done, swept.reported.clone())));
-        let name = held.target.name.clone();
+        let (name, was_allowed) = (held.target.name.clone(), held.row.may_remove);
         let written = self.store().write(move |tx| {
             Box::pin(async move {
                 let Some(mut host) = tx.host(&key).await? else { return Ok(()) };
@@ -285,7 +285,11 @@ impl App {
                 host.poll_at = next_poll(&host, interval, polled, now);
                 if let Some((done, reported)) = swept {
                     host.reported = reported;
-                    host.sweep_at = Some(now.plus(next_sweep(&host, done)));
+                    // Whoever said so while it was searched meant the next search, which is due.
+                    if was_allowed || !host.may_remove {
+                        host.may_remove &= !done;
+                        host.sweep_at = Some(now.plus(next_sweep(&host, done)));
+                    }
                 } else if host.sweep_at.is_none() {
                     host.sweep_at = Some(now.plus(next_sweep(&host, true)));
                 }
@@ -301,16 +305,17 @@ impl App {
         written.await
     }
 
-    /// Has a resource's host searched now for what carries Cardea's mark and is not in the ledger.
-    pub async fn sweep_resource(&self, actor: &Actor, name_or_id: &str) -> Result<Object, AppError> {
-        let asked = self.sweep_once(actor, name_or_id).await;
+    /// Has a resource's host searched now for what carries Cardea's mark and is not in the ledger. With `remove`, what is this
+    /// installation's by its token is taken away.
+    pub async fn sweep_resource(&self, actor: &Actor, name_or_id: &str, remove: bool) -> Result<Object, AppError> {
+        let asked = self.sweep_once(actor, name_or_id, remove).await;
         if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &asked {
             self.refused(actor, Verb::SweepHost, name_or_id.chars().take(64).collect(), error).await;
         }
         asked
     }
 
-    async fn sweep_once(&self, actor: &Actor, name_or_id: &str) -> Result<Object, AppError> {
+    async fn sweep_once(&self, actor: &Actor, name_or_id: &str, remove: bool) -> Result<Object, AppError> {
         let permit = Permit::ask(actor, Verb::SweepHost)?;
         let configuration = self.configuration();
         let resource = self.object(actor, Kind::Resource, name_or_id)?;
@@ -322,12 +327,20 @@ impl App {
         let asked = self.store().write(move |tx| {
             Box::pin(async move {
                 tx.sweep_host(&host_of(&target), &target, now).await?;
+                if remove {
+                    tx.allow_removal(&host_of(&target)).await?;
+                }
+                let message = if remove {
+                    "asked to have the host searched now, and what the ledger does not know taken away"
+                } else {
+                    "asked to have the host searched now"
+                };
                 let entry = AuditEntry {
                     id: entry_id,
                     at: now,
                     subject: id.to_string(),
                     outcome: Outcome::Ok,
-                    detail: serde_json::json!({ "message": "asked to have the host searched now" }),
+                    detail: serde_json::json!({ "message": message, "remove": remove }),
                 };
                 tx.record(&permit, &entry).await.map_err(AppError::from)
             })

@@ -1,5 +1,7 @@
 //! The other side of the ledger: what carries Cardea's mark on a host and is not known to be there. A restored backup is older
-//! than the hosts, and a lost database knows nothing of them; the marks tell, and their tokens prove whose they are.
+//! than the hosts, and a lost database knows nothing of them; the marks tell, and their tokens prove whose they are. But a copy
+//! of the store that somebody started beside this Cardea (from a backup, for a test) has the same tokens and knows as little: so
+//! what no row stands for is told, and taken away only when somebody said so.
 //!
 //! Never takes away what a live grant names: a grant is written down before the host is touched, and the ledger is read
 //! after the host.
@@ -81,11 +83,18 @@ impl App {
             }
         }
         self.take_back(held, back).await?;
-        self.keep_numbers(held, &orphans).await?;
-        let removed = self.remove_orphans(held, orphans).await?;
-        is_done &= removed.done;
-        foreign.extend(removed.refused);
-        let reported = self.report(held, foreign).await?;
+        self.keep_numbers(held, &marks, &ledger).await?;
+        let mut reported = Vec::new();
+        if held.row.may_remove {
+            let removed = self.remove_orphans(held, orphans).await?;
+            is_done &= removed.done;
+            foreign.extend(removed.refused);
+        } else {
+            let unknown = orphans.iter().map(|orphan| (named(&orphan.mark), UNKNOWN.to_owned())).collect();
+            reported.extend(self.report(held, ("orphan_found", unknown)).await?);
+        }
+        reported.extend(self.report(held, ("foreign_mark", foreign)).await?);
+        reported.truncate(REPORTED_MAX);
         Ok(Swept { done: is_done, reported })
     }
 
@@ -234,19 +243,26 @@ impl App {
         reopened.await
     }
 
-    /// A number that is in use on the host is never given again, although the ledger knows nothing of it.
-    async fn keep_numbers(&self, held: &Held, orphans: &[Orphan]) -> Result<(), AppError> {
+    /// A number that is in use on the host is never given again, although the ledger knows nothing of it: neither one of an account
+    /// that carries any mark, nor one that anything with a true token names.
+    async fn keep_numbers(&self, held: &Held, marks: &[Mark], ledger: &Ledger) -> Result<(), AppError> {
         let ranges = self.ranges(held);
         let is_given = |uid: &u32| ranges.iter().any(|range| (range.first..=range.last).contains(uid));
-        let Some(highest) = orphans.iter().filter_map(|orphan| orphan.mark.uid).filter(is_given).max() else {
+        let is_known = |mark: &Mark| ledger.marked.iter().any(|row| row.account.uid == mark.uid.unwrap_or_default());
+        let is_used = |mark: &&Mark| {
+            let is_account = matches!(mark.kind.as_str(), "account" | "managed_account");
+            !is_known(mark) && (is_account || mark.token == self.ownership_token(mark.grant))
+        };
+        let Some(highest) = marks.iter().filter(is_used).filter_map(|mark| mark.uid).filter(is_given).max() else {
             return Ok(());
         };
         let key = held.row.key.clone();
         let kept = self
             .store()
             .write(move |tx| Box::pin(async move { tx.used_uid(&key, highest).await.map_err(AppError::from) }));
-        kept.await?;
-        self.0.uids.forget(&held.row.key).await;
+        if kept.await? {
+            self.0.uids.forget(&held.row.key).await;
+        }
         Ok(())
     }
 
@@ -320,19 +336,24 @@ impl App {
         told.await
     }
 
-    /// Tells once of each mark that is not ours to touch. The answer is what has been told of and is still there.
-    async fn report(&self, held: &Held, foreign: Vec<(String, String)>) -> Result<Vec<String>, AppError> {
+    /// Tells once of each mark that is left as it is. The answer is what has been told of and is still there.
+    async fn report(
+        &self,
+        held: &Held,
+        (code, left): (&'static str, Vec<(String, String)>),
+    ) -> Result<Vec<String>, AppError> {
         let told = |what: &str| held.row.reported.iter().any(|known| known == what);
-        let fresh: Vec<_> = foreign.iter().filter(|(what, _)| !told(what)).cloned().collect();
-        let reported: Vec<_> = foreign.into_iter().map(|(what, _)| what).take(REPORTED_MAX).collect();
+        let fresh: Vec<_> = left.iter().filter(|(what, _)| !told(what)).cloned().collect();
+        let reported: Vec<_> = left.into_iter().map(|(what, _)| what).take(REPORTED_MAX).collect();
         if fresh.is_empty() {
             return Ok(reported);
         }
         let (app, name) = (self.clone(), held.target.name.clone());
+        let text = left_sentence(&name, &fresh, code);
+        tracing::warn!(host = %held.target, marks = fresh.len(), "{text}");
         let told = self.store().write(move |tx| {
             Box::pin(async move {
-                let text = foreign_sentence(&name, &fresh);
-                let alert = app.alert("foreign_mark", text, None, Some(&name));
+                let alert = app.alert(code, text, None, Some(&name));
                 let detail = json!({ "marks": fresh.iter().map(|(what, why)| json!({ "mark": what, "why": why })).collect::<Vec<_>>() });
                 app.raise(tx, &sweeper()?, alert, detail).await.map_err(AppError::from)
             })
@@ -349,6 +370,7 @@ struct Removed {
     refused: Vec<(String, String)>,
 }
 
+const UNKNOWN: &str = "its token is this Cardea's, and the ledger does not know it";
 const STRANGE: &str = "its token is not this Cardea's: another one works on this host too, or somebody made it";
 
 async fn read_ledger(tx: &mut Tx, ids: &[GrantId], resources: &[ObjectId], uids: &[u32]) -> Result<Ledger, AppError> {
@@ -365,9 +387,16 @@ fn named(mark: &Mark) -> String {
     format!("{}{whose} ({}, {})", mark.kind.replace('_', " "), mark.grant, mark.detail)
 }
 
-fn foreign_sentence(name: &str, fresh: &[(String, String)]) -> String {
+fn left_sentence(name: &str, fresh: &[(String, String)], code: &str) -> String {
     let some: Vec<_> = fresh.iter().take(NAMED_MAX).map(|(what, why)| format!("{what}: {why}")).collect();
     let more = fresh.len().saturating_sub(NAMED_MAX);
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
-    format!("{name} has marks of Cardea that were left as they are. {}{rest}", some.join("; "))
+    let what = if code == "orphan_found" {
+        format!(
+            " If no other Cardea with this master key works on {name}, have them taken away: `cardea grants sweep {name} --remove`"
+        )
+    } else {
+        String::new()
+    };
+    format!("{name} has marks of Cardea that were left as they are. {}{rest}.{what}", some.join("; "))
 }

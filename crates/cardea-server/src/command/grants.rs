@@ -25,6 +25,9 @@ pub(crate) enum Command {
     Sweep {
         /// The resource's name
         resource: String,
+        /// Take away what the ledger does not know at all. Only if no other Cardea with this master key works on the host
+        #[arg(long)]
+        remove: bool,
     },
     /// Have a removal that keeps failing tried at once
     Try {
@@ -42,8 +45,9 @@ impl Command {
                 let query = [("state", "out"), ("limit", limit.as_str())];
                 show(&client.get(&target(&["grants"], &query)).await?, json)
             }
-            Self::Sweep { resource } => {
-                let answer = client.post(&target(&["resources", &resource, "sweep"], &[]), &json!({})).await?;
+            Self::Sweep { resource, remove } => {
+                let asked = json!({ "remove": remove });
+                let answer = client.post(&target(&["resources", &resource, "sweep"], &[]), &asked).await?;
                 if json {
                     output::json(&answer)?;
                 } else {

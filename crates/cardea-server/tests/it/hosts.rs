@@ -63,7 +63,7 @@ fn a_log_in_past_the_gateway_ends_a_session_whose_profile_denies_it() {
 }
 
 #[test]
-fn a_restored_backup_leaves_the_host_clean() {
+fn a_restored_backup_finds_what_it_does_not_know_and_removes_it_when_told_to() {
     let host = LinuxHost::start("web1");
     let before = host.accounts_digest();
     let mut server = Server::start();
@@ -83,16 +83,20 @@ fn a_restored_backup_leaves_the_host_clean() {
     server.resume();
 
     assert_eq!(server.api("alice").get(&format!("/sessions/{id}")).status, 404, "nobody knows it");
-    wait(PATIENCE, "the host is as it was", || host.accounts_digest() == before);
-    wait(PATIENCE, "the switch that would have ended it is gone", || {
-        host.try_root("ls -d /var/lib/cardea-host").is_err()
-    });
-    assert_eq!(host.processes_of(uid), Vec::<String>::new());
+    wait(PATIENCE, "it is told", || server.log().contains("cardea grants sweep web1 --remove"));
+    assert_eq!(host.uid_of(session["login_account"].as_str().expect("a name")), Some(uid), "and left as it is");
     let next = server.api("alice").available("web1");
     let other = host.uid_of(next["login_account"].as_str().expect("a name")).expect("it is on the host");
     assert!(other > uid, "{other} after {uid}: a number that is in use is not given again");
     let id = next["id"].as_str().expect("an id");
     server.api("alice").end(id);
     server.api("alice").until(id, &["completed"]);
-    assert_eq!(host.accounts_digest(), before);
+
+    server.cli(&["grants", "sweep", "web1", "--remove"]).expect_success();
+
+    wait(PATIENCE, "the host is as it was", || host.accounts_digest() == before);
+    wait(PATIENCE, "the switch that would have ended it is gone", || {
+        host.try_root("ls -d /var/lib/cardea-host").is_err()
+    });
+    assert_eq!(host.processes_of(uid), Vec::<String>::new());
 }

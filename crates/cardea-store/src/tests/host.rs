@@ -3,6 +3,7 @@
 use cardea_domain::Claim;
 
 use super::*;
+use crate::HostRow;
 
 on_both! {
     async fn a_host_is_asked_as_soon_as_anybody_wants_it(t: &Fixture) {
@@ -45,6 +46,15 @@ on_both! {
         writes!(t, tx => tx.save_host(&saved).await).expect("nobody was faster");
         let known = reads!(t, tx => tx.host("key").await).expect("it is known");
         assert_eq!((known.claim.clone(), known.failures, known.reported.len()), (None, 2, 1));
+        assert!(!known.may_remove);
+        writes!(t, tx => tx.allow_removal("key").await).expect("it is known");
+        let allowed = reads!(t, tx => tx.host("key").await).expect("it is known");
+        assert_eq!((allowed.may_remove, &allowed.reported), (true, &known.reported));
+        let known = HostRow { may_remove: false, ..allowed };
+        let done = known.clone();
+        writes!(t, tx => tx.save_host(&done).await).expect("nobody was faster");
+        let known = reads!(t, tx => tx.host("key").await).expect("it is known");
+        assert_eq!((known.may_remove, known.reported.len()), (false, 1));
         assert_eq!(reads!(t, tx => tx.next_host_wake(at(1), "two", &[]).await), Some(at(40)));
         writes!(t, tx => tx.save_host(&stale).await).expect_err("it was saved since");
         assert!(reads!(t, tx => tx.is_polled("key", at(40)).await), "it is asked then");

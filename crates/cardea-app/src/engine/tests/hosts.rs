@@ -41,8 +41,12 @@ impl World {
     }
 
     async fn sweep(&self) {
+        self.sweep_and(false).await;
+    }
+
+    async fn sweep_and(&self, remove: bool) {
         let before = self.asked(Operation::Marks);
-        self.app.sweep_resource(&OPERATOR, "web1").await.expect("it is a host");
+        self.app.sweep_resource(&OPERATOR, "web1", remove).await.expect("it is a host");
         self.until_asked(Operation::Marks, before + 1).await;
         self.until_idle().await;
     }
@@ -145,7 +149,7 @@ async fn a_log_in_past_the_gateway_counts_and_is_told() {
     world.ask().await;
     assert_eq!(world.detail(id).await.session.status, Status::LoggedIn);
     let told = alert(&mut events).await;
-    assert_eq!((told.code, told.session), ("direct_login", Some(id)));
+    assert_eq!((&*told.code, told.session), ("direct_login", Some(id)));
     assert!(told.text.contains("192.0.2.77:4001"), "{}", told.text);
     for _ in 0..6 {
         world.ask().await;
@@ -278,7 +282,7 @@ async fn what_lives_is_left_and_what_comes_back_goes_again() {
     world.sweep().await;
     world.until_empty("it is removed again", |left| left == 0).await;
     let told = alert(&mut events).await;
-    assert_eq!((told.code, told.session), ("orphan_removed", Some(id)));
+    assert_eq!((&*told.code, told.session), ("orphan_removed", Some(id)));
     world.ended(id).await;
     let lines = world.app.session_log(&world.alice(), id).await.expect("hers");
     assert!(lines.iter().any(|line| line.message.contains("where it should be no more")), "{lines:#?}");
@@ -332,7 +336,7 @@ async fn what_carries_another_token_is_told_once_and_left() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_is_older_than_the_host_gets_it_clean_and_its_numbers_right() {
+async fn a_ledger_that_is_older_than_the_host_takes_away_only_when_told_to_and_keeps_its_numbers_right() {
     let mut world = World::with_profile(json!({})).await;
     let kept = world.available("web1").await;
     world.stopped(|dir| copy(dir, "cardea.db", "backup")).await;
@@ -343,14 +347,30 @@ async fn a_ledger_that_is_older_than_the_host_gets_it_clean_and_its_numbers_righ
     }
     world.stopped(|dir| copy(dir, "backup", "cardea.db")).await;
     let mut events = world.app.subscribe(&OPERATOR, None);
+    let things = world.target.things();
     world.start();
-    world.until_empty("only what the ledger knows is left", |left| left == kept.grants.len()).await;
-    world.until_idle().await;
-    assert_eq!(alert(&mut events).await.code, "orphan_removed");
+    let told = alert(&mut events).await;
+    assert_eq!(told.code, "orphan_found");
+    assert!(told.text.contains("cardea grants sweep web1 --remove"), "{}", told.text);
+    world.sweep().await;
+    // For all that it knows, another Cardea of the same master key has placed it.
+    assert_eq!(world.target.things(), things, "nothing is taken away unasked");
+    let again = tokio::time::timeout(Duration::from_millis(1), alert(&mut events)).await;
+    assert!(again.is_err(), "told once: {again:?}");
     assert_eq!(world.detail(kept.session.id).await.session.status, Status::Available);
     let highest = lost.iter().map(|detail| detail.session.account.uid).max();
     let next = world.available("web1").await;
     assert!(Some(next.session.account.uid) > highest, "{} {highest:?}", next.session.account.uid);
+
+    world.sweep_and(true).await;
+    let known = kept.grants.len() + next.grants.len();
+    world.until_empty("only what the ledger knows is left", |left| left == known).await;
+    world.until_idle().await;
+    assert_eq!(alert(&mut events).await.code, "orphan_removed");
+    assert_eq!(world.detail(kept.session.id).await.session.status, Status::Available);
+    // That was said of what was there then.
+    let read = world.app.0.store.read(|tx| Box::pin(async move { tx.host(FakeConnector::HOST_KEY).await }));
+    assert!(!read.await.expect("the store answers").expect("it is known").may_remove);
 }
 
 #[tokio::test]
@@ -366,6 +386,7 @@ async fn a_lost_database_with_the_same_key_gets_the_hosts_clean() {
     world.start();
     // Nothing is known of any host before it is configured again.
     world.furnish().await;
+    world.sweep_and(true).await;
     world.until_empty("nobody knows them, and their tokens tell", |left| left == 0).await;
     world.until_idle().await;
     let next = world.available("web1").await;
