@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cardea_domain::{
     Actor, Approval, Denial, EndCause, Grant, GrantState, LogLine, Permit, RequestId, Session, SessionId, Stage,
-    Status, Verb,
+    Status, Timestamp, Verb,
 };
 use cardea_store::{Connection, Cursor, SessionFilter, SortKey, Tx, View, Whose};
 
@@ -21,6 +21,10 @@ pub struct SessionQuery {
     /// Substring of the resource's name.
     pub resource: String,
     pub statuses: Vec<Status>,
+    /// Requested then or later.
+    pub requested_from: Option<Timestamp>,
+    /// Requested before that.
+    pub requested_before: Option<Timestamp>,
     pub sort: SortKey,
     pub descending: bool,
     /// 1 to [`SessionQuery::LIMIT_MAX`].
@@ -75,6 +79,8 @@ impl App {
             q: query.q,
             resource: query.resource,
             statuses: query.statuses,
+            requested_from: query.requested_from,
+            requested_before: query.requested_before,
             sort: query.sort,
             descending: query.descending,
             limit: limit + 1,

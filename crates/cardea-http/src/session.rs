@@ -106,6 +106,12 @@ pub(crate) struct ListQuery {
     resource: String,
     /// Statuses, separated by commas.
     status: Option<String>,
+    /// Requested then or later.
+    #[param(format = DateTime)]
+    requested_from: Option<String>,
+    /// Requested before that.
+    #[param(format = DateTime)]
+    requested_before: Option<String>,
     /// `requested_at`, `start_at`, `end_at`, `status`, `user`, `resource`, `activity` or `login_account`; with `-`
     /// before it, descending. `-requested_at` if left out.
     sort: Option<String>,
@@ -146,6 +152,8 @@ impl ListQuery {
             q: self.q,
             resource: self.resource,
             statuses: statuses.map_err(|message: String| Problem::field("/status", message))?,
+            requested_from: time("/requested_from", self.requested_from)?,
+            requested_before: time("/requested_before", self.requested_before)?,
             sort: sort_key(key)?,
             descending,
             limit: limit(self.limit)?,
@@ -153,6 +161,10 @@ impl ListQuery {
             request,
         })
     }
+}
+
+fn time(pointer: &'static str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
+    text.map(|text| text.parse()).transpose().map_err(|message: String| Problem::field(pointer, message))
 }
 
 /// The longest text that is searched for.

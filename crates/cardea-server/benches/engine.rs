@@ -195,6 +195,8 @@ async fn list(world: &World, view: View, sees_all: bool) -> Duration {
         q: String::new(),
         resource: String::new(),
         statuses: Vec::new(),
+        requested_from: None,
+        requested_before: None,
         sort: SortKey::RequestedAt,
         descending: true,
         limit: 50,

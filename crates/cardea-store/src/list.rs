@@ -3,7 +3,7 @@
 //! The one place that puts SQL together, from constants only. A page starts behind the last row of the one before
 //! (keyset), so rows that come or go in between neither repeat nor hide others.
 
-use cardea_domain::{ObjectId, Session, SessionId, Status, fold};
+use cardea_domain::{ObjectId, Session, SessionId, Status, Timestamp, fold};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
@@ -81,6 +81,10 @@ pub struct SessionFilter {
     pub resource: String,
     /// In one of these; empty for all.
     pub statuses: Vec<Status>,
+    /// Requested then or later.
+    pub requested_from: Option<Timestamp>,
+    /// Requested before that.
+    pub requested_before: Option<Timestamp>,
     pub sort: SortKey,
     pub descending: bool,
     /// At most so many.
@@ -121,7 +125,7 @@ impl SortKey {
     }
 
     fn value(self, session: &Session) -> SortValue {
-        let time = |at: Option<cardea_domain::Timestamp>| SortValue::Number(at.map_or(NO_TIME, |at| at.as_micros()));
+        let time = |at: Option<Timestamp>| SortValue::Number(at.map_or(NO_TIME, |at| at.as_micros()));
         match self {
             Self::Activity => SortValue::Text(fold(&session.activity_name)),
             Self::EndAt => time(session.end_at),
@@ -181,16 +185,50 @@ impl Tx {
         let profiles = filter.profiles.as_deref().map(id_list);
         let (statuses, limit) = (id_list(&statuses), i64::from(filter.limit));
         let listed = filter.view != View::History;
+        let from = filter.requested_from.map_or(i64::MIN, Timestamp::as_micros);
+        let before = filter.requested_before.map_or(i64::MAX, Timestamp::as_micros);
         let sql = || AssertSqlSafe(page_sql(filter));
         let rows = match &filter.cursor {
-            None => fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles),
+            None => {
+                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles, from, before)
+            }
             Some(Cursor { value: SortValue::Number(number), id, .. }) => {
                 let (n, id) = (*number, id.to_string());
-                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles, n, id)
+                fetch_all!(
+                    SessionRow,
+                    self,
+                    sql(),
+                    listed,
+                    user,
+                    q,
+                    resource,
+                    statuses,
+                    limit,
+                    profiles,
+                    from,
+                    before,
+                    n,
+                    id
+                )
             }
             Some(Cursor { value: SortValue::Text(text), id, .. }) => {
                 let id = id.to_string();
-                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles, text, id)
+                fetch_all!(
+                    SessionRow,
+                    self,
+                    sql(),
+                    listed,
+                    user,
+                    q,
+                    resource,
+                    statuses,
+                    limit,
+                    profiles,
+                    from,
+                    before,
+                    text,
+                    id
+                )
             }
         }?;
         rows.into_iter().map(Session::try_from).collect()
@@ -201,7 +239,7 @@ fn page_sql(filter: &SessionFilter) -> String {
     let column = filter.sort.column();
     let (order, beyond) = if filter.descending { ("desc", "<") } else { ("asc", ">") };
     let behind = match filter.cursor {
-        Some(_) => format!("and ({column}, id) {beyond} ($8, $9) "),
+        Some(_) => format!("and ({column}, id) {beyond} ($10, $11) "),
         None => String::new(),
     };
     // Spelled out, so that the index of a user's sessions serves; the other spelling keeps the parameters' numbers.
@@ -210,12 +248,17 @@ fn page_sql(filter: &SessionFilter) -> String {
         Whose::Others(_) => "user_id <> $2",
         Whose::User(_) => "user_id = $2",
     };
+    // The same: who asks for no time is answered by the index of the order.
+    let time = match (filter.requested_from, filter.requested_before) {
+        (None, None) => "$8 < $9",
+        _ => "requested_at >= $8 and requested_at < $9",
+    };
     format!(
         "select * from session where listed = $1 and {owner} \
          and ($3 is null or search_fold like $3 escape '\\') \
          and ($4 is null or resource_fold like $4 escape '\\') \
          and status in (select value from json_each($5)) \
-         and ($7 is null or profile_id in (select value from json_each($7))) {behind}\
+         and ($7 is null or profile_id in (select value from json_each($7))) and {time} {behind}\
          order by {column} {order}, id {order} limit $6"
     )
 }

@@ -4514,6 +4514,10 @@ export interface operations {
                 resource?: string;
                 /** @description Statuses, separated by commas. */
                 status?: string;
+                /** @description Requested then or later. */
+                requested_from?: string;
+                /** @description Requested before that. */
+                requested_before?: string;
                 /**
                  * @description `requested_at`, `start_at`, `end_at`, `status`, `user`, `resource`, `activity` or `login_account`; with `-`
                  *     before it, descending. `-requested_at` if left out.

@@ -70,6 +70,8 @@ async fn queries_are_read_to_the_letter() {
         ("sessions?view=everything", "/view"),
         ("sessions?request=ses_1", "/request"),
         ("sessions?scope=theirs", "/scope"),
+        ("sessions?requested_from=yesterday", "/requested_from"),
+        ("sessions?requested_before=2026-13-01T00:00:00Z", "/requested_before"),
         ("sessions?status=available,gone", "/status"),
         ("sessions?sort=notes", "/sort"),
         ("sessions?limit=0", "/limit"),

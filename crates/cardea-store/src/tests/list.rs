@@ -20,6 +20,8 @@ fn everything() -> SessionFilter {
         q: String::new(),
         resource: String::new(),
         statuses: Vec::new(),
+        requested_from: None,
+        requested_before: None,
         sort: SortKey::RequestedAt,
         descending: false,
         limit: 1000,
@@ -160,6 +162,15 @@ on_both! {
         let statuses = vec![Status::Available, Status::Completed];
         assert_eq!(ids(listed(t, SessionFilter { statuses, ..everything() }).await), [one.id]);
         assert_eq!(listed(t, SessionFilter { limit: 1, ..everything() }).await.len(), 1);
+        let (from, after) = (one.requested_at, one.requested_at.plus(std::time::Duration::from_micros(1)));
+        let earlier = SessionFilter { requested_before: Some(from), ..everything() };
+        assert!(!ids(listed(t, earlier).await).contains(&one.id));
+        let later = SessionFilter { requested_from: Some(after), ..everything() };
+        assert!(!ids(listed(t, later).await).contains(&one.id));
+        let day = SessionFilter { requested_from: Some(from), requested_before: Some(after), ..everything() };
+        assert!(ids(listed(t, day.clone()).await).contains(&one.id));
+        let cursor = Some(Cursor::after(&one, day.sort, day.descending));
+        assert!(!ids(listed(t, SessionFilter { cursor, ..day }).await).contains(&one.id));
     }
 
     async fn a_cursor_of_another_order_is_refused(t: &Fixture) {
