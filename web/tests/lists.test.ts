@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { belongsTo, canDecide } from "../src/api/lists";
+import { belongsTo, canDecide, canRunAgain } from "../src/api/lists";
 import { approval, session } from "./samples";
 
 const may = { ...session().actions, decide: true };
@@ -32,6 +32,16 @@ describe("which list a session is on", () => {
 
   it("is never Approvals for one's own request", () => {
     expect(belongsTo("approvals", "all", "carol")(waiting, true)).toBe(false);
+  });
+});
+
+describe("requesting again", () => {
+  it("is for one's own that are over", () => {
+    expect(canRunAgain(session({ status: "completed" }), "alice")).toBe(true);
+    expect(canRunAgain(session({ status: "completed" }), "bob")).toBe(false);
+    expect(canRunAgain(session({ status: "available" }), "alice")).toBe(false);
+    // That one is tried again.
+    expect(canRunAgain(session({ status: "failed" }), "alice")).toBe(false);
   });
 });
 

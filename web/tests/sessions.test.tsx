@@ -6,7 +6,7 @@ import { connections, grantsOut, me, newQueryClient, sessionList, standingLocks 
 import type { Me, Session } from "../src/api/view";
 import { GrantsWindow } from "../src/parts/grants/window";
 import { LocksWindow } from "../src/parts/locks";
-import { EndCell, StatusCell } from "../src/parts/sessions/cells";
+import { AccountCell, ActionsCell, EndCell, StatusCell } from "../src/parts/sessions/cells";
 import { PageProvider } from "../src/parts/sessions/context";
 import { DecideDialog } from "../src/parts/sessions/decide-dialog";
 import { ExtendDialog } from "../src/parts/sessions/extend-dialog";
@@ -89,6 +89,23 @@ describe("extending", () => {
     expect(opened).toEqual([{ kind: "extend", session: open }]);
     cleanup();
     show(<EndCell session={session({ extension: { by: "PT30M", left: 0 } })} />);
+    expect(screen.queryByRole("button")).toBeNull();
+  });
+});
+
+describe("a session that is over", () => {
+  it("can be requested again by its user", () => {
+    const over = session({ status: "completed", actions: may({ end: false }) });
+    show(<ActionsCell session={over} />, person());
+    press(/again$/);
+    expect(opened).toEqual([{ kind: "create", like: over }]);
+    cleanup();
+    show(<ActionsCell session={over} />, admin);
+    expect(screen.queryByRole("button", { name: /again$/ })).toBeNull();
+  });
+
+  it("offers no copy of an account that there never was", () => {
+    show(<AccountCell session={session({ login_account: "" })} />);
     expect(screen.queryByRole("button")).toBeNull();
   });
 });

@@ -1,9 +1,17 @@
 import { act, render, screen } from "@testing-library/react";
 import { createElement } from "react";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { countdown, length, parsePeriod, period, useSecond } from "../src/parts/time";
+import { countdown, dayStart, length, parsePeriod, period, useSecond } from "../src/parts/time";
 
 afterEach(() => vi.useRealTimers());
+
+describe("a day", () => {
+  it("begins at the reader's midnight", () => {
+    expect(dayStart("2026-11-30")).toBe(new Date(2026, 10, 30).toISOString());
+    expect(dayStart("2026-11-30", 1)).toBe(new Date(2026, 11, 1).toISOString());
+    for (const text of ["", "2026-02-30", "30.11.2026"]) expect(dayStart(text)).toBeUndefined();
+  });
+});
 
 describe("lengths of time", () => {
   it.each([

@@ -121,6 +121,8 @@ describe("the view in the URL", () => {
       resource: "db",
       statuses: ["available", "failed"],
       activities: ["Full root"],
+      from: "",
+      until: "",
       sort: { key: "end_at", isDescending: true },
       isMine: true,
     };
@@ -135,6 +137,14 @@ describe("the view in the URL", () => {
     expect(viewOf({}, "scheduled").sort).toEqual({ key: "start_at", isDescending: false });
     expect(writeView(viewOf({}, "history"), "history")).toEqual({});
     expect(readSearch({ sort: "-requested_at" }, "history")).toEqual({ sort: "-requested_at" });
+  });
+
+  it("is asked by day in the past only", () => {
+    const search = { from: "2026-11-01", until: "2026-11-30" };
+    expect(viewOf(readSearch(search, "history"), "history")).toMatchObject(search);
+    expect(readSearch(search, "active")).toEqual({});
+    expect(readSearch({ from: "2026-02-30", until: "soon" }, "history")).toEqual({});
+    expect(isNarrowed(viewOf(search, "history"))).toBe(true);
   });
 
   it("makes the best of nonsense", () => {

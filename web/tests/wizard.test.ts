@@ -6,6 +6,7 @@ import {
   choiceOf,
   customFields,
   type Draft,
+  draftLike,
   EMPTY,
   faultOf,
   faultsOf,
@@ -18,7 +19,7 @@ import {
   rulesOf,
   startProposed,
 } from "../src/parts/wizard/rules";
-import { activity, way } from "./samples";
+import { activity, session, way } from "./samples";
 
 const emergency = { require_notes: true, require_ticket: true, max_duration: "PT4H" };
 const root = activity("Full root", [
@@ -210,6 +211,26 @@ describe("the request", () => {
       ticket: "",
     });
     expect(requestOf(root, draft({ resources: ["db1"], policy: "Emergency" })).policy).toBe("Emergency");
+  });
+
+  it("is proposed once more as it was, and at once", () => {
+    const before = session({
+      resource: "db1",
+      policy: "Emergency",
+      notes: "why",
+      ticket: "T-1",
+      wanted_start_at: "2026-11-23T10:00:00Z",
+      custom: { impact: "all", hosts: "3" },
+    });
+    expect(draftLike(before)).toEqual(
+      draft({
+        resources: ["db1"],
+        policy: "Emergency",
+        notes: "why",
+        ticket: "T-1",
+        custom: { impact: "all", hosts: "3" },
+      }),
+    );
   });
 
   it("is under the rules of the chosen policy", () => {

@@ -8,6 +8,8 @@ export type ListName = "active" | "scheduled" | "approvals" | "history";
 export type HeldList = Exclude<ListName, "history">;
 export type Scope = "mine" | "all";
 
+const OVER: Status[] = ["completed", "canceled", "denied", "expired"];
+
 /** Whether somebody logs in, or could, in this state. */
 export function isOpen(status: Status): boolean {
   return status === "available" || status === "logged_in";
@@ -25,6 +27,11 @@ export function belongsTo(list: HeldList, scope: Scope, user: string | undefined
     if (scope === "mine" && !isOwn) return false;
     return (session.status === "scheduled") === (list === "scheduled");
   };
+}
+
+/** Whether it is one's own and over: what was requested once can be requested again. */
+export function canRunAgain(session: Session, user: string): boolean {
+  return session.user === user && OVER.includes(session.status);
 }
 
 /** Whether the person may decide about it now. Events do not know what the person said before: approvals do. */

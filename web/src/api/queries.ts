@@ -1,5 +1,6 @@
 // Everything that the pages read, by name. Nothing is polled: answers stay good until an event says otherwise.
 import { infiniteQueryOptions, QueryCache, QueryClient, queryOptions } from "@tanstack/react-query";
+import { dayStart } from "../parts/time";
 import { body, client } from "./client";
 import { withChanges } from "./journal";
 import { type Grants, mergeGrants, mergeSessions, type Sessions } from "./ledger";
@@ -100,13 +101,23 @@ export function oneSession(id: string) {
 }
 
 /** What is asked of the past. */
-export type HistoryWish = { scope: Scope; q: string; resource: string; statuses: Status[]; sort: string };
+export type HistoryWish = {
+  scope: Scope;
+  q: string;
+  resource: string;
+  statuses: Status[];
+  /** Requested on these days, the last one included, as `YYYY-MM-DD`; empty for all. */
+  from: string;
+  until: string;
+  sort: string;
+};
 
 /** Sessions that are over, page by page: the server searches and sorts. */
-export function pastSessions({ scope, q, resource, statuses, sort }: HistoryWish) {
+export function pastSessions({ scope, q, resource, statuses, from, until, sort }: HistoryWish) {
   const status = statuses.join(",");
+  const [requested_from, requested_before] = [dayStart(from), dayStart(until, 1)];
   return infiniteQueryOptions({
-    queryKey: ["history", scope, q, resource, status, sort] as const,
+    queryKey: ["history", scope, q, resource, status, from, until, sort] as const,
     queryFn: ({ pageParam }) =>
       body(
         client.GET("/api/v1/sessions", {
@@ -119,6 +130,8 @@ export function pastSessions({ scope, q, resource, statuses, sort }: HistoryWish
               sort,
               limit: HISTORY_ROWS,
               ...(status ? { status } : {}),
+              ...(requested_from ? { requested_from } : {}),
+              ...(requested_before ? { requested_before } : {}),
               ...(pageParam ? { cursor: pageParam } : {}),
             },
           },

@@ -28,6 +28,16 @@ export function fullTime(at: string | null | undefined): string {
   return at ? full.format(new Date(at)) : "";
 }
 
+/** When a day, `YYYY-MM-DD`, or the one that comes so many later begins for the reader; nothing for what is no day. */
+export function dayStart(day: string, later = 0): string | undefined {
+  const parts = /^(\d{4})-(\d\d)-(\d\d)$/.exec(day);
+  if (!parts) return undefined;
+  const [year, month, date] = parts.slice(1).map(Number) as [number, number, number];
+  const start = new Date(year, month - 1, date + later);
+  const isOne = new Date(year, month - 1, date).getDate() === date;
+  return isOne ? start.toISOString() : undefined;
+}
+
 /** A length of time in at most two units: `2 d 4 h`, `1 h 05 m`, `4 m 09 s`, `42 s`. Not below zero. */
 export function length(milliseconds: number): string {
   const seconds = Math.max(0, Math.ceil(milliseconds / 1000));

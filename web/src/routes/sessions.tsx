@@ -93,7 +93,13 @@ export function SessionsPage({ me, list }: { me: Me; list: ListName }) {
             {isAll && <LocksTile onOpen={() => setWindow({ kind: "locks" })} />}
             <GrantsTile onOpen={() => setWindow({ kind: "grants" })} />
           </div>
-          <Actions list={list} selected={selected} onRefresh={() => refresh(queries)} />
+          <Actions
+            list={list}
+            selected={selected}
+            onRefresh={() => refresh(queries)}
+            layout={layout}
+            hidden={hidden}
+          />
           <Filters
             view={view}
             onView={setView}
@@ -101,8 +107,7 @@ export function SessionsPage({ me, list }: { me: Me; list: ListName }) {
             counts={list === "history" ? undefined : countsOf(known)}
             activities={list === "history" ? NOTHING : activitiesOf(known)}
             search={search}
-            layout={layout}
-            hidden={hidden}
+            hasDays={list === "history"}
           />
           {list !== "history" && known.size >= PAGES_MAX * PAGE_ROWS && (
             <Notice tone="warn">There are more than this page shows. The first {known.size} are here.</Notice>
@@ -112,7 +117,7 @@ export function SessionsPage({ me, list }: { me: Me; list: ListName }) {
           )}
         </div>
         <div className="flex min-h-64 flex-1 flex-col border-t border-line bg-surface">
-          {sessions.isPending && <Loading what={look.title.toLowerCase()} />}
+          {sessions.isPending && !sessions.error && <Loading what={look.title.toLowerCase()} />}
           {sessions.error && !sessions.isThere && (
             <Failure error={sessions.error} onRetry={sessions.refetch} />
           )}

@@ -7,13 +7,14 @@ import {
   Lock,
   LockOpen,
   OctagonX,
+  Repeat,
   RotateCcw,
   ScrollText,
   Terminal,
   Trash2,
   X,
 } from "lucide-react";
-import { canDecide, isOpen } from "../../api/lists";
+import { canDecide, canRunAgain, isOpen } from "../../api/lists";
 import { connections } from "../../api/queries";
 import type { Session } from "../../api/view";
 import { IconButton } from "../button";
@@ -146,6 +147,7 @@ export function DurationCell({ session }: { session: Session }) {
 /** The account's name and a way to copy it. */
 export function AccountCell({ session }: { session: Session }) {
   const tab = useRowTab();
+  if (!session.login_account) return <span className="text-quiet">—</span>;
   return (
     <span className="flex min-w-0 items-center gap-1">
       <span className="truncate font-mono text-xs" title={session.login_account}>
@@ -210,6 +212,14 @@ export function ActionsCell({ session }: { session: Session }) {
         />
       )}
       {session.status === "failed" && <FailedMoves session={session} />}
+      {canRunAgain(session, me.user) && (
+        <IconButton
+          label={`Request ${name} again`}
+          icon={Repeat}
+          tabIndex={tabIndex}
+          onClick={() => onOpen({ kind: "create", like: session })}
+        />
+      )}
       <IconButton
         label={`Log of ${name}`}
         icon={ScrollText}

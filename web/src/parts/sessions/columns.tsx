@@ -31,10 +31,10 @@ const VALUES: {
   {
     id: "requested_at",
     name: "Requested",
-    size: 110,
+    size: 116,
     cell: (session) => <TimeCell at={session.requested_at} />,
   },
-  { id: "user", name: "Requested By", size: 104, cell: (session) => <Text>{session.user}</Text> },
+  { id: "user", name: "Requested By", size: 118, cell: (session) => <Text>{session.user}</Text> },
   { id: "resource", name: "Host", size: 116, cell: (session) => <Text>{session.resource}</Text> },
   {
     id: "login_account",

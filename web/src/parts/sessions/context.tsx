@@ -5,7 +5,9 @@ import type { Me, Session } from "../../api/view";
 
 /** What lies over the page. Sessions are as they were when it opened: the list may lose them meanwhile. */
 export type Window =
-  | { kind: "create" | "grants" | "locks" }
+  | { kind: "grants" | "locks" }
+  /** `like` a session that is over. */
+  | { kind: "create"; like?: Session }
   | { kind: "extend" | "lock" | "log" | "unlock"; session: Session }
   | { kind: "approve" | "deny" | "end"; sessions: Session[] };
 

@@ -49,9 +49,10 @@ export function Head({ table, sort, onSort, pins }: Properties) {
   );
 }
 
-/** Columns that stay in sight when the table is scrolled sideways. The last one scrolls: it would lie over the countdown. */
+/** Columns that stay in sight when the table is scrolled sideways: what a row is, and what can be done with it. */
 export function pinClass(id: string): string {
   if (id === "select" || id === "expand" || id === "status") return "sheet-pinned-left";
+  if (id === "actions") return "sheet-pinned-right";
   return "relative";
 }
 

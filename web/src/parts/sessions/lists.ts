@@ -68,7 +68,7 @@ export const LISTS: Record<ListName, ListLook> = {
     sizes: {
       status: 150,
       requested_at: 116,
-      user: 114,
+      user: 118,
       resource: 100,
       login_account: 136,
       activity: 116,
@@ -76,7 +76,7 @@ export const LISTS: Record<ListName, ListLook> = {
       end_at: 116,
       notes: 130,
       ticket: 114,
-      actions: 60,
+      actions: 72,
     },
   },
 };

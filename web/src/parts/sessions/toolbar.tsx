@@ -15,10 +15,12 @@ type ActionsProperties = {
   list: ListName;
   selected: Session[];
   onRefresh: () => void;
+  layout: Layout;
+  hidden: string[];
 };
 
 /** The buttons. */
-export function Actions({ list, selected, onRefresh }: ActionsProperties) {
+export function Actions({ list, selected, onRefresh, layout, hidden }: ActionsProperties) {
   const { me, onOpen } = usePage();
   const [first] = selected;
   const canEnd = selected.some((session) => session.actions.end);
@@ -73,6 +75,8 @@ export function Actions({ list, selected, onRefresh }: ActionsProperties) {
         onClick={() => first && onOpen({ kind: "log", session: first })}
       />
       <Button isShort label="Refresh" icon={RefreshCw} onClick={onRefresh} />
+      <span className="flex-1" />
+      <ColumnsMenu layout={layout} hidden={hidden} />
     </div>
   );
 }
@@ -86,21 +90,12 @@ type FilterProperties = {
   counts: ReadonlyMap<Status, number> | undefined;
   activities: string[];
   search: RefObject<HTMLInputElement | null>;
-  layout: Layout;
-  hidden: string[];
+  /** Whether the list is asked by day. */
+  hasDays: boolean;
 };
 
-/** Search, resource, status, activity, and the columns. */
-export function Filters({
-  view,
-  onView,
-  statuses,
-  counts,
-  activities,
-  search,
-  layout,
-  hidden,
-}: FilterProperties) {
+/** Search, resource, status, activity, and the days. */
+export function Filters({ view, onView, statuses, counts, activities, search, hasDays }: FilterProperties) {
   const toggled = <T,>(list: T[], item: T) =>
     list.includes(item) ? list.filter((it) => it !== item) : [...list, item];
   return (
@@ -153,18 +148,59 @@ export function Filters({
           ))}
         </Menu>
       )}
+      {hasDays && (
+        <fieldset className="flex items-center gap-1.5 narrow:w-full">
+          <legend className="sr-only">Requested</legend>
+          <DayField
+            label="From"
+            value={view.from}
+            max={view.until}
+            onValue={(from) => onView({ ...view, from })}
+          />
+          <DayField
+            label="Until"
+            value={view.until}
+            min={view.from}
+            onValue={(until) => onView({ ...view, until })}
+          />
+        </fieldset>
+      )}
       {isNarrowed(view) && (
         <Button
           look="bare"
           icon={X}
           label="Clear filters"
-          onClick={() => onView({ ...view, q: "", resource: "", statuses: [], activities: [] })}
+          onClick={() =>
+            onView({ ...view, q: "", resource: "", statuses: [], activities: [], from: "", until: "" })
+          }
         />
       )}
-      <span className="flex-1 narrow:hidden" />
-      <ColumnsMenu layout={layout} hidden={hidden} />
       <SortChoice sort={view.sort} onSort={(sort) => onView({ ...view, sort })} />
     </search>
+  );
+}
+
+type DayProperties = {
+  label: string;
+  value: string;
+  min?: string;
+  max?: string;
+  onValue: (day: string) => void;
+};
+
+function DayField({ label, value, min, max, onValue }: DayProperties) {
+  return (
+    <label className="flex items-center gap-1.5 text-quiet narrow:min-w-0 narrow:flex-1">
+      {label}
+      <input
+        type="date"
+        value={value}
+        min={min || undefined}
+        max={max || undefined}
+        onChange={(event) => onValue(event.target.value)}
+        className="h-8 rounded-md border border-edge bg-surface px-2 text-ink narrow:w-full narrow:min-w-0 narrow:px-1"
+      />
+    </label>
   );
 }
 

@@ -46,7 +46,7 @@ function useHeld(list: ListName, me: Me): Source {
     isThere: query.data !== undefined,
     isPending: query.isPending,
     isFetching: query.isFetching,
-    error: query.error,
+    error: failureOf(query),
     refetch: () => query.refetch(),
     hasMore: false,
     loadMore: () => {},
@@ -59,6 +59,8 @@ function usePast(isOn: boolean, me: Me, view: View): Source {
     q: view.q.trim(),
     resource: view.resource.trim(),
     statuses: view.statuses,
+    from: view.from,
+    until: view.until,
     sort: sortText(view.sort),
   });
   const query = useInfiniteQuery({ ...pastSessions(wish), enabled: isOn });
@@ -68,11 +70,16 @@ function usePast(isOn: boolean, me: Me, view: View): Source {
     isThere: query.data !== undefined,
     isPending: query.isPending,
     isFetching: query.isFetching,
-    error: query.error,
+    error: failureOf(query),
     refetch: () => query.refetch(),
     hasMore: query.hasNextPage,
     loadMore: () => query.fetchNextPage(),
   };
+}
+
+/** Why there is no answer: also while the server is asked again and again, which is not said for a single time. */
+function failureOf(query: { error: Error | null; failureCount: number; failureReason: Error | null }) {
+  return query.error ?? (query.failureCount > 1 ? query.failureReason : null);
 }
 
 /** The value, once it has not changed for a moment. */

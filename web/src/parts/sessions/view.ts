@@ -1,7 +1,7 @@
 // What the table shows and in which order: search, filters, sort, scope. It lives in the URL, so it can be shared.
 import type { ListName } from "../../api/lists";
 import type { Session, SessionChange, Status } from "../../api/view";
-import { shortTime } from "../time";
+import { dayStart, shortTime } from "../time";
 
 /** All statuses, in the order of a session's life. */
 const STATUSES = [
@@ -57,6 +57,9 @@ export type View = {
   resource: string;
   statuses: Status[];
   activities: string[];
+  /** Requested on these days, the last one included, as `YYYY-MM-DD`; empty for all. Only the past is asked by day. */
+  from: string;
+  until: string;
   sort: Sort;
   isMine: boolean;
 };
@@ -67,6 +70,8 @@ export type ViewSearch = {
   resource?: string;
   status?: string[];
   activity?: string[];
+  from?: string;
+  until?: string;
   sort?: string;
   scope?: "mine";
 };
@@ -94,6 +99,8 @@ export function readSearch(search: Record<string, unknown>, list: ListName = "ac
       resource: text(search.resource),
       status: texts(search.status),
       activity: texts(search.activity),
+      from: list === "history" ? text(search.from) : undefined,
+      until: list === "history" ? text(search.until) : undefined,
       sort: text(search.sort),
       scope: search.scope === "mine" ? "mine" : undefined,
     },
@@ -109,6 +116,8 @@ export function viewOf(search: ViewSearch, list: ListName = "active"): View {
     resource: search.resource ?? "",
     statuses: STATUSES.filter((status) => search.status?.includes(status)),
     activities: search.activity ?? [],
+    from: readDay(search.from),
+    until: readDay(search.until),
     sort: readSort(search.sort) ?? SORTS[list],
     isMine: search.scope === "mine",
   };
@@ -121,9 +130,15 @@ export function writeView(view: View, list: ListName = "active"): ViewSearch {
   if (view.resource) search.resource = view.resource;
   if (view.statuses.length) search.status = view.statuses;
   if (view.activities.length) search.activity = view.activities;
+  if (view.from) search.from = view.from;
+  if (view.until) search.until = view.until;
   if (sortText(view.sort) !== sortText(SORTS[list])) search.sort = sortText(view.sort);
   if (view.isMine) search.scope = "mine";
   return search;
+}
+
+function readDay(text: string | undefined): string {
+  return text && dayStart(text) ? text : "";
 }
 
 function readSort(text: string | undefined): Sort | undefined {
@@ -143,7 +158,10 @@ export function nextSort(sort: Sort, key: SortKey): Sort {
 
 /** Whether anything is hidden by the view. */
 export function isNarrowed(view: View): boolean {
-  return Boolean(view.q.trim() || view.resource.trim() || view.statuses.length || view.activities.length);
+  const days = view.from || view.until;
+  return Boolean(
+    view.q.trim() || view.resource.trim() || view.statuses.length || view.activities.length || days,
+  );
 }
 
 /** The sessions that the view lets through, in its order. */

@@ -15,7 +15,7 @@ type Properties = { window: Window; me: Me; onClose: () => void };
 export function OpenWindow({ window, me, onClose }: Properties) {
   switch (window.kind) {
     case "create":
-      return <Wizard onClose={onClose} />;
+      return <Wizard like={window.like} onClose={onClose} />;
     case "grants":
       return <GrantsWindow me={me} onClose={onClose} />;
     case "locks":

@@ -1,6 +1,6 @@
 // What a request needs before it can be sent, page by page. Pure; the server has the last word.
 import type { Problem } from "../../api/problem";
-import type { CustomField, MyActivity, NewSessions, Schedule, Way } from "../../api/view";
+import type { CustomField, MyActivity, NewSessions, Schedule, Session, Way } from "../../api/view";
 import { fold } from "../sessions/view";
 import { fromLocal, toLocal } from "../time";
 
@@ -40,6 +40,19 @@ export const EMPTY: Draft = {
   start: "",
   isLater: false,
 };
+
+/** The same request once more: at once, and for the same reason. What it may not ask for any more the pages say. */
+export function draftLike(session: Session): Draft {
+  return {
+    ...EMPTY,
+    activity: session.activity,
+    resources: [session.resource],
+    policy: session.policy,
+    notes: session.notes,
+    ticket: session.ticket,
+    custom: { ...session.custom },
+  };
+}
 
 /** What is wrong, by the name of the field; a custom field is `custom/NAME`. */
 export type Faults = Record<string, string>;

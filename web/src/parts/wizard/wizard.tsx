@@ -6,7 +6,7 @@ import { body, client } from "../../api/client";
 import { take } from "../../api/live";
 import { Problem } from "../../api/problem";
 import { myActivities } from "../../api/queries";
-import type { MyActivity, NewSessions, SessionChange } from "../../api/view";
+import type { MyActivity, NewSessions, Session, SessionChange } from "../../api/view";
 import { Button } from "../button";
 import { Dialog } from "../dialog";
 import { Empty, Failure, Loading } from "../loading";
@@ -18,7 +18,17 @@ import { NotesPage } from "./notes-page";
 import { Requested } from "./requested";
 import { ResourcesPage } from "./resources-page";
 import { ReviewPage } from "./review-page";
-import { type Draft, EMPTY, type Faults, faultsOf, faultsOn, PAGES, type PageName, requestOf } from "./rules";
+import {
+  type Draft,
+  draftLike,
+  EMPTY,
+  type Faults,
+  faultsOf,
+  faultsOn,
+  PAGES,
+  type PageName,
+  requestOf,
+} from "./rules";
 import { SchedulingPage } from "./scheduling-page";
 
 const FORM = "create-session";
@@ -32,10 +42,11 @@ export type PageProperties = {
   onChange: (change: Partial<Draft>) => void;
 };
 
-export function Wizard({ onClose }: { onClose: () => void }) {
+/** `like` a session that is over: its request is proposed, as far as it may be made today. */
+export function Wizard({ like, onClose }: { like?: Session | undefined; onClose: () => void }) {
   const activities = useQuery(myActivities);
   const [page, setPage] = useState<PageName>("Activity");
-  const [draft, setDraft] = useState(EMPTY);
+  const [draft, setDraft] = useState(() => (like ? draftLike(like) : EMPTY));
   const [faults, setFaults] = useState<Faults>({});
   const create = useCreate(onClose, (problem) => {
     const refused = faultsOf(problem, draft);
