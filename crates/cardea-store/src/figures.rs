@@ -31,7 +31,7 @@ impl Tx {
         const SQL: &str = "select 'sessions', status, count(*), cast(null as bigint) from session \
                 where listed = $2 group by status \
             union all select 'out', '', count(*), cast(null as bigint) from grant_entry \
-                where state in ('placing', 'placed', 'removing') \
+                where is_out \
             union all select 'stalled', '', count(*), min(cleanup_since) from session \
                 where not clean and cleanup_stalled = $2 \
             union all select 'due', '', count(*), min(wake_at) from session where wake_at <= $1";

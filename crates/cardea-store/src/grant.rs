@@ -131,7 +131,7 @@ impl Tx {
             fetch_all!((i64,), self, sql, share_key)?;
         }
         const SQL: &str = "select * from grant_entry where share_key = $1 \
-            and state in ('placing', 'placed', 'removing') order by id";
+            and is_out order by id";
         fetch_all!(GrantRow, self, SQL, share_key)?.into_iter().map(Grant::try_from).collect()
     }
 
@@ -184,7 +184,7 @@ impl Tx {
 
     /// What is, or could be, on these resources for accounts of one of these numbers.
     pub async fn grants_out_for(&mut self, resources: &[ObjectId], uids: &[u32]) -> Result<Vec<Grant>, StoreError> {
-        const SQL: &str = "select * from grant_entry where state in ('placing', 'placed', 'removing') \
+        const SQL: &str = "select * from grant_entry where is_out \
             and resource_id in (select value from json_each($1)) \
             and cast(account_uid as text) in (select value from json_each($2)) order by id";
         let rows = fetch_all!(GrantRow, self, SQL, id_list(resources), id_list(uids))?;
@@ -255,7 +255,7 @@ impl Tx {
     ) -> Result<Vec<(Grant, Status)>, StoreError> {
         const SQL: &str = "select g.*, s.status as session_status \
             from grant_entry g join session s on s.id = g.session_id \
-            where g.state in ('placing', 'placed', 'removing') \
+            where g.is_out \
             and ($1 is null or g.id > $1) and ($2 is null or s.user_id = $2) order by g.id limit $3";
         let (after, user) = (after.map(|id| id.to_string()), user.map(|id| id.to_string()));
         let rows = fetch_all!(OutRow, self, SQL, after, user, i64::from(limit))?;

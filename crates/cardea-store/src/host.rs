@@ -161,7 +161,7 @@ impl Tx {
     pub async fn standing_on(&mut self, resources: &[ObjectId]) -> Result<Vec<(SessionId, u32, Status)>, StoreError> {
         const SQL: &str = "select id, account_uid, status from session \
             where status in ('available', 'logged_in', 'locked') and account_uid > 0 \
-            and id in (select session_id from grant_entry where state in ('placing', 'placed', 'removing') \
+            and id in (select session_id from grant_entry where is_out \
             and resource_id in (select value from json_each($1))) order by id";
         let rows = fetch_all!((String, i64, String), self, SQL, id_list(resources))?;
         let standing = |(id, uid, status): (String, i64, String)| {
@@ -174,7 +174,7 @@ impl Tx {
     /// stand on them; `None` if none does.
     pub async fn monitor_interval(&mut self, resources: &[ObjectId]) -> Result<Option<Period>, StoreError> {
         const SQL: &str = "select distinct rules from session where status in ('available', 'logged_in', 'locked') \
-            and id in (select session_id from grant_entry where state in ('placing', 'placed', 'removing') \
+            and id in (select session_id from grant_entry where is_out \
             and resource_id in (select value from json_each($1)))";
         let rows = fetch_all!((String,), self, SQL, id_list(resources))?;
         let rules: Result<Vec<Rules>, _> = rows.iter().map(|(text,)| from_json("session.rules", text)).collect();

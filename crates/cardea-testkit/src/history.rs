@@ -57,11 +57,14 @@ impl Database<'_> {
     }
 }
 
-/// The names of a table's columns.
+/// The names of a table's columns, but for those that the database works out by itself.
 fn columns(database: Database<'_>, table: &str) -> Vec<String> {
     let script = match database {
         Database::Postgres(..) => {
-            format!("select column_name from information_schema.columns where table_name = '{table}';\n")
+            format!(
+                "select column_name from information_schema.columns where table_name = '{table}' \
+                and is_generated = 'NEVER';\n"
+            )
         }
         Database::Sqlite(_) => format!("select name from pragma_table_info('{table}');\n"),
     };

@@ -30,3 +30,19 @@ create index gateway_key_of_node on gateway_key (node, session_id);
 
 -- Lists that the product sends are short: at the usual guess of 1,000 a table that is not large yet is read from end to end.
 alter function json_each(text) rows 16;
+
+-- Whether it is, or could be, on its target. Indexes look at this and not at the state: so a row that goes from one state to the
+-- next stays where it is (a heap-only tuple), if its page has room.
+alter table grant_entry add column is_out boolean
+    generated always as (state in ('placing', 'placed', 'removing')) stored;
+drop index grant_entry_out;
+drop index grant_entry_out_on;
+drop index grant_entry_unscanned;
+drop index grant_entry_shared;
+create index grant_entry_out on grant_entry (id) where is_out;
+create index grant_entry_out_on on grant_entry (resource_id) where is_out;
+create index grant_entry_unscanned on grant_entry (resource_id, removed_at)
+    where kind = 'account' and removed_at is not null and scanned_at is null;
+create index grant_entry_shared on grant_entry (share_key) where share_key is not null and is_out;
+alter table grant_entry set (fillfactor = 50);
+alter table session set (fillfactor = 50);

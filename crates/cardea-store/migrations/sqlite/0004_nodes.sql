@@ -27,3 +27,16 @@ create table gateway_key (
 ) strict;
 create index gateway_key_of_session on gateway_key (session_id);
 create index gateway_key_of_node on gateway_key (node, session_id);
+
+-- Whether it is, or could be, on its target. Indexes look at this and not at the state, which changes more often.
+alter table grant_entry add column is_out integer
+    generated always as (state in ('placing', 'placed', 'removing')) virtual;
+drop index grant_entry_out;
+drop index grant_entry_out_on;
+drop index grant_entry_unscanned;
+drop index grant_entry_shared;
+create index grant_entry_out on grant_entry (id) where is_out;
+create index grant_entry_out_on on grant_entry (resource_id) where is_out;
+create index grant_entry_unscanned on grant_entry (resource_id, removed_at)
+    where kind = 'account' and removed_at is not null and scanned_at is null;
+create index grant_entry_shared on grant_entry (share_key) where share_key is not null and is_out;

@@ -36,7 +36,7 @@ async fn facts(t: &Fixture, statements: [&'static str; 4]) -> [Facts; 4] {
 }
 
 const SQLITE_COLUMNS: &str = "select t.name || '.' || c.name || ' ' || lower(c.type) || case c.\"notnull\" when 1 then ' not null' else '' end \
-    from sqlite_schema t, pragma_table_info(t.name) c where t.type = 'table' and t.name not like '\\_%' escape '\\'";
+    from sqlite_schema t, pragma_table_xinfo(t.name) c where t.type = 'table' and t.name not like '\\_%' escape '\\'";
 const POSTGRES_COLUMNS: &str = "select table_name || '.' || column_name || ' ' || data_type || case is_nullable when 'NO' then ' not null' else '' end \
     from information_schema.columns where table_schema = 'public' and table_name not like '\\_%' escape '\\'";
 const SQLITE_UNIQUE: &str = "select t.name || ' (' || (select group_concat(t.name || '.' || c.name, ', ') from (select name from pragma_index_info(i.name) order by seqno) c) || ')' \
