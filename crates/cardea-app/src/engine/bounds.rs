@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use cardea_domain::{ConnectorError, Grant, Session};
+use cardea_domain::{ConnectorError, Grant, Session, Timestamp};
 
 use super::{
     drive,
-    provision::{Done, Halt, reason_of},
+    provision::{Done, Halt, give_up, reason_of},
 };
 use crate::{
     App, AppError,
@@ -17,21 +17,37 @@ use crate::{
 
 /// What clean-up keeps of the margin at least.
 const LEFT_MIN: Duration = Duration::from_secs(240);
+/// How often the ends are moved before one session.
+const MOVES_MAX: usize = 3;
 
 impl App {
-    /// Moves the host's ends if the session would reach into the margin behind them. `done` is what is not written down yet.
+    /// Moves the host's ends if the session would reach into the margin behind them; again, if that took long itself. `done` is
+    /// what is not written down yet.
     pub(super) async fn outlast(
         &self,
         session: &mut Session,
         grants: &mut [Grant],
         done: &mut [Done],
     ) -> Result<(), Halt> {
-        let (now, lasts) = (self.0.clock.now(), session.duration.get());
-        let soonest = grants.iter().filter(|grant| ends_by_itself(grant)).filter_map(|grant| grant.expires_at).min();
-        if soonest.is_none_or(|at| at >= now.plus(lasts).plus(LEFT_MIN)) {
-            return Ok(());
+        for _ in 0..MOVES_MAX {
+            let (now, lasts) = (self.0.clock.now(), session.duration.get());
+            let soonest =
+                grants.iter().filter(|grant| ends_by_itself(grant)).filter_map(|grant| grant.expires_at).min();
+            if soonest.is_none_or(|at| at >= now.plus(lasts).plus(LEFT_MIN)) {
+                return Ok(());
+            }
+            self.move_ends(session, grants, done, now.plus(lasts).plus(Session::EXPIRY_MARGIN)).await?;
         }
-        let expires_at = now.plus(lasts).plus(Session::EXPIRY_MARGIN);
+        Err(give_up("no_answer", "The host takes too long to move the ends that it keeps itself: request it again"))
+    }
+
+    async fn move_ends(
+        &self,
+        session: &mut Session,
+        grants: &mut [Grant],
+        done: &mut [Done],
+        expires_at: Timestamp,
+    ) -> Result<(), Halt> {
         let mut moved: Vec<_> = grants.iter_mut().filter(|grant| ends_by_itself(grant)).collect();
         for grant in &mut moved {
             grant.expires_at = Some(expires_at);

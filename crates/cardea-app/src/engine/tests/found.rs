@@ -57,7 +57,11 @@ async fn a_session_that_took_long_to_begin_is_not_ended_by_its_host_before_its_t
     let id = world.special("alice").await;
     hold.reached(1).await;
     world.advance(Duration::from_secs(1200));
+    let moving = world.target.hold(Operation::Extend);
     drop(hold);
+    moving.reached(1).await;
+    world.advance(Duration::from_secs(1200));
+    drop(moving);
     let detail = world.seen(id, "available", |detail| detail.session.status == Status::Available).await;
     let (end, things) = (detail.session.end_at, world.target.things());
     assert!(things.len() == 2 && things.values().all(|thing| thing.expires_at > end), "{end:?}: {things:#?}");
