@@ -103,7 +103,7 @@ fn body(id: &str, session: &str) -> Value {
         "create_sessions" => json!({ "activity": "Linux admin", "resources": ["web1"] }),
         "create_token" => json!({ "name": "mine" }),
         "create_lock" => json!({ "user": "admin", "title": "stop" }),
-        "end_session" | "extend_session" | "unlock_session" => json!({}),
+        "end_session" | "extend_session" | "sweep_resource" | "unlock_session" => json!({}),
         "lock_session" => json!({ "title": "stop" }),
         "end_sessions" => json!({ "ids": [session] }),
         "issue_token" => json!({ "user": "admin" }),
