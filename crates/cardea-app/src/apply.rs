@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cardea_domain::{
-    Actor, Configuration, FieldError, Kind, Name, Object, ObjectId, Permit, Role, SecretField, SecretId, SecretInput,
-    Spec, Verb, fold,
+    Actor, Configuration, FieldError, Kind, Name, Object, ObjectId, Permit, Reference, Role, SecretField, SecretId,
+    SecretInput, Spec, UserSpec, Verb, fold,
 };
 use cardea_store::{AuditEntry, News, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
@@ -499,6 +499,34 @@ impl Draft<'_> {
         Ok(Some(id))
     }
 
+    /// What names alone cannot tell: that no group is in itself, and that what stood for a user does not come to stand for a group.
+    fn check_groups(&mut self) {
+        for put in &self.puts {
+            if put.object.id.kind() == Kind::Group
+                && let Some(fault) = self.after.group_fault(&put.object)
+            {
+                self.errors.push(FieldError::new(format!("{}/spec/members", put.pointer), fault));
+            }
+            if self.before.get(put.object.id).is_some() {
+                continue;
+            }
+            let name = put.object.name.as_str();
+            let is_taken = |reference: &Reference| {
+                let others = reference.kinds.iter().filter(|kind| **kind != put.object.id.kind());
+                reference.kinds.contains(&put.object.id.kind())
+                    && fold(&reference.name) == fold(name)
+                    && others.into_iter().any(|kind| self.before.find(*kind, name).is_some())
+            };
+            if let Some(holder) = self.before.all().find(|object| object.spec.references().iter().any(is_taken)) {
+                let (kind, holder) = (holder.id.kind(), &holder.name);
+                let message = format!(
+                    "the {kind} `{holder}` means something else by this name, which would become ambiguous: choose another"
+                );
+                self.errors.push(FieldError::new(format!("{}/name", put.pointer), message));
+            }
+        }
+    }
+
     /// What only the whole can tell: references, keys that two people claim, and that somebody still administers.
     fn check(&mut self) -> Result<(), AppError> {
         for put in &self.puts {
@@ -516,6 +544,7 @@ impl Draft<'_> {
             }
         }
         self.check_keys();
+        self.check_groups();
         if !self.errors.is_empty() {
             return Err(AppError::Invalid(std::mem::take(&mut self.errors)));
         }
@@ -546,7 +575,7 @@ impl Draft<'_> {
         if had && !self.after.of(Kind::User).any(is_administrator) {
             return Err(AppError::refused(
                 "last-administrator",
-                "this would leave nobody with the role administrator: keep at least one",
+                "this would leave nobody with the role administrator who is neither disabled nor expires: keep at least one",
             ));
         }
         Ok(())
@@ -580,8 +609,10 @@ pub(crate) fn key_body(line: &str) -> &str {
     line.match_indices(' ').nth(1).map_or(line, |(end, _)| &line[..end])
 }
 
+/// Whether the user administers, and will as long as nobody changes that: who expires does not count.
 fn is_administrator(user: &Object) -> bool {
-    user.as_user().is_some_and(|spec| spec.roles.contains(&Role::Administrator) && !spec.disabled)
+    let stays = |spec: &UserSpec| !spec.disabled && spec.expires_at.is_none();
+    user.as_user().is_some_and(|spec| spec.roles.contains(&Role::Administrator) && stays(spec))
 }
 
 fn differences(old: Option<&Object>, new: &Object) -> Vec<FieldChange> {

@@ -58,7 +58,7 @@ impl App {
                 let mut session = app.visible(tx, &actor, id).await?;
                 let permit = Permit::to_decide(&actor, &session, &configuration)?;
                 session.is_waiting()?;
-                let offer = offer_of(&configuration, &session)?;
+                let offer = offer_of(&configuration, &session, app.0.clock.now())?;
                 if pins_of(&offer) != session.pins {
                     return Ok(None);
                 }
@@ -140,7 +140,9 @@ impl App {
         let configuration = self.configuration();
         let read = self.0.store.read(move |tx| Box::pin(async move { tx.session(id).await }));
         let session = read.await?.ok_or(AppError::NotFound)?;
-        let (Ok(offer), Some(user)) = (offer_of(&configuration, &session), configuration.get(session.user)) else {
+        let (Ok(offer), Some(user)) =
+            (offer_of(&configuration, &session, self.0.clock.now()), configuration.get(session.user))
+        else {
             return Ok(false);
         };
         let plan = match self.plan(&configuration, user, &offer).await {
@@ -241,7 +243,7 @@ impl Round<'_> {
     /// Approvals that count: of what the session is now, by people who may still give them.
     fn counting(&self, session: &Session) -> impl Iterator<Item = &Approval> {
         let (pins, profile) = (session.pins.clone(), session.profile);
-        let is_approver = move |approver| self.configuration.is_approver(approver, profile);
+        let is_approver = move |approver| self.configuration.is_approver(approver, profile, self.now);
         self.before.iter().filter(move |approval| approval.counts_for(&pins) && is_approver(approval.approver))
     }
 

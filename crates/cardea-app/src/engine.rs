@@ -141,9 +141,10 @@ impl App {
         let mut renewal = JoinSet::new();
         renewal.spawn(self.clone().keep_claims(busy.clone()));
         loop {
-            if let Err(error) = self.check_ground().await {
+            let next_expiry = self.check_ground().await.unwrap_or_else(|error| {
                 error!(%error, "Sessions could not all be judged after a change; they are judged again");
-            }
+                Some(self.0.clock.now().plus(STORE_PAUSE))
+            });
             let pause = match self.start_due(&mut workers, &busy).await {
                 Ok(pause) => pause,
                 Err(error) => {
@@ -151,6 +152,8 @@ impl App {
                     STORE_PAUSE
                 }
             };
+            let until_expiry = next_expiry.map(|at| at.since(self.0.clock.now()));
+            let pause = until_expiry.map_or(pause, |until| until.min(pause));
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.0.nudge.notified() => {}

@@ -1,6 +1,6 @@
 //! What sessions stand on: when the configuration takes it away they end, within a moment of the change.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cardea_domain::{Configuration, EndCause, Kind, ObjectId, OnChange, Session, SessionId, Stage, Timestamp};
 use futures_util::{StreamExt as _, stream};
@@ -10,8 +10,20 @@ use crate::{App, AppError, change::Note, engine::drive};
 /// So many sessions are judged and written together; the store groups them into few commits.
 const TOGETHER: usize = 64;
 
-/// What changed since sessions were last judged.
-pub(crate) struct Ground(Mutex<Changed>);
+/// What changed since sessions were last judged, and up to when users were looked at who expire.
+pub(crate) struct Ground {
+    changed: Mutex<Changed>,
+    expiry: Mutex<Expiry>,
+}
+
+/// Users who expire.
+struct Expiry {
+    /// Who expired up to here was looked at.
+    until: Timestamp,
+    /// When the next one does, as this configuration has it.
+    next: Option<Timestamp>,
+    of: Option<Arc<Configuration>>,
+}
 
 /// Which sessions are to be judged.
 #[derive(Debug)]
@@ -24,20 +36,37 @@ enum Changed {
 
 impl Default for Ground {
     fn default() -> Self {
-        Self(Mutex::new(Changed::All))
+        Self {
+            changed: Mutex::new(Changed::All),
+            expiry: Mutex::new(Expiry { until: Timestamp::from_micros(0), next: None, of: None }),
+        }
     }
 }
 
 impl Ground {
     /// These objects changed.
     pub(crate) fn changed(&self, objects: impl IntoIterator<Item = ObjectId>) {
-        if let Changed::Objects(known) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Changed::Objects(known) = &mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner) {
             known.extend(objects);
         }
     }
 
+    /// Time goes on: who expired since the last look counts as changed. When the next one does.
+    fn tick(&self, configuration: &Arc<Configuration>, now: Timestamp) -> Option<Timestamp> {
+        let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = expiry.of.as_ref().is_some_and(|known| Arc::ptr_eq(known, configuration));
+        // Users are many, and this is asked at each turn of the engine.
+        if !is_same || expiry.next.is_some_and(|at| at <= now) {
+            self.changed(configuration.expired_between(expiry.until, now));
+            expiry.next = configuration.next_expiry(now);
+            expiry.of = Some(Arc::clone(configuration));
+        }
+        expiry.until = now.max(expiry.until);
+        expiry.next
+    }
+
     fn take(&self) -> Option<Changed> {
-        let mut changed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         match &*changed {
             Changed::Objects(known) if known.is_empty() => None,
             _ => Some(std::mem::replace(&mut *changed, Changed::Objects(Vec::new()))),
@@ -46,7 +75,7 @@ impl Ground {
 
     /// It could not be judged: everything is, the next time.
     fn put_back(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Changed::All;
+        *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = Changed::All;
     }
 }
 
@@ -59,8 +88,13 @@ enum Verdict {
 }
 
 impl App {
-    /// Judges the sessions that a change of the configuration concerns.
-    pub(crate) async fn check_ground(&self) -> Result<(), AppError> {
+    /// Judges the sessions that a change of the configuration concerns, and those of users who expired. When the next user does.
+    pub(crate) async fn check_ground(&self) -> Result<Option<Timestamp>, AppError> {
+        let next = self.0.ground.tick(&self.configuration(), self.0.clock.now());
+        self.check_changed().await.map(|()| next)
+    }
+
+    async fn check_changed(&self) -> Result<(), AppError> {
         let Some(changed) = self.0.ground.take() else { return Ok(()) };
         let checked = self.check_all(changed).await;
         if checked.is_err() {
@@ -106,7 +140,7 @@ impl App {
         let Some(why) = configuration.ground_lost(session, now) else { return Verdict::Hours(closes_at) };
         let is_shut = closes_at.is_some_and(|at| at <= now) && session.rules.on_hours_close == OnChange::End;
         // What has not begun has nothing that could be kept.
-        let ends = !configuration.may_act(session.user)
+        let ends = !configuration.may_act(session.user, now)
             || session.rules.on_policy_change == OnChange::End
             || session.status.is_ahead()
             || (is_shut && session.status.is_standing());
@@ -132,12 +166,9 @@ impl App {
 
 /// The objects, and the policies that say whom or what they give by groups among them.
 fn touched(configuration: &Configuration, mut objects: Vec<ObjectId>) -> Vec<ObjectId> {
-    let groups: Vec<_> = objects
-        .iter()
-        .filter(|id| matches!(id.kind(), Kind::Group | Kind::ResourceGroup))
-        .filter_map(|id| configuration.get(*id))
-        .map(|group| (group.id.kind(), group.id))
-        .collect();
+    let of_kind = |wanted| objects.iter().copied().filter(move |id| id.kind() == wanted);
+    let around = configuration.groups_around(of_kind(Kind::Group));
+    let groups: Vec<_> = around.into_iter().chain(of_kind(Kind::ResourceGroup)).map(|id| (id.kind(), id)).collect();
     let names_one = |policy: &&cardea_domain::Object| {
         policy.spec.references().iter().any(|reference| {
             groups.iter().any(|(kind, id)| {

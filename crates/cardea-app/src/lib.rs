@@ -215,7 +215,7 @@ impl App {
     pub fn subscribe(&self, actor: &Actor, last: Option<&str>) -> Subscription {
         let listener = |user| {
             let app = self.clone();
-            let approves = Box::new(move |profile| app.configuration().is_approver(user, profile));
+            let approves = Box::new(move |profile| app.configuration().names_approver(user, profile));
             event::Listener { user, approves }
         };
         let only = if actor.sees_all() { None } else { actor.user_id().map(listener) };

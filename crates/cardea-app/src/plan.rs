@@ -334,10 +334,14 @@ pub(crate) fn pins_of(offer: &Offer<'_>) -> Pins {
 }
 
 /// The offer that the session was requested by, if its policy still gives it.
-pub(crate) fn offer_of<'a>(configuration: &'a Configuration, session: &Session) -> Result<Offer<'a>, AppError> {
+pub(crate) fn offer_of<'a>(
+    configuration: &'a Configuration,
+    session: &Session,
+    now: Timestamp,
+) -> Result<Offer<'a>, AppError> {
     let offers = configuration.fitting(session.user, session.activity, session.resource);
     let offer = offers.into_iter().find(|offer| offer.policy.id == session.policy);
-    offer.filter(|_| configuration.may_act(session.user)).ok_or_else(|| {
+    offer.filter(|_| configuration.may_act(session.user, now)).ok_or_else(|| {
         let Session { policy_name, activity_name, resource_name, user_name, .. } = session;
         let sentence = format!(
             "the policy {policy_name} does not give {activity_name} on {resource_name} to {user_name} any more"

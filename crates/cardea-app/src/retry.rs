@@ -63,7 +63,7 @@ impl App {
     /// The session as it would be requested now.
     async fn plan_again(&self, session: &Session) -> Result<Plan, AppError> {
         let configuration = self.configuration();
-        let offer = offer_of(&configuration, session)?;
+        let offer = offer_of(&configuration, session, self.0.clock.now())?;
         if let Some(closed) = closed_at(&offer, self.0.clock.now()) {
             return Err(AppError::refused("outside-hours", closed));
         }

@@ -59,6 +59,7 @@ impl App {
                 ssh_keys: Vec::new(),
                 accounts: BTreeMap::new(),
                 disabled: false,
+                expires_at: None,
             }),
             version: 1,
             created_at: now,
@@ -248,7 +249,7 @@ impl App {
 }
 
 impl App {
-    /// The actor that a user is who comes this way, unless they are disabled or locked.
+    /// The actor that a user is who comes this way, unless they are disabled, expired or locked.
     pub(crate) fn let_in(&self, user: ObjectId, via: Via) -> Result<Actor, AppError> {
         let configuration = self.configuration();
         let over = || AppError::Unauthenticated("there is no such user any more: ask an administrator".to_owned());
@@ -261,8 +262,12 @@ impl App {
 
     /// Why a user may do nothing now; `None` if they may.
     pub(crate) fn keeps_out(&self, user: ObjectId) -> Option<String> {
-        if !self.configuration().may_act(user) {
-            return Some("this user is disabled: ask an administrator".to_owned());
+        let configuration = self.configuration();
+        let Some(spec) = configuration.get(user).and_then(Object::as_user) else {
+            return Some("there is no such user any more: ask an administrator".to_owned());
+        };
+        if let Some(why) = spec.keeps_out(self.0.clock.now()) {
+            return Some(format!("this user is {why}: ask an administrator"));
         }
         self.must_not_be_locked(user).err().map(|error| error.to_string())
     }

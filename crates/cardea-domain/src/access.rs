@@ -143,7 +143,7 @@ impl Permit {
 
     /// Asks to see a session, which those who may decide about it may as well.
     pub fn to_see(actor: &Actor, session: &Session, configuration: &Configuration) -> Result<Self, Denial> {
-        if actor.user_id().is_some_and(|user| configuration.is_approver(user, session.profile)) {
+        if actor.user_id().is_some_and(|user| configuration.names_approver(user, session.profile)) {
             return Ok(Self { actor: actor.clone(), verb: Verb::SeeSession });
         }
         Self::for_session(actor, Verb::SeeSession, session)
@@ -161,7 +161,7 @@ impl Permit {
         if is_operator_issued(actor) {
             return Err(visible("a token that the operator issued cannot decide about requests: sign in"));
         }
-        if !configuration.is_approver(user, session.profile) {
+        if !configuration.names_approver(user, session.profile) {
             return Err(visible("only the approvers that the connection profile names may decide about this request"));
         }
         Ok(Self { actor: actor.clone(), verb: Verb::DecideSession })

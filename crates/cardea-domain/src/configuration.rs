@@ -1,5 +1,6 @@
 //! All configuration objects at one moment, and what follows from them: who may do what, where, by which rules.
 
+mod people;
 mod warning;
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, Kind, Name, ObjectId, OnChange, ResourceSpec, Schedule,
-    ServiceAccountSpec, Session, Spec, Timestamp, UserSpec, fold,
+    AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, Kind, Name, ObjectId, OnChange, ResourceSpec,
+    Schedule, ServiceAccountSpec, Session, Spec, Timestamp, UserSpec, fold,
 };
 
 /// One object.
@@ -154,47 +155,39 @@ impl Configuration {
             || policy.groups.iter().any(|name| self.group_has(name, user))
     }
 
-    fn is_user(&self, name: &str, user: ObjectId) -> bool {
-        self.find(Kind::User, name).is_some_and(|found| found.id == user)
-    }
-
-    fn group_has(&self, group: &str, user: ObjectId) -> bool {
-        self.find(Kind::Group, group).is_some_and(|group| match &group.spec {
-            Spec::Group(spec) => spec.members.iter().any(|name| self.is_user(name, user)),
-            _ => false,
-        })
-    }
-
-    /// Whether this user is an approver of sessions under this profile. Nobody is of their own: that is asked elsewhere.
-    pub fn is_approver(&self, user: ObjectId, profile: ObjectId) -> bool {
+    /// Whether a profile names this user as an approver of its sessions, by themselves or by a group. Nobody is of their own: that
+    /// is asked elsewhere.
+    pub fn names_approver(&self, user: ObjectId, profile: ObjectId) -> bool {
         let profile = self.get(profile).and_then(Object::as_profile);
         let tiers = profile.and_then(|profile| profile.approval.as_ref()).map(|approval| &approval.tiers);
         let names = tiers.into_iter().flatten().flat_map(|tier| &tier.approvers);
-        self.may_act(user) && names.into_iter().any(|name| self.is_user(name, user) || self.group_has(name, user))
+        names.into_iter().any(|name| self.is_user(name, user) || self.group_has(name, user))
+    }
+
+    /// Whether this user is an approver of sessions under this profile, and may act.
+    pub fn is_approver(&self, user: ObjectId, profile: ObjectId, now: Timestamp) -> bool {
+        self.may_act(user, now) && self.names_approver(user, profile)
     }
 
     /// Everybody who may approve sessions under this profile.
-    pub fn approvers(&self, profile: ObjectId) -> Vec<ObjectId> {
-        self.of(Kind::User).map(|user| user.id).filter(|user| self.is_approver(*user, profile)).collect()
+    pub fn approvers(&self, profile: ObjectId, now: Timestamp) -> Vec<ObjectId> {
+        self.of(Kind::User).map(|user| user.id).filter(|user| self.is_approver(*user, profile, now)).collect()
     }
 
     /// The profiles whose sessions this user may approve.
     pub fn approves(&self, user: ObjectId) -> Vec<ObjectId> {
-        self.of(Kind::ConnectionProfile).map(|profile| profile.id).filter(|id| self.is_approver(user, *id)).collect()
-    }
-
-    /// Whether the user is there and not disabled.
-    pub fn may_act(&self, user: ObjectId) -> bool {
-        self.get(user).and_then(Object::as_user).is_some_and(|spec| !spec.disabled)
+        self.of(Kind::ConnectionProfile).map(|profile| profile.id).filter(|id| self.names_approver(user, *id)).collect()
     }
 
     /// What a running session has lost that it stands on, in a sentence; `None` if nothing. Its hours are asked for at `now`.
     pub fn ground_lost(&self, session: &Session, now: Timestamp) -> Option<String> {
-        if self.get(session.user).is_none() {
+        let Some(user) = self.get(session.user).and_then(Object::as_user) else {
             return Some(format!("The user {} was removed.", session.user_name));
-        }
-        if !self.may_act(session.user) {
-            return Some(format!("The user {} was disabled.", session.user_name));
+        };
+        match user.keeps_out(now) {
+            Some("expired") => return Some(format!("The user {} has expired.", session.user_name)),
+            Some(_) => return Some(format!("The user {} was disabled.", session.user_name)),
+            None => {}
         }
         let offers = self.fitting(session.user, session.activity, session.resource);
         let Some(offer) = offers.into_iter().find(|offer| offer.policy.id == session.policy) else {
@@ -237,6 +230,8 @@ typed_specs! {
     as_activity: Activity(ActivitySpec);
     /// The spec of a connection profile.
     as_profile: ConnectionProfile(ConnectionProfileSpec);
+    /// The spec of a group.
+    as_group: Group(GroupSpec);
     /// The spec of a resource.
     as_resource: Resource(ResourceSpec);
     /// The spec of a service account.
@@ -291,7 +286,7 @@ impl Spec {
                     list(&key, &[Kind::User, Kind::Group], &tier.approvers);
                 }
             }
-            Self::Group(spec) => list("members", &[Kind::User], &spec.members),
+            Self::Group(spec) => list("members", &[Kind::User, Kind::Group], &spec.members),
             Self::ResourceGroup(spec) => list("resources", &[Kind::Resource], &spec.resources),
             Self::Resource(spec) => found.push(one("service_account", &[Kind::ServiceAccount], &spec.service_account)),
             Self::User(spec) => {

@@ -9,8 +9,12 @@ use serde_json::Value;
 
 use crate::{
     AccountTemplate, Action, ApprovalSpec, CustomField, DirectLogin, Elevation, Extension, GroupProcesses, Leftovers,
-    OnChange, Period, Role, Rules, Schedule, Secret, StageEntry, UidRange, account::is_account_name,
+    OnChange, Period, Rules, Schedule, Secret, StageEntry, UidRange, account::is_account_name,
 };
+
+mod people;
+
+pub use people::{GroupSpec, UserSpec};
 
 /// A kind of configuration object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -84,9 +88,13 @@ impl Kind {
     fn keys_to_come(self) -> &'static [&'static str] {
         match self {
             Self::ConnectionProfile => &["allow", "password_access"],
-            Self::AccessPolicy | Self::Activity | Self::Group | Self::ResourceGroup | Self::ServiceAccount => &[],
+            Self::AccessPolicy
+            | Self::Activity
+            | Self::Group
+            | Self::ResourceGroup
+            | Self::ServiceAccount
+            | Self::User => &[],
             Self::Resource => &["via"],
-            Self::User => &["expires_at"],
         }
     }
 }
@@ -190,43 +198,6 @@ pub enum ConnectAuth {
     /// A key that they registered.
     #[default]
     Key,
-}
-
-/// A user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UserSpec {
-    /// The name that people read.
-    #[serde(default)]
-    pub full_name: String,
-    /// Mail address.
-    #[serde(default)]
-    pub email: String,
-    /// What the user may do beside what policies give.
-    #[serde(default = "only_user")]
-    pub roles: Vec<Role>,
-    /// Public keys in OpenSSH form, one line each; the user connects through the gateway with any of them.
-    #[serde(default)]
-    pub ssh_keys: Vec<String>,
-    /// The user's own accounts on resources, by the resource's name: what activities with a requester account use.
-    #[serde(default)]
-    pub accounts: BTreeMap<String, String>,
-    /// A disabled user does nothing any more, and their sessions end.
-    #[serde(default)]
-    pub disabled: bool,
-}
-
-fn only_user() -> Vec<Role> {
-    vec![Role::User]
-}
-
-/// A set of users.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GroupSpec {
-    /// Names of users.
-    #[serde(default)]
-    pub members: Vec<String>,
 }
 
 /// The account that Cardea itself uses on resources. Takes `private_key` or `password`, and `sudo_password`.
@@ -665,27 +636,8 @@ impl Spec {
         };
         match self {
             Self::User(spec) => {
-                check(spec.full_name.chars().count() > 200, "full_name", "at most 200 characters");
-                check(
-                    spec.email.len() > 254 || spec.email.contains(char::is_control),
-                    "email",
-                    "write one mail address",
-                );
-                check(spec.roles.is_empty(), "roles", "list at least one of administrator, auditor, user");
-                check(spec.ssh_keys.len() > 50, "ssh_keys", "at most 50 keys");
-                for (resource, account) in &spec.accounts {
-                    check(
-                        !is_account_name(account),
-                        &format!("accounts/{}", resource.replace('~', "~0").replace('/', "~1")),
-                        "write the name of the account: at most 32 of `a-z0-9_-`",
-                    );
-                }
-                for (index, key) in spec.ssh_keys.iter().enumerate() {
-                    check(
-                        !is_public_key(key),
-                        &format!("ssh_keys/{index}"),
-                        "write a public key as `ssh-keygen` prints it: type, key, comment, on one line",
-                    );
+                for (key, message) in spec.faults() {
+                    check(true, &key, &message);
                 }
             }
             Self::ServiceAccount(spec) => {

@@ -1907,18 +1907,18 @@ export interface components {
         };
         /** @description What becomes of processes that still hold a group when the membership of their account ends. */
         GroupProcesses: "end" | "report";
-        /** @description A set of users. */
+        /** @description A set of users: those named, and those of the groups that are named. */
         GroupSpec: {
             /**
-             * @description Names of users.
+             * @description Names of users and of groups.
              * @default []
              */
             members: string[];
         };
-        /** @description A set of users. */
+        /** @description A set of users: those named, and those of the groups that are named. */
         GroupSpecInput: {
             /**
-             * @description Names of users.
+             * @description Names of users and of groups.
              * @default []
              */
             members: string[];
@@ -2795,6 +2795,8 @@ export interface components {
              * @default
              */
             email: string;
+            /** @description From this moment on the user is as if disabled; never if left out. */
+            expires_at?: components["schemas"]["Timestamp"] | null;
             /**
              * @description The name that people read.
              * @default
@@ -2832,6 +2834,8 @@ export interface components {
              * @default
              */
             email: string;
+            /** @description From this moment on the user is as if disabled; never if left out. */
+            expires_at?: components["schemas"]["Timestamp"] | null;
             /**
              * @description The name that people read.
              * @default

@@ -5,6 +5,7 @@ mod crowd;
 mod found;
 mod hosts;
 mod nodes;
+mod people;
 mod stages;
 mod walk;
 

@@ -151,3 +151,60 @@ fn different_privileges_of_one_kept_account_are_warned_of_where_they_meet() {
     assert!(warnings(activity("wheel", "web"), "here").is_empty());
     assert!(warnings(activity("adm", "dba"), "here").is_empty(), "the same privileges");
 }
+
+#[test]
+fn a_group_has_the_members_of_the_groups_in_it_and_says_by_which_way() {
+    let mut objects = linux();
+    objects.push((Kind::Group, "ops", json!({ "members": ["admins", "night"] })));
+    objects.push((Kind::Group, "night", json!({ "members": ["bob", "ops"] })));
+    objects.push((Kind::Group, "all", json!({ "members": ["ops"] })));
+    objects.push((Kind::AccessPolicy, "p", json!({ "groups": ["all"], "activities": ["linux_admin"], "resource_groups": ["web"], "connection_profile": "short" })));
+    let world = world(&objects);
+    let find = |kind, name: &str| world.find(kind, name).expect("it is there");
+    let (alice, all) = (find(Kind::User, "alice").id, find(Kind::Group, "all"));
+    let way: Vec<_> =
+        world.membership(all, alice).expect("she is in it").iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(way, ["all", "ops", "admins"]);
+    assert_eq!((world.offers(alice).len(), world.offers(find(Kind::User, "bob").id).len()), (1, 1));
+    assert!(world.membership(find(Kind::Group, "night"), alice).is_some(), "round in circles, and to an end");
+    let around = world.groups_around([find(Kind::Group, "admins").id]);
+    assert_eq!(around.len(), 4, "itself and all that it stands in");
+    let fault = |name| world.group_fault(find(Kind::Group, name)).unwrap_or_default();
+    assert_eq!(fault("all"), "a group cannot be in itself: ops → night → ops");
+    assert_eq!(fault("admins"), "");
+}
+
+#[test]
+fn groups_stand_in_groups_only_so_deep() {
+    let names: Vec<_> = (0..10).map(|number| format!("g{number}")).collect();
+    let inner = |number: usize| if number == 0 { json!([]) } else { json!([names[number - 1]]) };
+    let objects: Vec<_> =
+        (0..10).map(|number| (Kind::Group, names[number].as_str(), json!({ "members": inner(number) }))).collect();
+    let world = world(&objects);
+    let fault = |number: usize| world.group_fault(world.find(Kind::Group, &names[number]).expect("it is there"));
+    assert_eq!(fault(7), None);
+    assert!(fault(8).is_some_and(|fault| fault.starts_with("groups stand in groups at most 8 deep: g8 → g7 → g6")));
+}
+
+#[test]
+fn from_their_expiry_on_users_may_do_nothing() {
+    let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+    let world = world(&[
+        (Kind::User, "alice", json!({ "expires_at": "2026-12-01T00:00:00Z" })),
+        (Kind::User, "bob", json!({ "expires_at": "2026-11-01T00:00:00Z" })),
+        (Kind::User, "carol", json!({ "disabled": true })),
+        (Kind::User, "dave", json!({})),
+    ]);
+    let may = |now| {
+        let of = |name| world.may_act(world.find(Kind::User, name).expect("there").id, at(now));
+        ["alice", "bob", "carol", "dave"].map(of)
+    };
+    assert_eq!(may("2026-10-31T23:59:59Z"), [true, true, false, true]);
+    assert_eq!(may("2026-11-01T00:00:00Z"), [true, false, false, true]);
+    assert_eq!(may("2026-12-01T00:00:00Z"), [false, false, false, true]);
+    assert_eq!(world.next_expiry(at("2026-11-01T00:00:00Z")), Some(at("2026-12-01T00:00:00Z")));
+    let bob = world.find(Kind::User, "bob").expect("there").id;
+    assert_eq!(world.expired_between(at("2026-10-31T00:00:00Z"), at("2026-11-01T00:00:00Z")), [bob]);
+    assert_eq!(world.expired_between(at("2026-11-01T00:00:00Z"), at("2026-11-30T00:00:00Z")), []);
+    assert_eq!(pointers(Kind::User, json!({ "expires_at": "tomorrow" })), ["/spec/expires_at"]);
+}

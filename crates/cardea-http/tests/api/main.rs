@@ -8,6 +8,7 @@ mod input;
 mod log;
 mod metrics;
 mod object;
+mod people;
 mod problem;
 mod request;
 mod session;

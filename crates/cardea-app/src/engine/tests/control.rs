@@ -12,7 +12,7 @@ impl World {
         LockMessage { title: "Incident".to_owned(), text: "call us".to_owned() }
     }
 
-    async fn apply(&self, documents: Vec<(Kind, &str, serde_json::Value)>) {
+    pub(super) async fn apply(&self, documents: Vec<(Kind, &str, serde_json::Value)>) {
         let documents =
             documents.into_iter().map(|(kind, name, spec)| Document { kind, name: name.to_owned(), spec }).collect();
         self.app.apply(&OPERATOR, documents, crate::ApplyOptions::default()).await.expect("a good configuration");
@@ -22,7 +22,7 @@ impl World {
         self.target.things().values().any(|thing| thing.locked)
     }
 
-    fn profile(&self, more: &serde_json::Value) -> serde_json::Value {
+    pub(super) fn profile(&self, more: &serde_json::Value) -> serde_json::Value {
         let mut spec = json!({ "max_duration": "1h" });
         spec.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
         spec
