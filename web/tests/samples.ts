@@ -86,9 +86,17 @@ export function approval(part: Partial<Approval> = {}): Approval {
   };
 }
 
+const PERMISSIONS: Record<string, Me["permissions"]> = {
+  administrator: ["removals.try", "resources.lock", "sessions.lock", "sessions.see_all", "users.lock"],
+  auditor: ["sessions.see_all"],
+  user: ["sessions.request"],
+};
+
 /** Who looks. */
 export function person(user = "alice", roles: Me["roles"] = ["user"]): Me {
-  return { user, full_name: "", roles, via: "sign_in", gateway: { host: "gate.example.com", port: 4422 } };
+  const permissions = roles.flatMap((role) => PERMISSIONS[role] ?? []);
+  const gateway = { host: "gate.example.com", port: 4422 };
+  return { user, full_name: "", roles, permissions, via: "sign_in", gateway };
 }
 
 export function way(resource: string, policy: string, part: Partial<Way> = {}): Way {

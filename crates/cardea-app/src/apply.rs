@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cardea_domain::{
-    Actor, Configuration, FieldError, Kind, Name, Object, ObjectId, Permit, Reference, Role, SecretField, SecretId,
-    SecretInput, Spec, UserSpec, Verb, fold,
+    Actor, Configuration, Denial, FieldError, Kind, Name, Object, ObjectId, Permit, Reference, Role, SecretField,
+    SecretId, SecretInput, Spec, Verb, fold,
 };
 use cardea_store::{AuditEntry, News, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
 
-use crate::{App, AppError, Event, password};
+use crate::{App, AppError, Event, escalation::must_not_rise, password};
 
 /// One object as a file or a caller describes it. Secrets stand in the spec under their own keys.
 pub struct Document {
@@ -130,10 +130,10 @@ impl App {
         options: ApplyOptions,
     ) -> Result<Applied, AppError> {
         // Nobody learns from an error what they may not see.
-        Permit::ask(actor, Verb::SeeConfiguration)?;
+        Permit::somewhere(actor, Verb::SeeConfiguration)?;
         if !options.dry_run {
             // Whoever may change nothing hears that, not what is wrong with their input.
-            Permit::ask(actor, Verb::ChangeConfiguration(Kind::ConnectionProfile))?;
+            may_try(actor, &wishes, options.prune)?;
         }
         let _changing = self.0.changing.lock().await;
         if self.0.store.is_shared() {
@@ -150,11 +150,9 @@ impl App {
         let warnings = after.warnings();
         let writes = self.writes(&now, puts, deletes, options.dry_run).await?;
         let changes: Vec<_> = writes.iter().map(|write| write.change.clone()).collect();
-        for write in writes.iter().filter(|_| !options.dry_run) {
-            Permit::ask(actor, Verb::ChangeConfiguration(write.object.id.kind()))?;
-        }
         if !options.dry_run && !writes.is_empty() {
-            self.write_configuration(actor, writes, after, revision).await?;
+            let permits = permits(actor, &now, &after, &writes)?;
+            self.write_configuration(permits.into_iter().zip(writes).collect(), after, revision).await?;
         }
         Ok(Applied { changes, warnings })
     }
@@ -306,25 +304,24 @@ impl App {
 
     async fn write_configuration(
         &self,
-        actor: &Actor,
-        writes: Vec<Write>,
+        writes: Vec<(Permit, Write)>,
         after: Configuration,
         known: i64,
     ) -> Result<(), AppError> {
-        let (app, actor) = (self.clone(), actor.clone());
+        let app = self.clone();
         let mut after = after;
-        for write in writes.iter().filter(|write| write.what != What::Delete) {
+        for (_, write) in writes.iter().filter(|(_, write)| write.what != What::Delete) {
             after.put(write.object.clone());
         }
-        let changed: Vec<_> = writes.iter().map(|write| write.object.id).collect();
+        let changed: Vec<_> = writes.iter().map(|(_, write)| write.object.id).collect();
         self.0
             .store
             .write(move |tx| {
                 Box::pin(async move {
                     // What was judged is what is changed: nobody else does until this is committed.
                     let revision = tx.raise_revision(Some(known)).await?;
-                    for write in &writes {
-                        app.write_object(tx, &actor, write).await?;
+                    for (permit, write) in &writes {
+                        app.write_object(tx, permit, write).await?;
                     }
                     tx.tell(News::Configuration);
                     tx.after_commit(Box::new(move || {
@@ -340,13 +337,12 @@ impl App {
             .await
     }
 
-    async fn write_object(&self, tx: &mut Tx, actor: &Actor, write: &Write) -> Result<(), AppError> {
+    async fn write_object(&self, tx: &mut Tx, permit: &Permit, write: &Write) -> Result<(), AppError> {
         let now = self.0.clock.now();
         let object = &write.object;
-        let permit = Permit::ask(actor, Verb::ChangeConfiguration(object.id.kind()))?;
         match write.what {
-            What::Create => tx.insert_object(&permit, object).await?,
-            What::Update => tx.update_object(&permit, object, write.was).await?,
+            What::Create => tx.insert_object(permit, object).await?,
+            What::Update => tx.update_object(permit, object, write.was).await?,
             What::Delete => {
                 let live = tx.live_sessions_of(object.id).await?;
                 if live > 0 {
@@ -354,7 +350,7 @@ impl App {
                         format!("{live} sessions still hang on {} `{}`: end them first", object.id.kind(), object.name);
                     return Err(AppError::refused("in-use", sentence));
                 }
-                tx.delete_object(&permit, object.id, write.was).await?;
+                tx.delete_object(permit, object.id, write.was).await?;
                 for secret in tx.secrets_of(object.id).await? {
                     tx.retire_secret(secret.id, now).await?;
                 }
@@ -383,9 +379,50 @@ impl App {
         let detail = json!({ "what": what, "kind": object.id.kind(), "name": object.name, "fields": fields });
         let entry =
             AuditEntry { id: self.mint_audit(), at: now, subject: object.id.to_string(), outcome: Outcome::Ok, detail };
-        tx.record(&permit, &entry).await?;
+        tx.record(permit, &entry).await?;
         Ok(())
     }
+}
+
+/// Whether the actor may change anything of what is wished for. Documents that change nothing are everybody's who may see.
+fn may_try(actor: &Actor, wishes: &[Wish], prune: bool) -> Result<(), Denial> {
+    let changes = |kind| Permit::somewhere(actor, Verb::ChangeConfiguration(kind));
+    for wish in wishes {
+        match wish {
+            Wish::Delete { id, .. } => changes(id.kind())?,
+            Wish::Put { document, guard: Guard::New | Guard::Version(_) } => changes(document.kind)?,
+            Wish::Put { guard: Guard::Any, .. } => {}
+        }
+    }
+    let may_none = Kind::ALL.into_iter().all(|kind| changes(kind).is_err());
+    if may_none || prune {
+        // Either the actor may do nothing, or it takes everything.
+        return Kind::ALL
+            .into_iter()
+            .try_for_each(|kind| Permit::ask(actor, Verb::ChangeConfiguration(kind)).map(drop));
+    }
+    Ok(())
+}
+
+/// What allows each write: the object as it was and as it would be is where the actor may change things, and nobody comes to more
+/// by it than the actor has.
+fn permits(
+    actor: &Actor,
+    before: &Configuration,
+    after: &Configuration,
+    writes: &[Write],
+) -> Result<Vec<Permit>, Denial> {
+    let changed: Vec<_> = writes.iter().map(|write| write.object.id).collect();
+    let mut permits = Vec::with_capacity(writes.len());
+    for id in &changed {
+        let verb = Verb::ChangeConfiguration(id.kind());
+        let asked = [before, after].into_iter().filter_map(|configuration| {
+            configuration.get(*id).map(|object| Permit::for_object(actor, verb, object, configuration))
+        });
+        permits.extend(asked.collect::<Result<Vec<_>, _>>()?.pop());
+    }
+    must_not_rise(actor, before, after, &changed)?;
+    Ok(permits)
 }
 
 /// A wanted object, read and checked by itself.
@@ -437,8 +474,7 @@ impl Draft<'_> {
 
     /// Pruning never takes the last administrator.
     fn administrator_to_keep(&self, going: &[ObjectId]) -> Option<ObjectId> {
-        let administrators: Vec<_> =
-            self.after.of(Kind::User).filter(|user| is_administrator(user)).map(|user| user.id).collect();
+        let administrators = self.after.lasting_administrators();
         administrators.iter().all(|id| going.contains(id)).then(|| administrators.first().copied()).flatten()
     }
 
@@ -466,6 +502,11 @@ impl Draft<'_> {
                 return Ok(None);
             }
         };
+        if document.kind == Kind::Role && Role::is_reserved(&name.folded()) {
+            let message = "this role is built in, and stays as it is: choose another name";
+            self.errors.push(FieldError::new(format!("{pointer}/name"), message));
+            return Ok(None);
+        }
         let (spec, secrets) = match Spec::parse(document.kind, document.spec) {
             Ok(parsed) => parsed,
             Err(errors) => {
@@ -534,6 +575,10 @@ impl Draft<'_> {
                 let found = reference.kinds.iter().filter(|kind| self.after.find(**kind, &reference.name).is_some());
                 let kinds = reference.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ");
                 let message = match found.count() {
+                    0 if reference.kinds == [Kind::Role] => Some(format!(
+                        "there is no Role `{}`: write administrator, auditor, user, or the name of one",
+                        reference.name
+                    )),
                     0 => Some(format!("there is no {kinds} `{}`", reference.name)),
                     1 => None,
                     _ => Some(format!("`{}` is the name of a {kinds}: write the id instead", reference.name)),
@@ -571,8 +616,7 @@ impl Draft<'_> {
                 return Err(AppError::refused("in-use", sentence));
             }
         }
-        let had = self.before.of(Kind::User).any(is_administrator);
-        if had && !self.after.of(Kind::User).any(is_administrator) {
+        if !self.before.lasting_administrators().is_empty() && self.after.lasting_administrators().is_empty() {
             return Err(AppError::refused(
                 "last-administrator",
                 "this would leave nobody with the role administrator who is neither disabled nor expires: keep at least one",
@@ -607,12 +651,6 @@ impl Draft<'_> {
 /// Type and base64 of a public key line, without its comment.
 pub(crate) fn key_body(line: &str) -> &str {
     line.match_indices(' ').nth(1).map_or(line, |(end, _)| &line[..end])
-}
-
-/// Whether the user administers, and will as long as nobody changes that: who expires does not count.
-fn is_administrator(user: &Object) -> bool {
-    let stays = |spec: &UserSpec| !spec.disabled && spec.expires_at.is_none();
-    user.as_user().is_some_and(|spec| spec.roles.contains(&Role::Administrator) && stays(spec))
 }
 
 fn differences(old: Option<&Object>, new: &Object) -> Vec<FieldChange> {

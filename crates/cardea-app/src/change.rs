@@ -76,23 +76,21 @@ impl App {
 
     /// Tells browsers about a session as it is in this process, before the store hears of it.
     pub(crate) fn publish_session(&self, session: &Session) {
-        self.0
-            .hub
-            .publish(Some(Audience { owner: session.user, profile: None }), Event::Session(Arc::new(session.clone())));
+        self.0.hub.publish(Some(Audience::of(session)), Event::Session(Arc::new(session.clone())));
     }
 
     /// Tells browsers about a session once the unit is committed.
     pub(crate) fn announce_session(&self, tx: &mut Tx, session: &Session) {
         tx.tell(News::Session(session.id));
+        let audience = Audience::of(session);
         let (app, session) = (self.clone(), Arc::new(session.clone()));
-        let audience = Audience { owner: session.user, profile: None };
         tx.after_commit(Box::new(move || app.0.hub.publish(Some(audience), Event::Session(session))));
     }
 
     /// Tells its approvers too, once the unit is committed: the session waits for them, was decided about, or waits no more.
     pub(crate) fn announce_approval(&self, tx: &mut Tx, session: &Session, approval: Option<&Approval>) {
         tx.tell(News::Approval { session: session.id, decided: approval.is_some() });
-        let audience = Audience { owner: session.user, profile: Some(session.profile) };
+        let audience = Audience::with_approvers(session);
         let event = Event::Approval {
             session: Arc::new(session.clone()),
             approval: approval.map(|approval| Arc::new(approval.clone())),
@@ -115,7 +113,7 @@ impl App {
         }
         tx.tell(News::Grants(session.id));
         let (app, grants) = (self.clone(), grants.to_vec());
-        let audience = Audience { owner: session.user, profile: None };
+        let audience = Audience::of(session);
         tx.after_commit(Box::new(move || {
             for grant in grants {
                 app.0.hub.publish(Some(audience), Event::Grant(Arc::new(grant)));

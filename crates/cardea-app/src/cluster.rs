@@ -543,13 +543,13 @@ impl App {
 
     fn publish_grants(&self, session: &Session, grants: &[Grant]) {
         for grant in grants {
-            let audience = Audience { owner: session.user, profile: None };
+            let audience = Audience::of(session);
             self.0.hub.publish(Some(audience), Event::Grant(Arc::new(grant.clone())));
         }
     }
 
     fn publish_approval(&self, session: &Session, approval: Option<&Approval>) {
-        let audience = Audience { owner: session.user, profile: Some(session.profile) };
+        let audience = Audience::with_approvers(&session);
         let (session, approval) = (Arc::new(session.clone()), approval.map(|approval| Arc::new(approval.clone())));
         self.0.hub.publish(Some(audience), Event::Approval { session, approval });
     }

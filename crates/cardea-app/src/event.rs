@@ -59,16 +59,27 @@ struct Entry {
 pub(crate) struct Audience {
     /// The session's user.
     pub(crate) owner: ObjectId,
+    /// Its policy and its resource: some see what is theirs.
+    pub(crate) policy: ObjectId,
+    pub(crate) resource: ObjectId,
     /// The connection profile whose approvers hear it too.
     pub(crate) profile: Option<ObjectId>,
 }
 
-/// Somebody who hears only what concerns them.
-pub(crate) struct Listener {
-    pub(crate) user: ObjectId,
-    /// Whether they approve sessions of this connection profile, as the configuration is when it is asked.
-    pub(crate) approves: Box<dyn Fn(ObjectId) -> bool + Send + Sync>,
+impl Audience {
+    /// Whom a session concerns; its approvers are not among them.
+    pub(crate) fn of(session: &Session) -> Self {
+        Self { owner: session.user, policy: session.policy, resource: session.resource, profile: None }
+    }
+
+    /// And its approvers.
+    pub(crate) fn with_approvers(session: &Session) -> Self {
+        Self { profile: Some(session.profile), ..Self::of(session) }
+    }
 }
+
+/// Somebody who hears only what concerns them: asked for each event, as the configuration is then.
+pub(crate) type Listener = Box<dyn Fn(&Audience) -> bool + Send + Sync>;
 
 /// Hands events to every listener and remembers the latest for those who come back.
 pub(crate) struct Hub {
@@ -147,7 +158,7 @@ impl Subscription {
             return self.only.is_none();
         }
         let (Some(only), Some(audience)) = (&self.only, entry.audience) else { return true };
-        audience.owner == only.user || audience.profile.is_some_and(|profile| (only.approves)(profile))
+        only(&audience)
     }
 }
 

@@ -536,7 +536,11 @@ impl App {
                     };
                     tx.insert_connection(&row).await?;
                     let user = app.configuration().get(admission.user).cloned().ok_or(AppError::NotFound)?;
-                    let permit = Permit::for_session(&actor_of(&user, Via::Key)?, Verb::Connect, &session)?;
+                    let permit = Permit::for_session(
+                        &actor_of(&app.configuration(), &user, Via::Key)?,
+                        Verb::Connect,
+                        &session,
+                    )?;
                     let note = Note::info(
                         Stage::Session,
                         format!("{} connected from {}", admission.user_name, admission.peer),

@@ -1,9 +1,15 @@
 //! The ledger as people see it: what is out there, and another try at what does not go away.
 
-use cardea_domain::{Actor, Grant, GrantId, GrantState, Permit, Session, Stage, Status, Verb};
-use cardea_store::Tx;
+use std::collections::BTreeSet;
 
-use crate::{App, AppError, Page, SessionQuery, change::Note};
+use cardea_domain::{Actor, Grant, GrantId, GrantState, Permit, Session, Stage, Status, Verb};
+use cardea_store::{Tx, Whose};
+
+use crate::{
+    App, AppError, Page, SessionQuery,
+    change::Note,
+    session::{permit, whose},
+};
 
 /// A privilege that is out there.
 #[derive(Clone, Debug)]
@@ -20,19 +26,44 @@ impl App {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<Page<OutGrant>, AppError> {
-        let only = if actor.sees_all() { None } else { Some(actor.user_id().ok_or(AppError::NotFound)?) };
+        let whose = whose(actor)?;
         let after = cursor.map(|text| text.parse::<GrantId>()).transpose();
         let after = after
             .map_err(|_| AppError::field("/cursor", "this is not a cursor that a list gave out: start without one"))?;
         let limit = limit.clamp(1, SessionQuery::LIMIT_MAX);
-        let found =
-            self.0.store.read(move |tx| Box::pin(async move { tx.grants_out(after, limit + 1, only).await })).await?;
+        let is_rough = matches!(&whose, Whose::Within(..));
+        let read = self.0.store.read(move |tx| Box::pin(async move { tx.grants_out(after, limit + 1, &whose).await }));
         let mut items: Vec<_> =
-            found.into_iter().map(|(grant, session_status)| OutGrant { grant, session_status }).collect();
+            read.await?.into_iter().map(|(grant, session_status)| OutGrant { grant, session_status }).collect();
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
         let next = items.last().filter(|_| more).map(|last| last.grant.id.to_string());
+        if is_rough {
+            items = self.visible_of(actor, items).await?;
+        }
         Ok(Page { items, next })
+    }
+
+    /// Those whose sessions the actor sees.
+    async fn visible_of(&self, actor: &Actor, mut items: Vec<OutGrant>) -> Result<Vec<OutGrant>, AppError> {
+        let ids: BTreeSet<_> = items.iter().map(|item| item.grant.session).collect();
+        let actor = actor.clone();
+        let read = self.0.store.read(move |tx| {
+            Box::pin(async move {
+                let mut seen = BTreeSet::new();
+                // At most a page of them.
+                for id in ids {
+                    let session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    if Permit::for_session(&actor, Verb::SeeSession, &session).is_ok() {
+                        seen.insert(id);
+                    }
+                }
+                Ok::<_, AppError>(seen)
+            })
+        });
+        let seen = read.await?;
+        items.retain(|item| seen.contains(&item.grant.session));
+        Ok(items)
     }
 
     /// Has a removal that keeps failing tried at once, without waiting for its pause to be over.
@@ -49,7 +80,7 @@ impl App {
         let found = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let (grant, mut session) = app.visible_grant(tx, &actor, id).await?;
-                let permit = Permit::ask(&actor, Verb::TryRemoval)?;
+                let permit = permit(&actor, Verb::TryRemoval, &session)?;
                 if grant.state != GrantState::Removing {
                     let sentence = format!("it is {}: only what is being removed can be tried", grant.state.as_str());
                     return Err(AppError::refused("not-removing", sentence));

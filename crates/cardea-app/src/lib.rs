@@ -11,6 +11,7 @@ mod change;
 mod cluster;
 mod engine;
 mod error;
+mod escalation;
 mod event;
 mod extension;
 mod gate;
@@ -40,7 +41,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use cardea_domain::{Actor, Clock, Configuration, Connector, Entropy, GrantId, Secret, SecretId, SessionId, Verb};
+use cardea_domain::{
+    Actor, Clock, Configuration, Connector, Entropy, GrantId, Permission, Reach, Scope, Secret, SecretId, SessionId,
+    Verb,
+};
 use cardea_store::{AuditEntry, Installation, Outcome, Store};
 use cardea_vault::Vault;
 use tokio::sync::{Notify, Semaphore};
@@ -213,10 +217,17 @@ impl App {
 
     /// Events from now on, or from behind the id `last`; only what the actor may see.
     pub fn subscribe(&self, actor: &Actor, last: Option<&str>) -> Subscription {
-        let listener = |user| {
-            let app = self.clone();
-            let approves = Box::new(move |profile| app.configuration().names_approver(user, profile));
-            event::Listener { user, approves }
+        let listener = |user| -> event::Listener {
+            let (app, reach) = (self.clone(), actor.reach(Permission::SessionsSeeAll));
+            let scopes: Vec<_> = match reach {
+                Reach::Within(scopes) => scopes.into_iter().cloned().collect(),
+                Reach::Nowhere | Reach::Everywhere => Vec::new(),
+            };
+            Box::new(move |audience| {
+                let is_within = |scope: &Scope| scope.has(audience.owner, audience.policy, audience.resource);
+                let approves = |profile| app.configuration().names_approver(user, profile);
+                audience.owner == user || audience.profile.is_some_and(approves) || scopes.iter().any(is_within)
+            })
         };
         let only = if actor.sees_all() { None } else { actor.user_id().map(listener) };
         self.0.hub.subscribe(only, last)

@@ -7,7 +7,8 @@ use std::{
 };
 
 use cardea_domain::{
-    Actor, Kind, Lock, LockScope, LockStage, ObjectId, Permit, Refusal, Session, SessionId, Stage, Verb,
+    Actor, Denial, Kind, Lock, LockScope, LockStage, Object, ObjectId, Permission, Permit, Reach, Refusal, Session,
+    SessionId, Stage, Verb,
 };
 use cardea_store::{AuditEntry, News, Outcome, StandingLock, StoreError, Tx};
 use serde_json::json;
@@ -15,9 +16,10 @@ use serde_json::json;
 use crate::{
     App, AppError, SessionDetail,
     change::Note,
+    escalation::must_not_outrank,
     event::Event,
     gate::{Ruling, locked_sentence},
-    session::{check_reason, detail, is_unprintable},
+    session::{check_reason, detail, is_unprintable, permit},
 };
 
 /// What people who meet a lock read.
@@ -93,7 +95,7 @@ impl App {
         let locked = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let mut session = app.visible(tx, &actor, id).await?;
-                let permit = Permit::ask(&actor, Verb::Lock)?;
+                let permit = app.permit_to_lock(&actor, scope, &session)?;
                 message.check()?;
                 match scope {
                     LockScope::Session => {
@@ -110,6 +112,21 @@ impl App {
         let locked = locked.await?;
         self.nudge();
         Ok(locked)
+    }
+
+    /// Asks to lock a session, or all of its user or resource.
+    fn permit_to_lock(&self, actor: &Actor, scope: LockScope, session: &Session) -> Result<Permit, AppError> {
+        let whole = match scope {
+            LockScope::Session => return Ok(permit(actor, Verb::Lock, session)?),
+            LockScope::User => session.user,
+            LockScope::Resource => session.resource,
+        };
+        let configuration = self.configuration();
+        let object = configuration.get(whole).ok_or(AppError::NotFound)?;
+        if scope == LockScope::User {
+            must_not_outrank(actor, &configuration, whole)?;
+        }
+        Ok(Permit::for_object(actor, Verb::Lock, object, &configuration)?)
     }
 
     /// Thaws a session that is locked by itself. Its connections go on when the host has restored what was.
@@ -133,7 +150,7 @@ impl App {
         let unlocked = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let mut session = app.visible(tx, &actor, id).await?;
-                let permit = Permit::ask(&actor, Verb::Lock)?;
+                let permit = permit(&actor, Verb::Lock, &session)?;
                 check_reason(reason.as_deref().unwrap_or_default())?;
                 let wholes = tx.standing_locks().await?;
                 let names = [(session.user, &session.user_name), (session.resource, &session.resource_name)];
@@ -170,11 +187,20 @@ impl App {
         name_or_id: &str,
         message: Message,
     ) -> Result<StandingLock, AppError> {
-        let permit = Permit::ask(actor, Verb::Lock)?;
+        let permission = if kind == Kind::User { Permission::UsersLock } else { Permission::ResourcesLock };
+        if !actor.reach(permission).is_somewhere() {
+            let sentence = format!("{actor} does not have the permission `{permission}`: ask an administrator");
+            return Err(Denial { hidden: false, sentence }.into());
+        }
         message.check()?;
-        let object = self.configuration().find(kind, name_or_id).map(|object| object.id);
+        let configuration = self.configuration();
         let missing = || AppError::field(format!("/{kind}").to_lowercase(), "there is none with this name or id");
-        let object = object.ok_or_else(missing)?;
+        let found = configuration.find(kind, name_or_id).ok_or_else(missing)?;
+        let permit = Permit::for_object(actor, Verb::Lock, found, &configuration)?;
+        if kind == Kind::User {
+            must_not_outrank(actor, &configuration, found.id)?;
+        }
+        let object = found.id;
         let app = self.clone();
         let locked = self
             .0
@@ -192,7 +218,12 @@ impl App {
     }
 
     async fn unlock_object_once(&self, actor: &Actor, object: ObjectId) -> Result<(), AppError> {
-        let permit = Permit::ask(actor, Verb::Lock)?;
+        let configuration = self.configuration();
+        let permit = match configuration.get(object) {
+            Some(found) => Permit::for_object(actor, Verb::Lock, found, &configuration)?,
+            // Its lock outlived it.
+            None => Permit::ask(actor, Verb::Lock)?,
+        };
         let app = self.clone();
         self.0.store.write(move |tx| Box::pin(async move { app.unlock_whole(tx, &permit, object).await })).await?;
         self.nudge();
@@ -201,8 +232,13 @@ impl App {
 
     /// The users and resources that are locked as a whole, oldest first.
     pub async fn locks(&self, actor: &Actor) -> Result<Vec<StandingLock>, AppError> {
-        Permit::ask(actor, Verb::SeeConfiguration)?;
-        Ok(self.0.store.read(|tx| Box::pin(async move { tx.standing_locks().await })).await?)
+        Permit::somewhere(actor, Verb::SeeConfiguration)?;
+        let mut locks = self.0.store.read(|tx| Box::pin(async move { tx.standing_locks().await })).await?;
+        let configuration = self.configuration();
+        let reach = actor.reach(Permission::ConfigurationSee);
+        let is_seen = |object: &Object| configuration.is_within(&reach, object);
+        locks.retain(|lock| reach == Reach::Everywhere || configuration.get(lock.object).is_some_and(is_seen));
+        Ok(locks)
     }
 
     /// A user who is locked does nothing, whatever they show.

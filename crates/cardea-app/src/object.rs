@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use cardea_domain::{Actor, Configuration, Kind, Object, ObjectId, Permit, Verb};
+use cardea_domain::{Actor, Configuration, Kind, Object, ObjectId, Permission, Permit, Verb};
 use cardea_store::Tx;
 use serde_json::{Value, json};
 
@@ -14,14 +14,18 @@ use crate::{
 impl App {
     /// Objects of a kind, oldest first.
     pub fn objects(&self, actor: &Actor, kind: Kind) -> Result<Vec<Object>, AppError> {
-        Permit::ask(actor, Verb::SeeConfiguration)?;
-        Ok(self.configuration().of(kind).cloned().collect())
+        Permit::somewhere(actor, Verb::SeeConfiguration)?;
+        let (configuration, reach) = (self.configuration(), actor.reach(Permission::ConfigurationSee));
+        Ok(configuration.of(kind).filter(|object| configuration.is_within(&reach, object)).cloned().collect())
     }
 
     /// One object, by name or id.
     pub fn object(&self, actor: &Actor, kind: Kind, name_or_id: &str) -> Result<Object, AppError> {
-        Permit::ask(actor, Verb::SeeConfiguration)?;
-        self.configuration().find(kind, name_or_id).cloned().ok_or(AppError::NotFound)
+        Permit::somewhere(actor, Verb::SeeConfiguration)?;
+        let configuration = self.configuration();
+        let object = configuration.find(kind, name_or_id).ok_or(AppError::NotFound)?;
+        Permit::for_object(actor, Verb::SeeConfiguration, object, &configuration)?;
+        Ok(object.clone())
     }
 
     /// Makes a new object.
@@ -40,6 +44,7 @@ impl App {
         version: i64,
         spec: Value,
     ) -> Result<Object, AppError> {
+        Permit::somewhere(actor, Verb::ChangeConfiguration(kind))?;
         let name = self.object(actor, kind, name_or_id)?.name.as_str().to_owned();
         let document = Document { kind, name: name.clone(), spec };
         self.change_one(actor, Wish::Put { document, guard: Guard::Version(version) }).await?;
@@ -68,8 +73,9 @@ impl App {
     }
 
     async fn learn_guarded(&self, actor: &Actor, resource: &str) -> Result<Object, AppError> {
-        Permit::ask(actor, Verb::LearnHostKey)?;
+        Permit::somewhere(actor, Verb::LearnHostKey)?;
         let object = self.object(actor, Kind::Resource, resource)?;
+        Permit::for_object(actor, Verb::LearnHostKey, &object, &self.configuration())?;
         let spec = object.as_resource().ok_or(AppError::NotFound)?;
         if spec.host_key.is_some() {
             return Err(AppError::refused(

@@ -1,12 +1,12 @@
 //! Sessions as people use them: look, end, dismiss.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use cardea_domain::{
-    Actor, Approval, Denial, EndCause, Grant, GrantState, LogLine, Permit, RequestId, Session, SessionId, Stage,
-    Status, Timestamp, Verb,
+    Actor, Approval, Denial, EndCause, Grant, GrantState, LogLine, ObjectId, Permission, Permit, Reach, RequestId,
+    Scope, Session, SessionId, Stage, Status, Timestamp, Verb,
 };
-use cardea_store::{Connection, Cursor, SessionFilter, SortKey, Tx, View, Whose};
+use cardea_store::{Area, Connection, Cursor, SessionFilter, SortKey, Tx, View, Whose};
 
 use crate::{App, AppError, change::Note};
 
@@ -67,10 +67,11 @@ impl App {
         let decides = (query.view == View::Approvals).then(|| actor.user_id()).flatten();
         let whose = match actor.user_id() {
             Some(user) if decides.is_some() => Whose::Others(user),
-            _ if actor.sees_all() && !query.mine => Whose::Everybody,
-            Some(user) => Whose::User(user),
-            None => return Err(AppError::NotFound),
+            _ if query.mine => Whose::User(actor.user_id().ok_or(AppError::NotFound)?),
+            _ => whose(actor)?,
         };
+        let is_rough = matches!(&whose, Whose::Within(..));
+        let reach = actor.clone();
         let limit = query.limit.clamp(1, SessionQuery::LIMIT_MAX);
         let filter = SessionFilter {
             view: query.view,
@@ -91,13 +92,15 @@ impl App {
                 let mut sessions = tx.sessions(&filter).await?;
                 let more = sessions.len() > limit as usize;
                 sessions.truncate(limit as usize);
-                Ok::<_, AppError>((details(tx, sessions).await?, more))
+                let last = sessions.last().filter(|_| more);
+                let next = last.map(|last| Cursor::after(last, query.sort, query.descending).encode());
+                if is_rough {
+                    sessions.retain(|session| Permit::for_session(&reach, Verb::SeeSession, session).is_ok());
+                }
+                Ok::<_, AppError>(Page { items: details(tx, sessions).await?, next })
             })
         });
-        let (items, more) = read.await?;
-        let last = items.last().filter(|_| more);
-        let next = last.map(|last| Cursor::after(&last.session, query.sort, query.descending).encode());
-        Ok(Page { items, next })
+        read.await
     }
 
     /// The sessions of one request that the actor may see: what became of each.
@@ -303,16 +306,36 @@ impl App {
     }
 }
 
+/// Whose sessions the actor sees in lists. Of several scopes it is what any of their lists has, which may be too much together.
+pub(crate) fn whose(actor: &Actor) -> Result<Whose, AppError> {
+    let scopes = match (actor.reach(Permission::SessionsSeeAll), actor.user_id()) {
+        (Reach::Everywhere, _) => return Ok(Whose::Everybody),
+        (_, None) => return Err(AppError::NotFound),
+        (Reach::Nowhere, Some(user)) => return Ok(Whose::User(user)),
+        (Reach::Within(scopes), Some(_)) => scopes,
+    };
+    let user = actor.user_id().ok_or(AppError::NotFound)?;
+    let list = |of: fn(&Scope) -> &Option<BTreeSet<ObjectId>>| {
+        let lists: Option<Vec<_>> = scopes.iter().map(|scope| of(scope).as_ref()).collect();
+        let all: Option<BTreeSet<_>> = lists.map(|lists| lists.into_iter().flatten().copied().collect());
+        all.map(|all| all.into_iter().collect())
+    };
+    let area = Area { users: list(|s| &s.users), policies: list(|s| &s.policies), resources: list(|s| &s.resources) };
+    Ok(Whose::Within(user, area))
+}
+
 pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
 }
 
 /// Asks for something about a session that the actor was shown before: a no hides nothing.
 pub(crate) fn permit(actor: &Actor, verb: Verb, session: &Session) -> Result<Permit, Denial> {
-    let sentence = "only the session's user and administrators may do this".to_owned();
-    Permit::for_session(actor, verb, session).map_err(|denial| match denial.hidden {
-        true => Denial { hidden: false, sentence },
-        false => denial,
+    Permit::for_session(actor, verb, session).map_err(|denial| match (denial.hidden, verb.permission()) {
+        (true, Some(permission)) => {
+            let sentence = format!("{actor} does not have the permission `{permission}` here: ask an administrator");
+            Denial { hidden: false, sentence }
+        }
+        _ => denial,
     })
 }
 

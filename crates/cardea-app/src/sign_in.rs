@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use cardea_domain::{
-    Actor, Kind, Name, Object, ObjectId, Permit, Role, Secret, SignInId, Spec, Timestamp, UserSpec, Verb, Via,
+    Actor, Configuration, Kind, Name, Object, ObjectId, Permit, Role, Secret, SignInId, Spec, Timestamp, UserSpec,
+    Verb, Via,
 };
 use cardea_store::{AuditEntry, Outcome, SignInRow};
 use serde_json::json;
@@ -55,7 +56,7 @@ impl App {
             spec: Spec::User(UserSpec {
                 full_name: "Administrator".to_owned(),
                 email: String::new(),
-                roles: vec![Role::Administrator, Role::User],
+                roles: [Role::Administrator, Role::User].map(|role| role.name().to_owned()).into(),
                 ssh_keys: Vec::new(),
                 accounts: BTreeMap::new(),
                 disabled: false,
@@ -256,7 +257,7 @@ impl App {
         let object = configuration.get(user).ok_or_else(over)?;
         match self.keeps_out(user) {
             Some(why) => Err(AppError::Unauthenticated(why)),
-            None => actor_of(object, via),
+            None => actor_of(&configuration, object, via),
         }
     }
 
@@ -273,9 +274,11 @@ impl App {
     }
 }
 
-/// The actor that a user object is.
-pub(crate) fn actor_of(user: &Object, via: Via) -> Result<Actor, AppError> {
-    let spec =
-        user.as_user().ok_or_else(|| AppError::Internal("a sign-in names something that is no user".to_owned()))?;
-    Ok(Actor::User { id: user.id, name: user.name.as_str().to_owned(), roles: spec.roles.clone(), via })
+/// The actor that a user object is, with the roles of this moment.
+pub(crate) fn actor_of(configuration: &Configuration, user: &Object, via: Via) -> Result<Actor, AppError> {
+    if user.as_user().is_none() {
+        return Err(AppError::Internal("a sign-in names something that is no user".to_owned()));
+    }
+    let (name, roles) = (user.name.as_str().to_owned(), configuration.roles_of(user.id));
+    Ok(Actor::User { id: user.id, name, roles, via })
 }

@@ -1,6 +1,6 @@
-//! Who may do what with Cardea itself. Pure: the same actor and verb give the same answer.
+//! Who may do what with Cardea itself. Pure: the same actor and verb give the same answer, by the table of permissions.
 
-use crate::{Actor, Configuration, Kind, ObjectId, Role, Session, Via};
+use crate::{Actor, Configuration, Kind, Object, ObjectId, Permission, Session};
 
 /// Something an actor may or may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Verb {
     DecideSession,
     /// Move a session on: provision, clean up, count connections. Cardea's own parts only.
     DriveSession,
+    /// Ask why somebody may, or may not, do something.
+    ExplainAccess,
     ExtendSession,
     /// Make an API token for any user. The operator only.
     IssueToken,
@@ -28,6 +30,8 @@ pub enum Verb {
     SeeAllSessions,
     SeeAudit,
     SeeConfiguration,
+    /// Read the figures at `/metrics`.
+    SeeFigures,
     SeeSession,
     /// Sign in, sign out, set the first password.
     SignIn,
@@ -49,6 +53,7 @@ impl Verb {
             Self::DismissSession => "session.dismiss",
             Self::DriveSession => "session.drive",
             Self::EndSession => "session.end",
+            Self::ExplainAccess => "access.explain",
             Self::ExtendSession => "session.extend",
             Self::IssueToken => "token.issue",
             Self::LearnHostKey => "host_key.learn",
@@ -57,11 +62,61 @@ impl Verb {
             Self::SeeAllSessions => "session.list_all",
             Self::SeeAudit => "audit.see",
             Self::SeeConfiguration => "configuration.see",
+            Self::SeeFigures => "figures.see",
             Self::SeeSession => "session.see",
             Self::SignIn => "sign_in",
             Self::SweepHost => "host.sweep",
             Self::TryRemoval => "removal.try",
         }
+    }
+}
+
+impl Verb {
+    /// The permission that it takes where the thing is not the actor's own; `None` for what no role gives.
+    pub fn permission(self) -> Option<Permission> {
+        Some(match self {
+            Self::ChangeConfiguration(kind) => Permission::to_change(kind),
+            Self::CreateSession => Permission::SessionsRequest,
+            Self::CreateToken => Permission::TokensCreate,
+            Self::DecideSession => Permission::SessionsDecide,
+            Self::DismissSession => Permission::SessionsDismissAny,
+            Self::EndSession => Permission::SessionsEndAny,
+            Self::ExplainAccess => Permission::AccessExplain,
+            Self::ExtendSession => Permission::SessionsExtendAny,
+            Self::LearnHostKey => Permission::ChangeResources,
+            Self::Lock => Permission::SessionsLock,
+            Self::RetrySession => Permission::SessionsRetryAny,
+            Self::SeeAllSessions | Self::SeeSession => Permission::SessionsSeeAll,
+            Self::SeeAudit => Permission::AuditSee,
+            Self::SeeConfiguration => Permission::ConfigurationSee,
+            Self::SeeFigures => Permission::FiguresSee,
+            Self::SweepHost => Permission::ResourcesSweep,
+            Self::TryRemoval => Permission::RemovalsTry,
+            Self::Connect | Self::DriveSession | Self::IssueToken | Self::SignIn => return None,
+        })
+    }
+
+    /// The same for something done to an object of this kind.
+    fn permission_on(self, kind: Kind) -> Option<Permission> {
+        match (self, kind) {
+            (Self::Lock, Kind::User) => Some(Permission::UsersLock),
+            (Self::Lock, Kind::Resource) => Some(Permission::ResourcesLock),
+            (Self::Lock, _) => None,
+            _ => self.permission(),
+        }
+    }
+
+    /// Whether a session's own user may, without any permission.
+    fn is_for_owner(self) -> bool {
+        matches!(
+            self,
+            Self::Connect
+                | Self::DismissSession
+                | Self::EndSession
+                | Self::ExtendSession
+                | Self::RetrySession
+                | Self::SeeSession
+        )
     }
 }
 
@@ -84,61 +139,55 @@ pub struct Denial {
 }
 
 impl Permit {
-    /// Asks for something that concerns no session.
+    /// Asks for something that concerns no session, object or user in particular: takes the permission everywhere.
     pub fn ask(actor: &Actor, verb: Verb) -> Result<Self, Denial> {
         let allowed = match verb {
-            Verb::ChangeConfiguration(kind) => return Self::configuration(actor, kind),
-            Verb::CreateSession => actor.has(Role::User) || actor.has(Role::Administrator),
-            Verb::CreateToken => matches!(actor, Actor::User { .. }),
             Verb::DriveSession => matches!(actor, Actor::Engine | Actor::Gateway),
             Verb::IssueToken => matches!(actor, Actor::Operator { .. }),
-            Verb::LearnHostKey => {
-                return Self::configuration(actor, Kind::Resource).map(|_| Self { actor: actor.clone(), verb });
-            }
-            Verb::SeeAllSessions => actor.sees_all(),
-            Verb::SeeAudit | Verb::SeeConfiguration => {
-                is_operator_or(actor, Role::Administrator) || actor.has(Role::Auditor)
-            }
-            Verb::Lock | Verb::TryRemoval => is_operator_or(actor, Role::Administrator),
             Verb::SignIn => true,
-            Verb::SweepHost => matches!(actor, Actor::Engine) || is_operator_or(actor, Role::Administrator),
-            Verb::Connect
-            | Verb::DecideSession
-            | Verb::DismissSession
-            | Verb::EndSession
-            | Verb::ExtendSession
-            | Verb::RetrySession
-            | Verb::SeeSession => false,
+            _ => verb.permission().is_some_and(|permission| actor.may(permission)),
         };
-        if !allowed {
-            return Err(visible(&format!("{actor} may not do this ({}): ask an administrator", verb.as_str())));
+        if allowed { Ok(Self { actor: actor.clone(), verb }) } else { Err(refused(actor, verb, verb.permission())) }
+    }
+
+    /// Whether the actor may do something to anything at all. No permit: what it is done to is asked about by itself.
+    pub fn somewhere(actor: &Actor, verb: Verb) -> Result<(), Denial> {
+        let permission = verb.permission();
+        let is_held = permission.is_some_and(|permission| actor.reach(permission).is_somewhere());
+        if is_held { Ok(()) } else { Err(refused(actor, verb, permission)) }
+    }
+
+    /// Asks for something done to a configuration object. Who may not see it is told that it does not exist.
+    pub fn for_object(
+        actor: &Actor,
+        verb: Verb,
+        object: &Object,
+        configuration: &Configuration,
+    ) -> Result<Self, Denial> {
+        let permission = verb.permission_on(object.id.kind());
+        let reach = permission.map(|permission| actor.reach(permission)).filter(|reach| reach.is_somewhere());
+        let Some(reach) = reach else { return Err(refused(actor, verb, permission)) };
+        if configuration.is_within(&reach, object) {
+            return Ok(Self { actor: actor.clone(), verb });
         }
-        if verb == Verb::CreateToken && is_operator_issued(actor) {
-            return Err(visible(
-                "a token that the operator issued cannot make further tokens: sign in, or ask the operator for another",
-            ));
+        if configuration.is_within(&actor.reach(Permission::ConfigurationSee), object) {
+            return Err(refused(actor, verb, permission));
         }
-        Ok(Self { actor: actor.clone(), verb })
+        Err(Denial { hidden: true, sentence: "there is no such object".to_owned() })
     }
 
     /// Asks for something that concerns one session. Who may not see it is told that it does not exist.
     pub fn for_session(actor: &Actor, verb: Verb, session: &Session) -> Result<Self, Denial> {
         let own = actor.user_id() == Some(session.user);
-        if !own && !actor.sees_all() {
+        if !own && !actor.reach(Permission::SessionsSeeAll).has_session(session) {
             return Err(Denial { hidden: true, sentence: "there is no such session".to_owned() });
         }
-        let allowed = match verb {
-            Verb::SeeSession => true,
-            Verb::Connect => own,
-            Verb::EndSession | Verb::DismissSession | Verb::ExtendSession | Verb::RetrySession => {
-                own || is_operator_or(actor, Role::Administrator) || matches!(actor, Actor::Engine)
-            }
-            _ => false,
-        };
-        if !allowed {
-            return Err(visible("only the session's user and administrators may do this"));
+        let permission = verb.permission();
+        let has = permission.is_some_and(|permission| actor.reach(permission).has_session(session));
+        if has || (own && verb.is_for_owner()) {
+            return Ok(Self { actor: actor.clone(), verb });
         }
-        Ok(Self { actor: actor.clone(), verb })
+        Err(refused(actor, verb, permission))
     }
 
     /// Asks to see a session, which those who may decide about it may as well.
@@ -158,7 +207,7 @@ impl Permit {
         if user == session.user {
             return Err(visible("nobody decides about their own request: ask another approver"));
         }
-        if is_operator_issued(actor) {
+        if actor.is_operator_issued() {
             return Err(visible("a token that the operator issued cannot decide about requests: sign in"));
         }
         if !configuration.names_approver(user, session.profile) {
@@ -181,28 +230,23 @@ impl Permit {
     pub fn user_id(&self) -> Option<ObjectId> {
         self.actor.user_id()
     }
+}
 
-    fn configuration(actor: &Actor, kind: Kind) -> Result<Self, Denial> {
-        if !is_operator_or(actor, Role::Administrator) {
-            return Err(visible("only administrators may change the configuration"));
-        }
-        // Profiles only set the rules of what is given anyway; every other kind decides who gets what, or with which secret.
-        if is_operator_issued(actor) && kind != Kind::ConnectionProfile {
-            let sentence = format!(
-                "a token that the operator issued cannot change {kind} objects: sign in as an administrator, or use `cardea apply` beside the data directory"
-            );
-            return Err(visible(&sentence));
-        }
-        Ok(Self { actor: actor.clone(), verb: Verb::ChangeConfiguration(kind) })
+/// Why not, and what to do.
+fn refused(actor: &Actor, verb: Verb, permission: Option<Permission>) -> Denial {
+    let Some(permission) = permission else {
+        return visible(&format!("{actor} may not do this ({}), and no role gives it", verb.as_str()));
+    };
+    if actor.is_operator_issued() && !permission.is_of(crate::Holder::OperatorsToken) {
+        let sentence = format!(
+            "a token that the operator issued does not carry the permission `{permission}`: sign in, or use the command line beside the data directory"
+        );
+        return visible(&sentence);
     }
-}
-
-fn is_operator_or(actor: &Actor, role: Role) -> bool {
-    matches!(actor, Actor::Operator { .. }) || actor.has(role)
-}
-
-fn is_operator_issued(actor: &Actor) -> bool {
-    matches!(actor, Actor::User { via: Via::Token { operator_issued: true, .. }, .. })
+    let place = if actor.reach(permission).is_somewhere() { " here" } else { "" };
+    visible(&format!(
+        "{actor} does not have the permission `{permission}`{place}: ask an administrator for a role with it"
+    ))
 }
 
 fn visible(sentence: &str) -> Denial {

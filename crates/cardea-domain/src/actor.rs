@@ -2,32 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use crate::{ObjectId, SignInId, TokenId};
-
-/// A built-in role of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Describes everything, sees and ends every session.
-    Administrator,
-    /// Sees everything, changes nothing.
-    Auditor,
-    /// Requests what policies give.
-    User,
-}
-
-impl Role {
-    /// The role's name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Administrator => "administrator",
-            Self::Auditor => "auditor",
-            Self::User => "user",
-        }
-    }
-}
+use crate::{Holder, ObjectId, Permission, Reach, Role, SignInId, TokenId};
 
 /// By what a user is known to be themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +11,7 @@ pub enum Via {
     Key,
     /// A sign-in in the browser.
     SignIn(SignInId),
-    /// An API token. One that the operator issued may not touch users, tokens or policies.
+    /// An API token. One that the operator issued keeps only some permissions of its user.
     Token { id: TokenId, operator_issued: bool },
 }
 
@@ -63,16 +38,62 @@ impl Actor {
     }
 
     /// Whether the actor is a user with this role.
-    pub fn has(&self, role: Role) -> bool {
-        matches!(self, Self::User { roles, .. } if roles.contains(&role))
+    pub fn has(&self, role: &Role) -> bool {
+        matches!(self, Self::User { roles, .. } if roles.contains(role))
+    }
+
+    /// Whether the actor came by a token that the operator issued.
+    pub fn is_operator_issued(&self) -> bool {
+        matches!(self, Self::User { via: Via::Token { operator_issued: true, .. }, .. })
+    }
+
+    /// Where the actor has a permission.
+    pub fn reach(&self, permission: Permission) -> Reach<'_> {
+        if self.is_operator_issued() && !permission.is_of(Holder::OperatorsToken) {
+            return Reach::Nowhere;
+        }
+        self.reach_by_roles(permission)
+    }
+
+    /// The same for whoever it is, whatever they came by.
+    fn reach_by_roles(&self, permission: Permission) -> Reach<'_> {
+        let roles = match self {
+            Self::Engine | Self::Gateway if permission.is_of(Holder::Cardea) => return Reach::Everywhere,
+            Self::Operator { .. } if permission.is_of(Holder::Operator) => return Reach::Everywhere,
+            Self::Engine | Self::Gateway | Self::Operator { .. } => return Reach::Nowhere,
+            Self::User { roles, .. } => roles.iter().filter(|role| role.gives(permission)),
+        };
+        let mut scopes = Vec::new();
+        for role in roles {
+            match role.scope() {
+                None => return Reach::Everywhere,
+                Some(scope) => scopes.push(scope),
+            }
+        }
+        if scopes.is_empty() { Reach::Nowhere } else { Reach::Within(scopes) }
+    }
+
+    /// Whether the actor has a permission everywhere.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.reach(permission) == Reach::Everywhere
     }
 
     /// Whether the actor sees sessions of everybody.
     pub fn sees_all(&self) -> bool {
-        match self {
-            Self::Engine | Self::Gateway | Self::Operator { .. } => true,
-            Self::User { .. } => self.has(Role::Administrator) || self.has(Role::Auditor),
+        self.may(Permission::SessionsSeeAll)
+    }
+
+    /// The first permission of a role that the actor does not have as widely; `None` if they have it all. Who works beside the data
+    /// has everything. What the actor came by does not count: a token that carries less makes nobody less than they are.
+    pub fn lacks(&self, role: &Role) -> Option<Permission> {
+        if matches!(self, Self::Operator { .. }) {
+            return None;
         }
+        let has = |permission: Permission| match role.scope() {
+            None => self.reach_by_roles(permission) == Reach::Everywhere,
+            Some(scope) => self.reach_by_roles(permission).has(|mine| scope.is_within(mine)),
+        };
+        Permission::ALL.iter().copied().find(|permission| role.gives(*permission) && !has(*permission))
     }
 }
 

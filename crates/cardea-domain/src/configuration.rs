@@ -1,6 +1,7 @@
 //! All configuration objects at one moment, and what follows from them: who may do what, where, by which rules.
 
 mod people;
+mod roles;
 mod warning;
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, Kind, Name, ObjectId, OnChange, ResourceSpec,
-    Schedule, ServiceAccountSpec, Session, Spec, Timestamp, UserSpec, fold,
+    Role, RoleSpec, Schedule, ServiceAccountSpec, Session, Spec, Timestamp, UserSpec, fold,
 };
 
 /// One object.
@@ -112,7 +113,7 @@ impl Configuration {
 
     /// Objects of a kind, oldest first.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Object> {
-        self.objects.values().filter(move |object| object.id.kind() == kind)
+        self.objects.range(ObjectId::all_of(kind)).map(|(_, object)| object)
     }
 
     /// Every object.
@@ -202,6 +203,11 @@ impl Configuration {
     }
 
     fn policy_names_resource(&self, policy: &AccessPolicySpec, resource: &Object) -> bool {
+        self.lists_name_resource(&policy.resources, &policy.resource_groups, resource)
+    }
+
+    /// Whether a list of resources, or one of resource groups, names this resource.
+    fn lists_name_resource(&self, resources: &[String], groups: &[String], resource: &Object) -> bool {
         let is_it = |name: &String| self.find(Kind::Resource, name).is_some_and(|found| found.id == resource.id);
         let in_group = |name: &String| {
             let (Some(group), Spec::Resource(spec)) = (self.find(Kind::ResourceGroup, name), &resource.spec) else {
@@ -212,7 +218,7 @@ impl Configuration {
                 && group.match_labels.iter().all(|(key, value)| spec.labels.get(key) == Some(value));
             labelled || group.resources.iter().any(is_it)
         };
-        policy.resources.iter().any(is_it) || policy.resource_groups.iter().any(in_group)
+        resources.iter().any(is_it) || groups.iter().any(in_group)
     }
 }
 
@@ -234,6 +240,8 @@ typed_specs! {
     as_group: Group(GroupSpec);
     /// The spec of a resource.
     as_resource: Resource(ResourceSpec);
+    /// The spec of a role.
+    as_role: Role(RoleSpec);
     /// The spec of a service account.
     as_service_account: ServiceAccount(ServiceAccountSpec);
     /// The spec of a user.
@@ -286,10 +294,22 @@ impl Spec {
                     list(&key, &[Kind::User, Kind::Group], &tier.approvers);
                 }
             }
-            Self::Group(spec) => list("members", &[Kind::User, Kind::Group], &spec.members),
+            Self::Group(spec) => {
+                list("members", &[Kind::User, Kind::Group], &spec.members);
+                found.extend(roles(&spec.roles));
+            }
+            Self::Role(spec) => {
+                if let Some(scope) = &spec.scope {
+                    list("scope/resources", &[Kind::Resource], &scope.resources);
+                    list("scope/resource_groups", &[Kind::ResourceGroup], &scope.resource_groups);
+                    list("scope/policies", &[Kind::AccessPolicy], &scope.policies);
+                    list("scope/groups", &[Kind::Group], &scope.groups);
+                }
+            }
             Self::ResourceGroup(spec) => list("resources", &[Kind::Resource], &spec.resources),
             Self::Resource(spec) => found.push(one("service_account", &[Kind::ServiceAccount], &spec.service_account)),
             Self::User(spec) => {
+                found.extend(roles(&spec.roles));
                 for resource in spec.accounts.keys() {
                     let key = resource.replace('~', "~0").replace('/', "~1");
                     found.push(one(&format!("accounts/{key}"), &[Kind::Resource], resource));
@@ -299,6 +319,12 @@ impl Spec {
         }
         found
     }
+}
+
+/// The roles that are not built in.
+fn roles(names: &[String]) -> impl Iterator<Item = Reference> {
+    let named = names.iter().enumerate().filter(|(_, name)| Role::built_in(name).is_none());
+    named.map(|(index, name)| one(&format!("roles/{index}"), &[Kind::Role], name))
 }
 
 fn one(key: &str, kinds: &'static [Kind], name: &str) -> Reference {

@@ -134,6 +134,11 @@ impl ObjectId {
         Self { kind, value: time_ordered(now, entropy) }
     }
 
+    /// From the first id of a kind to the last.
+    pub(crate) fn all_of(kind: Kind) -> std::ops::RangeInclusive<Self> {
+        Self { kind, value: 0 }..=Self { kind, value: u128::MAX }
+    }
+
     /// What kind of object it names.
     pub fn kind(self) -> Kind {
         self.kind

@@ -18,6 +18,8 @@ mod grant;
 mod id;
 mod mark;
 mod name;
+mod permission;
+mod role;
 mod schedule;
 mod secret;
 mod session;
@@ -30,7 +32,7 @@ pub use action::{
     Action, AddSudoRule, AddToGroup, Argument, AuthorizeKey, FreshPassword, Given, LogOffUser, Membership, PersonalKey,
     RunScript, SetPassword, StageEntry,
 };
-pub use actor::{Actor, Role, Via};
+pub use actor::{Actor, Via};
 pub use approval::{Approval, ApprovalSpec, Decision, Tier};
 pub use configuration::{Configuration, Object, Offer, Reference, Revision};
 pub use connector::{
@@ -47,6 +49,8 @@ pub use grant::{Grant, GrantState, Privilege, Undo};
 pub use id::{ApprovalId, ConnectionId, GrantId, IdError, ObjectId, RequestId, SecretId, SessionId, SignInId, TokenId};
 pub use mark::Mark;
 pub use name::{Name, NameError, fold};
+pub use permission::{Concern, Holder, Permission};
+pub use role::{CustomRole, Reach, Role, Scope};
 pub use schedule::{Day, Schedule, Window};
 pub use secret::Secret;
 pub use session::{
@@ -55,6 +59,7 @@ pub use session::{
 };
 pub use spec::{
     AccessPolicySpec, ActivitySpec, ConnectAuth, ConnectionProfileSpec, FieldError, GroupSpec, Kind, LoginAccountSpec,
-    Platform, Protocol, ResourceGroupSpec, ResourceSpec, SecretField, SecretInput, ServiceAccountSpec, Spec, UserSpec,
+    Platform, Protocol, ResourceGroupSpec, ResourceSpec, RoleSpec, ScopeSpec, SecretField, SecretInput,
+    ServiceAccountSpec, Spec, UserSpec,
 };
 pub use time::{Clock, Period, Timestamp};

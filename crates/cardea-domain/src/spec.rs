@@ -14,7 +14,7 @@ use crate::{
 
 mod people;
 
-pub use people::{GroupSpec, UserSpec};
+pub use people::{GroupSpec, RoleSpec, ScopeSpec, UserSpec};
 
 /// A kind of configuration object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,13 +25,14 @@ pub enum Kind {
     Group,
     Resource,
     ResourceGroup,
+    Role,
     ServiceAccount,
     User,
 }
 
 impl Kind {
     /// Every kind, those that others refer to first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::User,
         Self::Group,
         Self::ServiceAccount,
@@ -40,6 +41,7 @@ impl Kind {
         Self::Activity,
         Self::ConnectionProfile,
         Self::AccessPolicy,
+        Self::Role,
     ];
 
     /// The kind as YAML writes it.
@@ -51,6 +53,7 @@ impl Kind {
             Self::Group => "Group",
             Self::Resource => "Resource",
             Self::ResourceGroup => "ResourceGroup",
+            Self::Role => "Role",
             Self::ServiceAccount => "ServiceAccount",
             Self::User => "User",
         }
@@ -65,6 +68,7 @@ impl Kind {
             Self::Group => "groups",
             Self::Resource => "resources",
             Self::ResourceGroup => "resource-groups",
+            Self::Role => "roles",
             Self::ServiceAccount => "service-accounts",
             Self::User => "users",
         }
@@ -79,6 +83,7 @@ impl Kind {
             Self::Group => "grp",
             Self::Resource => "res",
             Self::ResourceGroup => "rsg",
+            Self::Role => "rol",
             Self::ServiceAccount => "sva",
             Self::User => "usr",
         }
@@ -92,6 +97,7 @@ impl Kind {
             | Self::Activity
             | Self::Group
             | Self::ResourceGroup
+            | Self::Role
             | Self::ServiceAccount
             | Self::User => &[],
             Self::Resource => &["via"],
@@ -161,7 +167,8 @@ impl SecretField {
             | Kind::ConnectionProfile
             | Kind::Group
             | Kind::Resource
-            | Kind::ResourceGroup => &[],
+            | Kind::ResourceGroup
+            | Kind::Role => &[],
         }
     }
 }
@@ -544,6 +551,7 @@ pub enum Spec {
     Group(GroupSpec),
     Resource(ResourceSpec),
     ResourceGroup(ResourceGroupSpec),
+    Role(RoleSpec),
     ServiceAccount(ServiceAccountSpec),
     User(UserSpec),
 }
@@ -592,6 +600,7 @@ impl Spec {
             Kind::Group => Self::Group(read(value)?),
             Kind::Resource => Self::Resource(read(value)?),
             Kind::ResourceGroup => Self::ResourceGroup(read(value)?),
+            Kind::Role => Self::Role(read(value)?),
             Kind::ServiceAccount => Self::ServiceAccount(read(value)?),
             Kind::User => Self::User(read(value)?),
         })
@@ -606,6 +615,7 @@ impl Spec {
             Self::Group(_) => Kind::Group,
             Self::Resource(_) => Kind::Resource,
             Self::ResourceGroup(_) => Kind::ResourceGroup,
+            Self::Role(_) => Kind::Role,
             Self::ServiceAccount(_) => Kind::ServiceAccount,
             Self::User(_) => Kind::User,
         }
@@ -620,6 +630,7 @@ impl Spec {
             Self::Group(spec) => serde_json::to_value(spec),
             Self::Resource(spec) => serde_json::to_value(spec),
             Self::ResourceGroup(spec) => serde_json::to_value(spec),
+            Self::Role(spec) => serde_json::to_value(spec),
             Self::ServiceAccount(spec) => serde_json::to_value(spec),
             Self::User(spec) => serde_json::to_value(spec),
         };
@@ -636,6 +647,11 @@ impl Spec {
         };
         match self {
             Self::User(spec) => {
+                for (key, message) in spec.faults() {
+                    check(true, &key, &message);
+                }
+            }
+            Self::Role(spec) => {
                 for (key, message) in spec.faults() {
                     check(true, &key, &message);
                 }
@@ -687,7 +703,11 @@ impl Spec {
                     check(true, &field, &message);
                 }
             }
-            Self::Group(_) => {}
+            Self::Group(spec) => {
+                if let Some((key, message)) = spec.faults() {
+                    check(true, key, message);
+                }
+            }
         }
         faults
     }

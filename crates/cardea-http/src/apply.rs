@@ -82,7 +82,8 @@ impl From<FieldChange> for FieldChangeView {
 /// All or nothing. Applied twice, it changes nothing the second time.
 ///
 /// **Who:** administrators, the operator; with `dry_run`, auditors too. **Audit:** `configuration.change` for each.
-#[utoipa::path(post, path = "/api/v1/apply", tag = "configuration", request_body = Documents,
+#[utoipa::path(post, path = "/api/v1/apply", tag = "configuration",
+    extensions(("x-permission" = json!("configuration.change.*"))), request_body = Documents,
     responses((status = 200, body = Changes, description = "What changed, or would change.")))]
 pub(crate) async fn apply_documents(
     State(api): State<Api>,

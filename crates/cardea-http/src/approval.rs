@@ -89,7 +89,8 @@ impl ApprovalChange {
 ///
 /// **Who:** the approvers of its connection profile, but never its own user, and nobody by a token that the operator issued.
 /// **Audit:** `session.decide`.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/approve", tag = "approvals", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/approve", tag = "approvals",
+    extensions(("x-permission" = json!("sessions.decide"))), params(("id" = String, Path)),
     request_body = Approving,
     responses((status = 200, body = SessionView, description = "The session as it is now.")))]
 pub(crate) async fn approve_session(
@@ -108,7 +109,8 @@ pub(crate) async fn approve_session(
 ///
 /// **Who:** the approvers of its connection profile, but never its own user, and nobody by a token that the operator issued.
 /// **Audit:** `session.decide`.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/deny", tag = "approvals", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/deny", tag = "approvals",
+    extensions(("x-permission" = json!("sessions.decide"))), params(("id" = String, Path)),
     request_body = Denying,
     responses((status = 200, body = SessionView, description = "The session as it is now.")))]
 pub(crate) async fn deny_session(

@@ -57,6 +57,7 @@ impl AlertView {
 ///
 /// **Who:** everybody, of what they may see. **Audit:** none.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
+    extensions(("x-permission" = json!("signed_in"))),
     params(("Last-Event-ID" = Option<String>, Header, description = "The last event that was heard.")),
     responses((status = 200, body = String, content_type = "text/event-stream", description = "The events.")))]
 pub(crate) async fn follow_events(

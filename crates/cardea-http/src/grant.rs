@@ -121,7 +121,8 @@ pub(crate) fn limit(given: Option<u32>) -> Result<u32, Problem> {
 /// Every privilege that is, or could be, on a resource now. Oldest first.
 ///
 /// **Who:** everybody, their own; administrators and auditors, all. **Audit:** none.
-#[utoipa::path(get, path = "/api/v1/grants", tag = "grants", params(GrantQuery),
+#[utoipa::path(get, path = "/api/v1/grants", tag = "grants",
+    extensions(("x-permission" = json!("signed_in"))), params(GrantQuery),
     responses((status = 200, body = GrantPage, description = "A page of the ledger.")))]
 pub(crate) async fn list_grants(
     State(api): State<Api>,

@@ -18,6 +18,7 @@ mod my;
 mod object;
 mod openapi;
 mod origin;
+mod permission;
 mod problem;
 mod problems;
 mod session;
@@ -139,6 +140,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(token::create_token))
         .routes(routes!(token::issue_token))
         .routes(routes!(my::list_my_activities))
+        .routes(routes!(permission::list_permissions))
         .routes(routes!(session::list_sessions, session::create_sessions))
         .routes(routes!(session::end_sessions))
         .routes(routes!(session::show_session))

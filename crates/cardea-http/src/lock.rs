@@ -87,7 +87,8 @@ fn view(api: &Api, lock: StandingLock) -> LockView {
 /// Its end and every expiry on the resource are moved, the resource's first: if that fails nothing has changed.
 ///
 /// **Who:** its user and administrators, as far as its connection profile allows. **Audit:** `session.extend`.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/extend", tag = "sessions", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/extend", tag = "sessions",
+    extensions(("x-permission" = json!("own or sessions.extend_any"))), params(("id" = String, Path)),
     request_body = Option<Extending>,
     responses((status = 200, body = SessionView, description = "The session with its new end.")))]
 pub(crate) async fn extend_session(
@@ -109,7 +110,8 @@ pub(crate) async fn extend_session(
 /// Its connections freeze at once; its login account is shut on the resource until it is unlocked.
 ///
 /// **Who:** administrators. **Audit:** `lock`.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/lock", tag = "locks", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/lock", tag = "locks",
+    extensions(("x-permission" = json!("sessions.lock"))), params(("id" = String, Path)),
     request_body = Locking,
     responses((status = 200, body = SessionView, description = "The session, locked or being locked.")))]
 pub(crate) async fn lock_session(
@@ -127,7 +129,8 @@ pub(crate) async fn lock_session(
 /// Connections go on when the resource has confirmed that all is as it was before the lock.
 ///
 /// **Who:** administrators. **Audit:** `lock`.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/unlock", tag = "locks", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/unlock", tag = "locks",
+    extensions(("x-permission" = json!("sessions.lock"))), params(("id" = String, Path)),
     request_body = Option<Because>,
     responses((status = 200, body = SessionView, description = "The session, being unlocked.")))]
 pub(crate) async fn unlock_session(
@@ -146,6 +149,7 @@ pub(crate) async fn unlock_session(
 ///
 /// **Who:** administrators and auditors. **Audit:** none.
 #[utoipa::path(get, path = "/api/v1/locks", tag = "locks",
+    extensions(("x-permission" = json!("configuration.see"))),
     responses((status = 200, body = LockList, description = "Every one.")))]
 pub(crate) async fn list_locks(State(api): State<Api>, caller: Caller) -> Result<Json<LockList>, Problem> {
     let locks = api.app.locks(&caller.actor).await?;
@@ -157,7 +161,8 @@ pub(crate) async fn list_locks(State(api): State<Api>, caller: Caller) -> Result
 /// All its sessions freeze, and nothing of it begins; a locked user signs in nowhere.
 ///
 /// **Who:** administrators, but not themselves. **Audit:** `lock`.
-#[utoipa::path(post, path = "/api/v1/locks", tag = "locks", request_body = LockingWhole,
+#[utoipa::path(post, path = "/api/v1/locks", tag = "locks",
+    extensions(("x-permission" = json!("users.lock or resources.lock"))), request_body = LockingWhole,
     responses((status = 201, body = LockView, description = "The lock.")))]
 pub(crate) async fn create_lock(
     State(api): State<Api>,
@@ -177,6 +182,7 @@ pub(crate) async fn create_lock(
 ///
 /// **Who:** administrators. **Audit:** `lock`.
 #[utoipa::path(delete, path = "/api/v1/locks/{id}", tag = "locks",
+    extensions(("x-permission" = json!("users.lock or resources.lock"))),
     params(("id" = String, Path, description = "The id of the user or resource.")),
     responses((status = 204, description = "It is unlocked; its sessions are being unlocked.")))]
 pub(crate) async fn delete_lock(
@@ -193,7 +199,8 @@ pub(crate) async fn delete_lock(
 /// A privilege whose removal keeps failing is tried at once, without waiting for its pause to be over.
 ///
 /// **Who:** administrators. **Audit:** `removal.try`.
-#[utoipa::path(post, path = "/api/v1/grants/{id}/try-now", tag = "grants", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/grants/{id}/try-now", tag = "grants",
+    extensions(("x-permission" = json!("removals.try"))), params(("id" = String, Path)),
     responses((status = 200, body = OutGrantView, description = "The privilege, still out there.")))]
 pub(crate) async fn try_removal(
     State(api): State<Api>,

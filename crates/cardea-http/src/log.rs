@@ -61,7 +61,8 @@ impl From<LogLine> for LogLineView {
 /// the session is over; `Last-Event-ID` resumes.
 ///
 /// **Who:** its user, its approvers, administrators, auditors. **Audit:** none.
-#[utoipa::path(get, path = "/api/v1/sessions/{id}/log", tag = "sessions", params(("id" = String, Path), LogQuery,
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/log", tag = "sessions",
+    extensions(("x-permission" = json!("own or approver or sessions.see_all"))), params(("id" = String, Path), LogQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The last line that was heard, when following.")),
     responses((status = 200, description = "The log.",
         content((Log = "application/json"), (String = "text/csv"), (String = "text/event-stream")))))]

@@ -7,8 +7,8 @@ use axum::{
     http::{header, request::Parts},
     response::IntoResponse,
 };
-use cardea_app::{Figures, StepTimes};
-use cardea_domain::Secret;
+use cardea_app::{AppError, Figures, StepTimes};
+use cardea_domain::{Permit, Secret, Verb};
 
 use crate::{Api, actor::Caller, problem::Problem};
 
@@ -46,10 +46,8 @@ impl FromRequestParts<Api> for Scraper {
                 return Ok(Self);
             }
         }
-        if Caller::from_request_parts(parts, api).await?.actor.sees_all() {
-            return Ok(Self);
-        }
-        Err(Problem::new("not-allowed", "Only administrators, auditors and the scraper's token may see the figures."))
+        Permit::ask(&Caller::from_request_parts(parts, api).await?.actor, Verb::SeeFigures).map_err(AppError::from)?;
+        Ok(Self)
     }
 }
 
@@ -65,6 +63,7 @@ fn is_same(ours: &[u8], sent: &[u8]) -> bool {
 /// **Who:** administrators, auditors, the operator, and whoever sends the token of the setting `metrics.token_file`.
 /// **Audit:** none.
 #[utoipa::path(get, path = "/metrics", tag = "health",
+    extensions(("x-permission" = json!("figures.see"))),
     responses((status = 200, body = String, content_type = "text/plain", description = "One line per figure.")))]
 pub(crate) async fn show_metrics(State(api): State<Api>, _: Scraper) -> Result<impl IntoResponse, Problem> {
     let mut page = Page::default();

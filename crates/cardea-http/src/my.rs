@@ -87,6 +87,7 @@ impl MyActivityView {
 ///
 /// **Who:** everybody, for themselves. **Audit:** none.
 #[utoipa::path(get, path = "/api/v1/my/activities", tag = "my",
+    extensions(("x-permission" = json!("signed_in"))),
     responses((status = 200, body = MyActivities, description = "The activities, by name.")))]
 pub(crate) async fn list_my_activities(State(api): State<Api>, caller: Caller) -> Result<Json<MyActivities>, Problem> {
     let mine = api.app.my_activities(&caller.actor)?;

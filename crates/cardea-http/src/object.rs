@@ -9,11 +9,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
-use cardea_domain::{Kind, Object, ObjectId, Timestamp};
+use cardea_domain::{Kind, Object, ObjectId, Permission, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::openapi::{
     Content, HttpMethod, Ref, Required, ResponseBuilder,
+    extensions::ExtensionsBuilder,
     path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn, Paths},
     request_body::RequestBodyBuilder,
 };
@@ -127,6 +128,7 @@ async fn delete(kind: Kind, api: Api, caller: Caller, name: &str, version: Optio
 ///
 /// **Who:** administrators, the operator. **Audit:** `configuration.change`.
 #[utoipa::path(post, path = "/api/v1/resources/{name}/host-key", tag = "configuration",
+    extensions(("x-permission" = json!("configuration.change.resource"))),
     params(("name" = String, Path, description = "Name or id.")),
     responses((status = 200, body = ref("#/components/schemas/Resource"), description = "The resource as it is now.")))]
 pub(crate) async fn learn_host_key(
@@ -153,6 +155,7 @@ pub(crate) struct Sweeping {
 ///
 /// **Who:** administrators, the operator. **Audit:** `host.sweep`.
 #[utoipa::path(post, path = "/api/v1/resources/{name}/sweep", tag = "configuration",
+    extensions(("x-permission" = json!("resources.sweep"))),
     params(("name" = String, Path, description = "Name or id.")),
     request_body = Option<Sweeping>,
     responses((status = 202, body = ref("#/components/schemas/Resource"), description = "It is being searched.")))]
@@ -211,25 +214,25 @@ fn item(kind: Kind) -> UtoipaMethodRouter<Api> {
 
 // === Descriptions ===
 
-const SEEN_BY: &str = "**Who:** administrators, auditors, the operator. **Audit:** none.";
-const CHANGED_BY: &str = "**Who:** administrators, the operator. **Audit:** `configuration.change`.";
+const SEEN_BY: &str = "**Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.";
+const CHANGED_BY: &str = "**Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.";
 
 fn list_operation(kind: Kind) -> Operation {
     let summary = format!("List {}.", plural(kind));
-    described(format!("list_{}", plural(kind).replace(' ', "_")), summary, SEEN_BY)
+    described(format!("list_{}", plural(kind).replace(' ', "_")), summary, SEEN_BY, Permission::ConfigurationSee)
         .response("200", answer("All of them, oldest first.", &format!("{kind}Page")))
         .build()
 }
 
 fn create_operation(kind: Kind) -> Operation {
-    described(operation_id("create", kind), format!("Make {}.", one(kind)), CHANGED_BY)
+    described(operation_id("create", kind), format!("Make {}.", one(kind)), CHANGED_BY, Permission::to_change(kind))
         .request_body(Some(body(&format!("New{kind}"))))
         .response("201", answer("The new object.", kind.as_str()))
         .build()
 }
 
 fn show_operation(kind: Kind) -> Operation {
-    described(operation_id("show", kind), format!("Show {}.", one(kind)), SEEN_BY)
+    described(operation_id("show", kind), format!("Show {}.", one(kind)), SEEN_BY, Permission::ConfigurationSee)
         .parameter(name_parameter())
         .response("200", answer("The object. `ETag` holds its version.", kind.as_str()))
         .build()
@@ -237,25 +240,32 @@ fn show_operation(kind: Kind) -> Operation {
 
 fn replace_operation(kind: Kind) -> Operation {
     let text = format!("The spec is complete: what is left out takes its default.\n\n{CHANGED_BY}");
-    described(operation_id("replace", kind), format!("Replace the spec of {}.", one(kind)), &text)
-        .parameter(name_parameter())
-        .parameter(version_parameter())
-        .request_body(Some(body(&format!("Changed{kind}"))))
-        .response("200", answer("The object as it is now.", kind.as_str()))
-        .build()
+    described(
+        operation_id("replace", kind),
+        format!("Replace the spec of {}.", one(kind)),
+        &text,
+        Permission::to_change(kind),
+    )
+    .parameter(name_parameter())
+    .parameter(version_parameter())
+    .request_body(Some(body(&format!("Changed{kind}"))))
+    .response("200", answer("The object as it is now.", kind.as_str()))
+    .build()
 }
 
 fn delete_operation(kind: Kind) -> Operation {
     let text = format!("Refused while other objects refer to it.\n\n{CHANGED_BY}");
-    described(operation_id("delete", kind), format!("Delete {}.", one(kind)), &text)
+    described(operation_id("delete", kind), format!("Delete {}.", one(kind)), &text, Permission::to_change(kind))
         .parameter(name_parameter())
         .parameter(version_parameter())
         .response("204", ResponseBuilder::new().description("It is gone."))
         .build()
 }
 
-fn described(id: String, summary: String, text: &str) -> OperationBuilder {
-    OperationBuilder::new().tag("configuration").operation_id(Some(id)).summary(Some(summary)).description(Some(text))
+fn described(id: String, summary: String, text: &str, permission: Permission) -> OperationBuilder {
+    let takes = ExtensionsBuilder::new().add("x-permission", permission.as_str()).build();
+    let operation = OperationBuilder::new().tag("configuration").operation_id(Some(id)).extensions(Some(takes));
+    operation.summary(Some(summary)).description(Some(text))
 }
 
 fn answer(text: &str, schema: &str) -> ResponseBuilder {

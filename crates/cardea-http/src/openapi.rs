@@ -12,7 +12,9 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use crate::{Api, apply, approval, event, grant, lock, log, my, object, problem, problems, session, sign_in, token};
+use crate::{
+    Api, apply, approval, event, grant, lock, log, my, object, permission, problem, problems, session, sign_in, token,
+};
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
 macro_rules! describe { ($function:ident: $($kind:ty),* $(,)?) => {
@@ -42,6 +44,7 @@ describe! { bodies_out:
     lock::LockView,
     log::Log,
     my::MyActivities,
+    permission::PermissionList,
     problem::Problem,
     session::ConnectionList,
     session::CreatedSessions,
@@ -73,10 +76,10 @@ describe! { bodies_in:
 fn specs(generator: &mut SchemaGenerator) {
     use cardea_domain::{
         AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, ObjectId, ResourceGroupSpec, ResourceSpec,
-        ServiceAccountSpec, Timestamp, UserSpec,
+        RoleSpec, ServiceAccountSpec, Timestamp, UserSpec,
     };
     generator.subschema_for::<(AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec)>();
-    generator.subschema_for::<(ResourceGroupSpec, ResourceSpec, ServiceAccountSpec, UserSpec)>();
+    generator.subschema_for::<(ResourceGroupSpec, ResourceSpec, RoleSpec, ServiceAccountSpec, UserSpec)>();
     generator.subschema_for::<(ObjectId, Timestamp)>();
 }
 
@@ -92,7 +95,8 @@ pub(crate) fn head() -> OpenApi {
 /// Show the API's description.
 ///
 /// **Who:** everybody, also without signing in. **Audit:** none.
-#[utoipa::path(get, path = "/api/openapi.json", tag = "health", security(()),
+#[utoipa::path(get, path = "/api/openapi.json", tag = "health",
+    extensions(("x-permission" = json!("public"))), security(()),
     responses((status = 200, content_type = "application/json", body = serde_json::Value, description = "This document.")))]
 pub(crate) async fn show_document(State(api): State<Api>) -> Response {
     let kind = HeaderValue::from_static("application/json");

@@ -191,7 +191,8 @@ fn sort_key(text: &str) -> Result<SortKey, Problem> {
 /// List sessions.
 ///
 /// **Who:** everybody, their own; approvers, what waits for them; administrators and auditors, all. **Audit:** none.
-#[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions", params(ListQuery),
+#[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions",
+    extensions(("x-permission" = json!("signed_in"))), params(ListQuery),
     responses((status = 200, body = SessionPage, description = "A page of sessions.")))]
 pub(crate) async fn list_sessions(
     State(api): State<Api>,
@@ -209,7 +210,8 @@ pub(crate) async fn list_sessions(
 /// sent again within 24 hours is answered with the sessions that the first one made.
 ///
 /// **Who:** users, what policies give them. **Audit:** `session.create`.
-#[utoipa::path(post, path = "/api/v1/sessions", tag = "sessions", request_body = NewSessions,
+#[utoipa::path(post, path = "/api/v1/sessions", tag = "sessions",
+    extensions(("x-permission" = json!("sessions.request"))), request_body = NewSessions,
     params(("Idempotency-Key" = Option<String>, Header,
         description = "The caller's own name for this request: 1 to 255 printable ASCII characters.")),
     responses((status = 201, body = CreatedSessions, description = "The sessions.")))]
@@ -231,7 +233,8 @@ pub(crate) async fn create_sessions(
 /// Show a session.
 ///
 /// **Who:** its user, its approvers, administrators, auditors. **Audit:** none.
-#[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "sessions",
+    extensions(("x-permission" = json!("own or approver or sessions.see_all"))), params(("id" = String, Path)),
     responses((status = 200, body = SessionView, description = "The session.")))]
 pub(crate) async fn show_session(
     State(api): State<Api>,
@@ -247,7 +250,8 @@ pub(crate) async fn show_session(
 /// Connections are cut at once; clean-up begins and goes on until everything is gone.
 ///
 /// **Who:** its user, administrators. **Audit:** `session.end`.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/end", tag = "sessions", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/end", tag = "sessions",
+    extensions(("x-permission" = json!("own or sessions.end_any"))), params(("id" = String, Path)),
     request_body = Option<Because>,
     responses((status = 200, body = SessionView, description = "The session as it is now.")))]
 pub(crate) async fn end_session(
@@ -263,7 +267,8 @@ pub(crate) async fn end_session(
 /// Take a failed session off the active list.
 ///
 /// **Who:** its user, administrators. **Audit:** `session.dismiss`.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/dismiss", tag = "sessions", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/dismiss", tag = "sessions",
+    extensions(("x-permission" = json!("own or sessions.dismiss_any"))), params(("id" = String, Path)),
     responses((status = 200, body = SessionView, description = "The session as it is now.")))]
 pub(crate) async fn dismiss_session(
     State(api): State<Api>,
@@ -280,7 +285,8 @@ pub(crate) async fn dismiss_session(
 /// approved has changed.
 ///
 /// **Who:** its user, administrators. **Audit:** `session.retry`.
-#[utoipa::path(post, path = "/api/v1/sessions/{id}/retry", tag = "sessions", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/retry", tag = "sessions",
+    extensions(("x-permission" = json!("own or sessions.retry_any"))), params(("id" = String, Path)),
     responses((status = 200, body = SessionView, description = "The session as it is now.")))]
 pub(crate) async fn retry_session(
     State(api): State<Api>,
@@ -307,7 +313,8 @@ const ENDED_TOGETHER: usize = 64;
 /// Each by itself: what cannot be ended does not keep the others from ending.
 ///
 /// **Who:** each session's user, administrators. **Audit:** `session.end` for each.
-#[utoipa::path(post, path = "/api/v1/sessions/end", tag = "sessions", request_body = SessionsToEnd,
+#[utoipa::path(post, path = "/api/v1/sessions/end", tag = "sessions",
+    extensions(("x-permission" = json!("signed_in"))), request_body = SessionsToEnd,
     responses((status = 200, body = EndedSessions, description = "What became of each, in the order given.")))]
 pub(crate) async fn end_sessions(
     State(api): State<Api>,
@@ -333,7 +340,8 @@ async fn end_one(api: &Api, actor: &Actor, id: String, reason: Option<String>) -
 /// List a session's connections, through the gateway and past it.
 ///
 /// **Who:** its user, administrators, auditors. **Audit:** none.
-#[utoipa::path(get, path = "/api/v1/sessions/{id}/connections", tag = "sessions", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/connections", tag = "sessions",
+    extensions(("x-permission" = json!("own or approver or sessions.see_all"))), params(("id" = String, Path)),
     responses((status = 200, body = ConnectionList, description = "The connections, oldest first.")))]
 pub(crate) async fn list_connections(
     State(api): State<Api>,

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cardea_app::{App, AppError, SignedIn};
-use cardea_domain::{Actor, Role, Secret, Via};
+use cardea_domain::{Actor, Permission, Secret, Via};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -38,7 +38,10 @@ pub(crate) struct SetUp {
 pub(crate) struct Me {
     user: String,
     full_name: String,
-    roles: Vec<Role>,
+    /// By themselves and by their groups: `administrator`, `auditor`, `user`, and names of roles.
+    roles: Vec<String>,
+    /// What they may do by these roles, here or there.
+    permissions: Vec<Permission>,
     /// `operator` is whoever runs commands beside the data directory.
     #[schemars(extend("enum" = ["operator", "sign_in", "token"]))]
     via: &'static str,
@@ -49,15 +52,19 @@ pub(crate) struct Me {
 impl Me {
     fn of(api: &Api, actor: &Actor) -> Self {
         let gateway = api.gateway.clone();
+        let all = Permission::ALL.iter().copied();
+        let permissions = all.filter(|permission| actor.reach(*permission).is_somewhere()).collect();
         let Actor::User { id, name, roles, via } = actor else {
-            let user = actor.to_string();
-            return Self { user, full_name: String::new(), roles: Vec::new(), via: "operator", gateway };
+            let (user, full_name) = (actor.to_string(), String::new());
+            return Self { user, full_name, roles: Vec::new(), permissions, via: "operator", gateway };
         };
         let via = match via {
             Via::Key | Via::SignIn(_) => "sign_in",
             Via::Token { .. } => "token",
         };
-        Self { user: name.clone(), full_name: full_name(&api.app, *id), roles: roles.clone(), via, gateway }
+        let (user, full_name) = (name.clone(), full_name(&api.app, *id));
+        let roles = roles.iter().map(|role| role.name().to_owned()).collect();
+        Self { user, full_name, roles, permissions, via, gateway }
     }
 }
 
@@ -72,7 +79,8 @@ fn full_name(app: &App, id: cardea_domain::ObjectId) -> String {
 /// Answers with a cookie that the browser keeps from scripts. Throttled by user and by address.
 ///
 /// **Who:** everybody. **Audit:** `sign_in`, also when it is refused.
-#[utoipa::path(post, path = "/api/v1/sign-in", tag = "sign-in", security(()), request_body = Credentials,
+#[utoipa::path(post, path = "/api/v1/sign-in", tag = "sign-in",
+    extensions(("x-permission" = json!("public"))), security(()), request_body = Credentials,
     responses((status = 200, body = Me, description = "Signed in.")))]
 pub(crate) async fn sign_in(
     State(api): State<Api>,
@@ -89,7 +97,8 @@ pub(crate) async fn sign_in(
 /// With the one-time token that `cardea init` printed. Signs in.
 ///
 /// **Who:** whoever holds the token. **Audit:** `sign_in`, also when it is refused.
-#[utoipa::path(post, path = "/api/v1/set-up", tag = "sign-in", security(()), request_body = SetUp,
+#[utoipa::path(post, path = "/api/v1/set-up", tag = "sign-in",
+    extensions(("x-permission" = json!("public"))), security(()), request_body = SetUp,
     responses((status = 200, body = Me, description = "Set up and signed in.")))]
 pub(crate) async fn set_up(
     State(api): State<Api>,
@@ -122,6 +131,7 @@ fn welcome(api: &Api, signed_in: &SignedIn) -> Response {
 ///
 /// **Who:** everybody who is signed in. **Audit:** `sign_in`.
 #[utoipa::path(post, path = "/api/v1/sign-out", tag = "sign-in",
+    extensions(("x-permission" = json!("signed_in"))),
     responses((status = 204, description = "Signed out.")))]
 pub(crate) async fn sign_out(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
     api.app.sign_out(&caller.actor).await?;
@@ -133,6 +143,7 @@ pub(crate) async fn sign_out(State(api): State<Api>, caller: Caller) -> Result<R
 ///
 /// **Who:** everybody who is signed in. **Audit:** none.
 #[utoipa::path(get, path = "/api/v1/me", tag = "sign-in",
+    extensions(("x-permission" = json!("signed_in"))),
     responses((status = 200, body = Me, description = "The caller.")))]
 pub(crate) async fn show_me(State(api): State<Api>, caller: Caller) -> Json<Me> {
     Json(Me::of(&api, &caller.actor))

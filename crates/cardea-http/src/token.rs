@@ -48,7 +48,8 @@ impl From<NewToken> for NewTokenView {
 /// Make a token for oneself.
 ///
 /// **Who:** users; not with a token that the operator issued. **Audit:** `token.create`.
-#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = TokenWish,
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens",
+    extensions(("x-permission" = json!("tokens.create"))), request_body = TokenWish,
     responses((status = 201, body = NewTokenView, description = "The token, shown this once.")))]
 pub(crate) async fn create_token(
     State(api): State<Api>,
@@ -64,7 +65,8 @@ pub(crate) async fn create_token(
 /// It is marked as the operator's in every audit entry and may not touch users, tokens or policies.
 ///
 /// **Who:** the operator, over the control socket. **Audit:** `token.issue`.
-#[utoipa::path(post, path = "/api/v1/operator/tokens", tag = "tokens", request_body = IssuedTokenWish,
+#[utoipa::path(post, path = "/api/v1/operator/tokens", tag = "tokens",
+    extensions(("x-permission" = json!("operator"))), request_body = IssuedTokenWish,
     responses((status = 201, body = NewTokenView, description = "The token, shown this once.")))]
 pub(crate) async fn issue_token(
     State(api): State<Api>,

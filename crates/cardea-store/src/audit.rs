@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use cardea_domain::{Actor, Permit, Timestamp, Verb, Via};
+use cardea_domain::{Actor, Permit, Role, Timestamp, Verb, Via};
 use serde_json::{Value, json};
 
 use crate::{
@@ -132,6 +132,7 @@ fn canonical(actor: &Actor, verb: Verb, entry: &AuditEntry) -> Vec<u8> {
                 Via::SignIn(id) => json!({ "sign_in": id }),
                 Via::Token { id, operator_issued } => json!({ "token": id, "operator_issued": operator_issued }),
             };
+            let roles: Vec<_> = roles.iter().map(Role::name).collect();
             json!({ "kind": "user", "id": id, "name": name, "roles": roles, "via": via })
         }
     };

@@ -3,7 +3,7 @@
 use cardea_domain::{Grant, GrantId, GrantState, LoginAccount, ObjectId, SessionId, Stage, Status, Timestamp};
 
 use crate::{
-    StoreError, Tx,
+    StoreError, Tx, Whose,
     batch::{Write, places, values},
     row::{count, exactly_one, from_json, from_json_optional, id_list, micros, one_of, parse, time, to_json},
     tx::{execute, fetch_all, fetch_one, fetch_optional},
@@ -245,20 +245,25 @@ impl Tx {
         self.save_grants(std::slice::from_ref(grant)).await
     }
 
-    /// At most `limit` grants that are, or could be, on a target, behind the grant `after`; of one user's sessions or
-    /// of all. With each the status of its session.
+    /// At most `limit` grants that are, or could be, on a target, behind the grant `after`; of one user's sessions, of these and
+    /// those within an area, or of all. With each the status of its session.
     pub async fn grants_out(
         &mut self,
         after: Option<GrantId>,
         limit: u32,
-        user: Option<ObjectId>,
+        whose: &Whose,
     ) -> Result<Vec<(Grant, Status)>, StoreError> {
         const SQL: &str = "select g.*, s.status as session_status \
             from grant_entry g join session s on s.id = g.session_id \
             where g.is_out \
-            and ($1 is null or g.id > $1) and ($2 is null or s.user_id = $2) order by g.id limit $3";
-        let (after, user) = (after.map(|id| id.to_string()), user.map(|id| id.to_string()));
-        let rows = fetch_all!(OutRow, self, SQL, after, user, i64::from(limit))?;
+            and ($1 is null or g.id > $1) and ($2 is null or s.user_id = $2 or ($7 \
+            and ($4 is null or s.user_id in (select value from json_each($4))) \
+            and ($5 is null or s.policy_id in (select value from json_each($5))) \
+            and ($6 is null or s.resource_id in (select value from json_each($6))))) order by g.id limit $3";
+        let (after, user, [users, policies, resources]) = (after.map(|id| id.to_string()), whose.user(), whose.area());
+        let has_area = matches!(whose, Whose::Within(..));
+        let limit = i64::from(limit);
+        let rows = fetch_all!(OutRow, self, SQL, after, user, limit, users, policies, resources, has_area)?;
         let read = |row: OutRow| Ok((row.grant.try_into()?, parse("session.status", &row.session_status)?));
         rows.into_iter().map(read).collect()
     }

@@ -48,7 +48,7 @@ pub use figures::StoreFigures;
 pub use host::HostRow;
 pub use idempotency::IdempotencyKey;
 pub use installation::Installation;
-pub use list::{Cursor, SessionFilter, SortKey, View, Whose};
+pub use list::{Area, Cursor, SessionFilter, SortKey, View, Whose};
 pub use managed_account::ManagedAccount;
 pub use news::{Heard, News};
 pub use node::NodeRow;

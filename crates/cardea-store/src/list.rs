@@ -60,12 +60,47 @@ pub enum SortKey {
 }
 
 /// Whose sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
     Everybody,
     /// All but this user's.
     Others(ObjectId),
     User(ObjectId),
+    /// This user's, and those within the area.
+    Within(ObjectId, Area),
+}
+
+/// Sessions of these users, under these policies, on these resources; of all where there is no list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Area {
+    pub users: Option<Vec<ObjectId>>,
+    pub policies: Option<Vec<ObjectId>>,
+    pub resources: Option<Vec<ObjectId>>,
+}
+
+impl Area {
+    /// The lists as parameters.
+    pub(crate) fn lists(&self) -> [Option<String>; 3] {
+        [&self.users, &self.policies, &self.resources].map(|list| list.as_deref().map(id_list))
+    }
+}
+
+impl Whose {
+    /// The user whom it is about.
+    pub(crate) fn user(&self) -> Option<String> {
+        match self {
+            Self::Everybody => None,
+            Self::Others(user) | Self::User(user) | Self::Within(user, _) => Some(user.to_string()),
+        }
+    }
+
+    /// The area as parameters; without one, those of everywhere.
+    pub(crate) fn area(&self) -> [Option<String>; 3] {
+        match self {
+            Self::Within(_, area) => area.lists(),
+            Self::Everybody | Self::Others(_) | Self::User(_) => [None, None, None],
+        }
+    }
 }
 
 /// What to list.
@@ -177,10 +212,7 @@ impl Tx {
             filter.view.shows(*status) && (filter.statuses.is_empty() || filter.statuses.contains(status))
         };
         let statuses: Vec<_> = Status::ALL.into_iter().filter(is_wanted).collect();
-        let user = match filter.whose {
-            Whose::Everybody => None,
-            Whose::Others(user) | Whose::User(user) => Some(user.to_string()),
-        };
+        let (user, [users, policies, places]) = (filter.whose.user(), filter.whose.area());
         let (q, resource) = (like(&filter.q), like(&filter.resource));
         let profiles = filter.profiles.as_deref().map(id_list);
         let (statuses, limit) = (id_list(&statuses), i64::from(filter.limit));
@@ -190,7 +222,23 @@ impl Tx {
         let sql = || AssertSqlSafe(page_sql(filter));
         let rows = match &filter.cursor {
             None => {
-                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles, from, before)
+                fetch_all!(
+                    SessionRow,
+                    self,
+                    sql(),
+                    listed,
+                    user,
+                    q,
+                    resource,
+                    statuses,
+                    limit,
+                    profiles,
+                    from,
+                    before,
+                    users,
+                    policies,
+                    places
+                )
             }
             Some(Cursor { value: SortValue::Number(number), id, .. }) => {
                 let (n, id) = (*number, id.to_string());
@@ -207,6 +255,9 @@ impl Tx {
                     profiles,
                     from,
                     before,
+                    users,
+                    policies,
+                    places,
                     n,
                     id
                 )
@@ -226,6 +277,9 @@ impl Tx {
                     profiles,
                     from,
                     before,
+                    users,
+                    policies,
+                    places,
                     text,
                     id
                 )
@@ -239,14 +293,19 @@ fn page_sql(filter: &SessionFilter) -> String {
     let column = filter.sort.column();
     let (order, beyond) = if filter.descending { ("desc", "<") } else { ("asc", ">") };
     let behind = match filter.cursor {
-        Some(_) => format!("and ({column}, id) {beyond} ($10, $11) "),
+        Some(_) => format!("and ({column}, id) {beyond} ($13, $14) "),
         None => String::new(),
     };
     // Spelled out, so that the index of a user's sessions serves; the other spelling keeps the parameters' numbers.
     let owner = match filter.whose {
-        Whose::Everybody => "$2 is null",
-        Whose::Others(_) => "user_id <> $2",
-        Whose::User(_) => "user_id = $2",
+        Whose::Everybody => "$2 is null and $10 is null and $11 is null and $12 is null",
+        Whose::Others(_) => "user_id <> $2 and $10 is null and $11 is null and $12 is null",
+        Whose::User(_) => "user_id = $2 and $10 is null and $11 is null and $12 is null",
+        Whose::Within(..) => {
+            "(user_id = $2 or (($10 is null or user_id in (select value from json_each($10))) \
+             and ($11 is null or policy_id in (select value from json_each($11))) \
+             and ($12 is null or resource_id in (select value from json_each($12)))))"
+        }
     };
     // The same: who asks for no time is answered by the index of the order.
     let time = match (filter.requested_from, filter.requested_before) {

@@ -61,7 +61,7 @@ export function userOf(queries: QueryClient): string | undefined {
 
 /** Whether the person sees everybody's sessions. */
 export function seesAll(me: Me): boolean {
-  return me.roles.includes("administrator") || me.roles.includes("auditor");
+  return me.permissions.includes("sessions.see_all");
 }
 
 /** A list of sessions that is held as a whole: everybody's for those who may see them, else one's own. */

@@ -33,13 +33,13 @@ export interface paths {
         };
         /**
          * List access policies.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["list_access_policies"];
         put?: never;
         /**
          * Make an access policy.
-         * @description **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         post: operations["create_access_policy"];
         delete?: never;
@@ -57,14 +57,14 @@ export interface paths {
         };
         /**
          * Show an access policy.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["show_access_policy"];
         /**
          * Replace the spec of an access policy.
          * @description The spec is complete: what is left out takes its default.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         put: operations["replace_access_policy"];
         post?: never;
@@ -72,7 +72,7 @@ export interface paths {
          * Delete an access policy.
          * @description Refused while other objects refer to it.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         delete: operations["delete_access_policy"];
         options?: never;
@@ -89,13 +89,13 @@ export interface paths {
         };
         /**
          * List activities.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["list_activities"];
         put?: never;
         /**
          * Make an activity.
-         * @description **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         post: operations["create_activity"];
         delete?: never;
@@ -113,14 +113,14 @@ export interface paths {
         };
         /**
          * Show an activity.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["show_activity"];
         /**
          * Replace the spec of an activity.
          * @description The spec is complete: what is left out takes its default.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         put: operations["replace_activity"];
         post?: never;
@@ -128,7 +128,7 @@ export interface paths {
          * Delete an activity.
          * @description Refused while other objects refer to it.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         delete: operations["delete_activity"];
         options?: never;
@@ -167,13 +167,13 @@ export interface paths {
         };
         /**
          * List connection profiles.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["list_connection_profiles"];
         put?: never;
         /**
          * Make a connection profile.
-         * @description **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         post: operations["create_connection_profile"];
         delete?: never;
@@ -191,14 +191,14 @@ export interface paths {
         };
         /**
          * Show a connection profile.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["show_connection_profile"];
         /**
          * Replace the spec of a connection profile.
          * @description The spec is complete: what is left out takes its default.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         put: operations["replace_connection_profile"];
         post?: never;
@@ -206,7 +206,7 @@ export interface paths {
          * Delete a connection profile.
          * @description Refused while other objects refer to it.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         delete: operations["delete_connection_profile"];
         options?: never;
@@ -294,13 +294,13 @@ export interface paths {
         };
         /**
          * List groups.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["list_groups"];
         put?: never;
         /**
          * Make a group.
-         * @description **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         post: operations["create_group"];
         delete?: never;
@@ -318,14 +318,14 @@ export interface paths {
         };
         /**
          * Show a group.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["show_group"];
         /**
          * Replace the spec of a group.
          * @description The spec is complete: what is left out takes its default.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         put: operations["replace_group"];
         post?: never;
@@ -333,7 +333,7 @@ export interface paths {
          * Delete a group.
          * @description Refused while other objects refer to it.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         delete: operations["delete_group"];
         options?: never;
@@ -453,6 +453,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List permissions.
+         * @description What roles are made of. An operation's `x-permission` says which it takes.
+         *
+         *     **Who:** everybody who is signed in. **Audit:** none.
+         */
+        get: operations["list_permissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/resource-groups": {
         parameters: {
             query?: never;
@@ -462,13 +484,13 @@ export interface paths {
         };
         /**
          * List resource groups.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["list_resource_groups"];
         put?: never;
         /**
          * Make a resource group.
-         * @description **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         post: operations["create_resource_group"];
         delete?: never;
@@ -486,14 +508,14 @@ export interface paths {
         };
         /**
          * Show a resource group.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["show_resource_group"];
         /**
          * Replace the spec of a resource group.
          * @description The spec is complete: what is left out takes its default.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         put: operations["replace_resource_group"];
         post?: never;
@@ -501,7 +523,7 @@ export interface paths {
          * Delete a resource group.
          * @description Refused while other objects refer to it.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         delete: operations["delete_resource_group"];
         options?: never;
@@ -518,13 +540,13 @@ export interface paths {
         };
         /**
          * List resources.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["list_resources"];
         put?: never;
         /**
          * Make a resource.
-         * @description **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         post: operations["create_resource"];
         delete?: never;
@@ -542,14 +564,14 @@ export interface paths {
         };
         /**
          * Show a resource.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["show_resource"];
         /**
          * Replace the spec of a resource.
          * @description The spec is complete: what is left out takes its default.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         put: operations["replace_resource"];
         post?: never;
@@ -557,7 +579,7 @@ export interface paths {
          * Delete a resource.
          * @description Refused while other objects refer to it.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         delete: operations["delete_resource"];
         options?: never;
@@ -612,6 +634,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List roles.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
+         */
+        get: operations["list_roles"];
+        put?: never;
+        /**
+         * Make a role.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
+         */
+        post: operations["create_role"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a role.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
+         */
+        get: operations["show_role"];
+        /**
+         * Replace the spec of a role.
+         * @description The spec is complete: what is left out takes its default.
+         *
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
+         */
+        put: operations["replace_role"];
+        post?: never;
+        /**
+         * Delete a role.
+         * @description Refused while other objects refer to it.
+         *
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
+         */
+        delete: operations["delete_role"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/service-accounts": {
         parameters: {
             query?: never;
@@ -621,13 +699,13 @@ export interface paths {
         };
         /**
          * List service accounts.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["list_service_accounts"];
         put?: never;
         /**
          * Make a service account.
-         * @description **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         post: operations["create_service_account"];
         delete?: never;
@@ -645,14 +723,14 @@ export interface paths {
         };
         /**
          * Show a service account.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["show_service_account"];
         /**
          * Replace the spec of a service account.
          * @description The spec is complete: what is left out takes its default.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         put: operations["replace_service_account"];
         post?: never;
@@ -660,7 +738,7 @@ export interface paths {
          * Delete a service account.
          * @description Refused while other objects refer to it.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         delete: operations["delete_service_account"];
         options?: never;
@@ -1054,13 +1132,13 @@ export interface paths {
         };
         /**
          * List users.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["list_users"];
         put?: never;
         /**
          * Make a user.
-         * @description **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         post: operations["create_user"];
         delete?: never;
@@ -1078,14 +1156,14 @@ export interface paths {
         };
         /**
          * Show a user.
-         * @description **Who:** administrators, auditors, the operator. **Audit:** none.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
          */
         get: operations["show_user"];
         /**
          * Replace the spec of a user.
          * @description The spec is complete: what is left out takes its default.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         put: operations["replace_user"];
         post?: never;
@@ -1093,7 +1171,7 @@ export interface paths {
          * Delete a user.
          * @description Refused while other objects refer to it.
          *
-         *     **Who:** administrators, the operator. **Audit:** `configuration.change`.
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         delete: operations["delete_user"];
         options?: never;
@@ -1459,6 +1537,17 @@ export interface components {
             /** @description The present name: objects keep their names. */
             name?: string;
             spec: components["schemas"]["ResourceGroupSpecInput"];
+            /**
+             * Format: int64
+             * @description The version that was read.
+             */
+            version?: number;
+        };
+        /** @description role as it is to be. */
+        ChangedRole: {
+            /** @description The present name: objects keep their names. */
+            name?: string;
+            spec: components["schemas"]["RoleSpecInput"];
             /**
              * Format: int64
              * @description The version that was read.
@@ -1914,6 +2003,8 @@ export interface components {
              * @default []
              */
             members: string[];
+            /** @description Roles of all its members, beside their own. */
+            roles?: string[];
         };
         /** @description A set of users: those named, and those of the groups that are named. */
         GroupSpecInput: {
@@ -1922,6 +2013,8 @@ export interface components {
              * @default []
              */
             members: string[];
+            /** @description Roles of all its members, beside their own. */
+            roles?: string[];
         };
         /** @description A token of any user to be. */
         IssuedTokenWish: {
@@ -1937,7 +2030,7 @@ export interface components {
          * @description A kind of configuration object.
          * @enum {string}
          */
-        Kind: "AccessPolicy" | "Activity" | "ConnectionProfile" | "Group" | "Resource" | "ResourceGroup" | "ServiceAccount" | "User";
+        Kind: "AccessPolicy" | "Activity" | "ConnectionProfile" | "Group" | "Resource" | "ResourceGroup" | "Role" | "ServiceAccount" | "User";
         /** @description What becomes of files that a login account leaves outside its home. */
         Leftovers: "archive" | "chown" | "delete";
         /** @description A lock on a session. Where it does not stand on a resource yet it only keeps the session from beginning. */
@@ -2083,7 +2176,10 @@ export interface components {
             full_name: string;
             /** @description Where `ssh` finds the gateway. */
             gateway: components["schemas"]["Gateway"];
-            roles: components["schemas"]["Role"][];
+            /** @description What they may do by these roles, here or there. */
+            permissions: components["schemas"]["Permission"][];
+            /** @description By themselves and by their groups: `administrator`, `auditor`, `user`, and names of roles. */
+            roles: string[];
             user: string;
             /**
              * @description `operator` is whoever runs commands beside the data directory.
@@ -2135,6 +2231,11 @@ export interface components {
         NewResourceGroup: {
             name: string;
             spec: components["schemas"]["ResourceGroupSpecInput"];
+        };
+        /** @description role to be. */
+        NewRole: {
+            name: string;
+            spec: components["schemas"]["RoleSpecInput"];
         };
         /** @description service account to be. */
         NewServiceAccount: {
@@ -2215,6 +2316,31 @@ export interface components {
          * @example 1h30m
          */
         Period: string;
+        /**
+         * @description A permission, by its name.
+         * @enum {string}
+         */
+        Permission: "access.explain" | "audit.see" | "configuration.change.access_policy" | "configuration.change.activity" | "configuration.change.connection_profile" | "configuration.change.group" | "configuration.change.resource" | "configuration.change.resource_group" | "configuration.change.role" | "configuration.change.service_account" | "configuration.change.user" | "configuration.see" | "figures.see" | "removals.try" | "resources.lock" | "resources.sweep" | "sessions.decide" | "sessions.dismiss_any" | "sessions.end_any" | "sessions.extend_any" | "sessions.lock" | "sessions.request" | "sessions.retry_any" | "sessions.see_all" | "tokens.create" | "users.lock";
+        /** @description Every permission. */
+        PermissionList: {
+            items: components["schemas"]["PermissionView"][];
+        };
+        /** @description One permission. */
+        PermissionView: {
+            /**
+             * @description What the scope of a role narrows it to: `sessions`, `resources`, `policies`, `users`, `objects` (the last three), or
+             *     `everything`: no scope does.
+             */
+            concern: string;
+            /** @description What it allows. */
+            description: string;
+            /**
+             * @description Who has it without a custom role: `administrator`, `auditor`, `user`; `approver`, by a connection profile; `operator`, beside
+             *     the data directory; `operators_token`, if its user has it; `cardea` itself.
+             */
+            holders: string[];
+            name: components["schemas"]["Permission"];
+        };
         /** @description What a resource is. */
         Platform: "linux";
         /** @description What went wrong and what to do. Clients branch on `type`, never on text. */
@@ -2372,8 +2498,40 @@ export interface components {
              */
             uid_range: components["schemas"]["UidRange"];
         };
-        /** @description A built-in role of a user. */
-        Role: "administrator" | "auditor" | "user";
+        /** @description A role. */
+        Role: {
+            created_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["ObjectId"];
+            /** @constant */
+            kind: "Role";
+            name: string;
+            spec: components["schemas"]["RoleSpec"];
+            updated_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Rises with every change.
+             */
+            version: number;
+        };
+        /** @description All roles. */
+        RolePage: {
+            items: components["schemas"]["Role"][];
+            next: string | null;
+        };
+        /** @description A set of permissions, and where they hold. */
+        RoleSpec: {
+            /** @description By their names, as `docs/permissions.md` lists them. */
+            permissions: components["schemas"]["Permission"][];
+            /** @description Where they hold; everywhere if left out. */
+            scope?: components["schemas"]["ScopeSpec"] | null;
+        };
+        /** @description A set of permissions, and where they hold. */
+        RoleSpecInput: {
+            /** @description By their names, as `docs/permissions.md` lists them. */
+            permissions: components["schemas"]["Permission"][];
+            /** @description Where they hold; everywhere if left out. */
+            scope?: components["schemas"]["ScopeSpecInput"] | null;
+        };
         /** @description Parameters of `run_script`. */
         RunScript: {
             /**
@@ -2411,6 +2569,34 @@ export interface components {
             windows: components["schemas"]["WindowInput"][];
             /** @description An IANA zone: `Europe/Berlin`, `UTC`. */
             zone: string;
+        };
+        /** @description Where a role holds: what is within every list that is not empty. Resources and resource groups are one list. */
+        ScopeSpec: {
+            /**
+             * @description Groups of users.
+             * @default []
+             */
+            groups: string[];
+            /** @default [] */
+            policies: string[];
+            /** @default [] */
+            resource_groups: string[];
+            /** @default [] */
+            resources: string[];
+        };
+        /** @description Where a role holds: what is within every list that is not empty. Resources and resource groups are one list. */
+        ScopeSpecInput: {
+            /**
+             * @description Groups of users.
+             * @default []
+             */
+            groups: string[];
+            /** @default [] */
+            policies: string[];
+            /** @default [] */
+            resource_groups: string[];
+            /** @default [] */
+            resources: string[];
         };
         /** @description A service account. */
         ServiceAccount: {
@@ -2803,12 +2989,12 @@ export interface components {
              */
             full_name: string;
             /**
-             * @description What the user may do beside what policies give.
+             * @description What the user may do beside what policies give: `administrator`, `auditor`, `user`, and names of roles.
              * @default [
              *       "user"
              *     ]
              */
-            roles: components["schemas"]["Role"][];
+            roles: string[];
             /**
              * @description Public keys in OpenSSH form, one line each; the user connects through the gateway with any of them.
              * @default []
@@ -2844,12 +3030,12 @@ export interface components {
             /** Format: password */
             password?: string;
             /**
-             * @description What the user may do beside what policies give.
+             * @description What the user may do beside what policies give: `administrator`, `auditor`, `user`, and names of roles.
              * @default [
              *       "user"
              *     ]
              */
-            roles: components["schemas"]["Role"][];
+            roles: string[];
             /**
              * @description Public keys in OpenSSH form, one line each; the user connects through the gateway with any of them.
              * @default []
@@ -3937,6 +4123,35 @@ export interface operations {
             };
         };
     };
+    list_permissions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every one, by name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermissionList"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_resource_groups: {
         parameters: {
             query?: never;
@@ -4325,6 +4540,172 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Resource"];
                 };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolePage"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRole"];
+            };
+        };
+        responses: {
+            /** @description The new object. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The object. `ETag` holds its version. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_role: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that was read, as "3". */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedRole"];
+            };
+        };
+        responses: {
+            /** @description The object as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_role: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that was read, as "3". */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {

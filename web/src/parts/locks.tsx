@@ -37,7 +37,7 @@ export function LocksTile({ onOpen }: { onOpen: () => void }) {
 
 export function LocksWindow({ me, onClose }: { me: Me; onClose: () => void }) {
   const locks = useQuery(standingLocks);
-  const mayLock = me.roles.includes("administrator");
+  const mayLock = me.permissions.includes("users.lock") || me.permissions.includes("resources.lock");
   return (
     <Dialog
       size="large"

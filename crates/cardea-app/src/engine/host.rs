@@ -316,9 +316,10 @@ impl App {
     }
 
     async fn sweep_once(&self, actor: &Actor, name_or_id: &str, remove: bool) -> Result<Object, AppError> {
-        let permit = Permit::ask(actor, Verb::SweepHost)?;
+        Permit::somewhere(actor, Verb::SweepHost)?;
         let configuration = self.configuration();
         let resource = self.object(actor, Kind::Resource, name_or_id)?;
+        let permit = Permit::for_object(actor, Verb::SweepHost, &resource, &configuration)?;
         let target = self.target_of(&configuration, &resource).await?;
         if target.host_key.is_none() {
             return Err(ConnectorError::HostKeyMissing.into());

@@ -97,8 +97,9 @@ impl World {
     }
 
     fn alice(&self) -> Actor {
-        actor_of(self.app.configuration().find(Kind::User, "alice").expect("she is there"), Via::Key)
-            .expect("she is a user")
+        let configuration = self.app.configuration();
+        let alice = configuration.find(Kind::User, "alice").expect("she is there");
+        actor_of(&configuration, alice, Via::Key).expect("she is a user")
     }
 
     async fn request(&self, resource: &str) -> SessionId {

@@ -60,6 +60,18 @@ impl Configuration {
         None
     }
 
+    /// Everybody in a group and in the groups in it.
+    pub fn members(&self, group: &Object) -> BTreeSet<ObjectId> {
+        let (mut seen, mut users) = (BTreeSet::from([group.id]), BTreeSet::new());
+        let mut queue = vec![group];
+        while let Some(group) = queue.pop() {
+            let members = group.as_group().map_or(&[][..], |spec| &spec.members);
+            users.extend(members.iter().filter_map(|name| self.find(Kind::User, name)).map(|user| user.id));
+            queue.extend(self.groups_in(group).filter(|inner| seen.insert(inner.id)));
+        }
+        users
+    }
+
     /// These groups and all that they stand in.
     pub fn groups_around(&self, groups: impl IntoIterator<Item = ObjectId>) -> BTreeSet<ObjectId> {
         let mut around: BTreeSet<_> = groups.into_iter().collect();

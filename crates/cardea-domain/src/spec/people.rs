@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::is_public_key;
-use crate::{Role, Timestamp, account::is_account_name};
+use crate::{Concern, Holder, Permission, Timestamp, account::is_account_name};
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -17,9 +17,9 @@ pub struct UserSpec {
     /// Mail address.
     #[serde(default)]
     pub email: String,
-    /// What the user may do beside what policies give.
+    /// What the user may do beside what policies give: `administrator`, `auditor`, `user`, and names of roles.
     #[serde(default = "only_user")]
-    pub roles: Vec<Role>,
+    pub roles: Vec<String>,
     /// Public keys in OpenSSH form, one line each; the user connects through the gateway with any of them.
     #[serde(default)]
     pub ssh_keys: Vec<String>,
@@ -34,9 +34,12 @@ pub struct UserSpec {
     pub expires_at: Option<Timestamp>,
 }
 
-fn only_user() -> Vec<Role> {
-    vec![Role::User]
+fn only_user() -> Vec<String> {
+    vec![Holder::User.as_str().to_owned()]
 }
+
+/// A user or a group has at most so many roles.
+const ROLES_MAX: usize = 20;
 
 impl UserSpec {
     /// Why the user may do nothing at this moment, in a word; `None` if they may.
@@ -58,7 +61,8 @@ impl UserSpec {
         check(self.full_name.chars().count() > 200, "full_name".to_owned(), "at most 200 characters");
         let is_no_address = self.email.len() > 254 || self.email.contains(char::is_control);
         check(is_no_address, "email".to_owned(), "write one mail address");
-        check(self.roles.is_empty(), "roles".to_owned(), "list at least one of administrator, auditor, user");
+        let roles = "list 1 to 20 of administrator, auditor, user, and names of roles";
+        check(self.roles.is_empty() || self.roles.len() > ROLES_MAX, "roles".to_owned(), roles);
         check(self.ssh_keys.len() > 50, "ssh_keys".to_owned(), "at most 50 keys");
         for (resource, account) in &self.accounts {
             let key = format!("accounts/{}", resource.replace('~', "~0").replace('/', "~1"));
@@ -79,4 +83,86 @@ pub struct GroupSpec {
     /// Names of users and of groups.
     #[serde(default)]
     pub members: Vec<String>,
+    /// Roles of all its members, beside their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+}
+
+impl GroupSpec {
+    /// What is wrong: the key, and what to write instead.
+    pub(super) fn faults(&self) -> Option<(&'static str, &'static str)> {
+        (self.roles.len() > ROLES_MAX).then_some(("roles", "at most 20 roles"))
+    }
+}
+
+/// A set of permissions, and where they hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleSpec {
+    /// By their names, as `docs/permissions.md` lists them.
+    pub permissions: Vec<Permission>,
+    /// Where they hold; everywhere if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeSpec>,
+}
+
+/// Where a role holds: what is within every list that is not empty. Resources and resource groups are one list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeSpec {
+    #[serde(default)]
+    pub resources: Vec<String>,
+    #[serde(default)]
+    pub resource_groups: Vec<String>,
+    #[serde(default)]
+    pub policies: Vec<String>,
+    /// Groups of users.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+impl ScopeSpec {
+    /// Why a permission would never hold in this scope.
+    fn refuses(&self, permission: Permission) -> Option<&'static str> {
+        let names_resources = !self.resources.is_empty() || !self.resource_groups.is_empty();
+        match permission.concern() {
+            Concern::Everything => {
+                Some("this permission is about the installation as a whole: give it by a role without a scope")
+            }
+            Concern::Resources if !names_resources => {
+                Some("this permission is about resources: name some in the scope")
+            }
+            Concern::Users if self.groups.is_empty() => {
+                Some("this permission is about users: name groups in the scope")
+            }
+            Concern::Objects | Concern::Policies | Concern::Resources | Concern::Sessions | Concern::Users => None,
+        }
+    }
+}
+
+impl RoleSpec {
+    /// What is wrong: the key, and what to write instead.
+    pub(super) fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        if self.permissions.is_empty() {
+            faults.push(("permissions".to_owned(), "name at least one permission".to_owned()));
+        }
+        for (index, permission) in self.permissions.iter().enumerate() {
+            let missing = permission.requires().filter(|needed| !self.permissions.contains(needed));
+            let message = if *permission == Permission::SessionsDecide {
+                Some("only connection profiles give this, to the approvers that they name".to_owned())
+            } else if self.permissions[..index].contains(permission) {
+                Some("this permission stands in the role twice".to_owned())
+            } else if let Some(needed) = missing {
+                Some(format!("of no use to who does not see what it is about: name `{needed}` too"))
+            } else {
+                self.scope.as_ref().and_then(|scope| scope.refuses(*permission)).map(ToOwned::to_owned)
+            };
+            faults.extend(message.map(|message| (format!("permissions/{index}"), message)));
+        }
+        if self.scope.as_ref().is_some_and(|scope| *scope == ScopeSpec::default()) {
+            faults.push(("scope".to_owned(), "name something, or leave `scope` out for everywhere".to_owned()));
+        }
+        faults
+    }
 }

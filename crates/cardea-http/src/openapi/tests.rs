@@ -63,6 +63,23 @@ fn every_operation_says_who_may_and_what_is_audited() {
 }
 
 #[test]
+fn every_operation_declares_what_it_takes() {
+    let document = crate::openapi();
+    for (path, method, operation) in each(&document) {
+        let takes = operation["x-permission"].as_str();
+        let takes = takes.unwrap_or_else(|| panic!("{method} {path}: say in `x-permission` who may do it"));
+        for word in takes.split(" or ") {
+            let is_known = ["approver", "configuration.change.*", "operator", "own", "public", "signed_in"]
+                .contains(&word)
+                || word.parse::<cardea_domain::Permission>().is_ok();
+            assert!(is_known, "{method} {path}: `{word}` is neither a permission nor a word for somebody");
+        }
+        let is_public = operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| *way == json!({})));
+        assert_eq!(takes == "public", is_public, "{method} {path}: `security(())` and `public` belong together");
+    }
+}
+
+#[test]
 fn secrets_are_written_and_never_read() {
     let document = crate::openapi();
     let schemas = &document["components"]["schemas"];

@@ -213,7 +213,7 @@ impl SessionActions {
     /// Whether the state allows it is the session's to say; asked of a copy, it changes nothing.
     fn of(session: &Session, actor: &Actor, configuration: &Configuration) -> Self {
         let may = |verb| Permit::for_session(actor, verb, session).is_ok();
-        let may_lock = Permit::ask(actor, Verb::Lock).is_ok();
+        let may_lock = may(Verb::Lock);
         let lock = session.lock.as_ref().filter(|lock| lock.stage != LockStage::Unlocking);
         let failed = session.status == Status::Failed;
         Self {

@@ -22,7 +22,9 @@ async fn sign_in_from(world: &World, peer: &str, user: &str, password: &str) -> 
 async fn a_sign_in_lasts_until_it_is_ended() {
     let world = World::start().await;
     let who = As::Cookie(world.cookie().await, Some(PUBLIC_URL));
-    let me = world.get(&who, "/api/v1/me").await.ok(200);
+    let mut me = world.get(&who, "/api/v1/me").await.ok(200);
+    let permissions = me.as_object_mut().and_then(|me| me.remove("permissions")).expect("permissions");
+    assert!(permissions.as_array().is_some_and(|list| list.contains(&json!("configuration.change.user"))));
     assert_eq!(
         me,
         json!({ "user": "admin", "full_name": "Administrator", "roles": ["administrator", "user"], "via": "sign_in",

@@ -1,7 +1,7 @@
 use cardea_domain::{GroupProcesses, Kind, Leftovers, Membership, SecretField};
 
 use super::*;
-use crate::SecretRow;
+use crate::{SecretRow, Whose};
 
 const ACCOUNT: Privilege = Privilege::Account { leftovers: Leftovers::Chown };
 
@@ -58,11 +58,11 @@ on_both! {
             }
         }
         out.sort_by_key(|(grant, _)| grant.id);
-        assert_eq!(reads!(t, tx => tx.grants_out(None, 100, None).await), out);
+        assert_eq!(reads!(t, tx => tx.grants_out(None, 100, &Whose::Everybody).await), out);
         let last = out[3].0.id;
-        assert_eq!(reads!(t, tx => tx.grants_out(Some(last), 1, None).await), out[4..5]);
+        assert_eq!(reads!(t, tx => tx.grants_out(Some(last), 1, &Whose::Everybody).await), out[4..5]);
         let user = mine.user;
-        let own = reads!(t, tx => tx.grants_out(None, 100, Some(user)).await);
+        let own = reads!(t, tx => tx.grants_out(None, 100, &Whose::User(user)).await);
         assert_eq!(own.len(), 3);
         assert!(own.iter().all(|(grant, status)| grant.session == mine.id && *status == mine.status));
     }

@@ -75,7 +75,7 @@ export function GrantsWindow({ me, onClose }: { me: Me; onClose: () => void }) {
           grants={found.slice(0, ROWS_MAX)}
           caption="Privileges still out there"
           of="ledger"
-          canTry={me.roles.includes("administrator")}
+          canTry={me.permissions.includes("removals.try")}
           stalled={stalled}
         />
       )}

@@ -26,7 +26,8 @@ impl World {
     }
 
     pub(super) fn user(&self, name: &str) -> Actor {
-        actor_of(self.app.configuration().find(Kind::User, name).expect("somebody"), Via::Key).expect("a user")
+        let configuration = self.app.configuration();
+        actor_of(&configuration, configuration.find(Kind::User, name).expect("somebody"), Via::Key).expect("a user")
     }
 
     pub(super) async fn special(&self, user: &str) -> SessionId {

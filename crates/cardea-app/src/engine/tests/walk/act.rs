@@ -61,7 +61,8 @@ impl Walk {
         let Some(name) = PEOPLE.get(by) else { return OPERATOR };
         let app = self.app();
         let configuration = app.configuration();
-        actor_of(configuration.find(Kind::User, name).expect("they are there"), Via::Key).expect("a user")
+        let user = configuration.find(Kind::User, name).expect("they are there");
+        actor_of(&configuration, user, Via::Key).expect("a user")
     }
 
     async fn request(&mut self, action: Action) -> Result<(), Fault> {
@@ -260,7 +261,7 @@ impl Walk {
     fn may_end(&self, actor: &Actor, session: &cardea_domain::Session) -> Result<(), Fault> {
         let may = actor.user_id() == Some(session.user)
             || matches!(actor, Actor::Operator { .. })
-            || actor.has(cardea_domain::Role::Administrator);
+            || actor.has(&cardea_domain::Role::Administrator);
         if may { Ok(()) } else { Err(format!("{actor} ended a session of {}", session.user_name)) }
     }
 }

@@ -1,0 +1,70 @@
+//! Nobody gives away more than they have, and nobody changes a user who may do more than they.
+//!
+//! Judged by what follows from a change for everybody, not by what was written: a label that moves a resource into the scope of a
+//! role gives that role away as much as naming it does.
+
+use cardea_domain::{Actor, Configuration, Denial, Kind, Object, ObjectId, Permission, Role};
+
+/// Whether the actor may bring the configuration from what it was to what it would be.
+pub(crate) fn must_not_rise(
+    actor: &Actor,
+    before: &Configuration,
+    after: &Configuration,
+    changed: &[ObjectId],
+) -> Result<(), Denial> {
+    // What is written down for later: nobody has it yet, and the next administrator may not look twice.
+    for id in changed {
+        let (old, new) = (before.get(*id), after.get(*id));
+        match id.kind() {
+            Kind::User if old.is_some() => must_not_outrank(actor, before, *id)?,
+            Kind::Role => {
+                let role = |configuration: &Configuration| configuration.role(&id.to_string());
+                if let Some(role) = role(after).filter(|new| role(before).as_ref() != Some(new)) {
+                    must_have(actor, &role, &format!("put into the role `{role}`"))?;
+                }
+            }
+            Kind::Group => {
+                let had = old.and_then(Object::as_group).map_or(&[][..], |spec| &spec.roles);
+                let has = new.and_then(Object::as_group).map_or(&[][..], |spec| &spec.roles);
+                for role in has.iter().filter(|name| !had.contains(name)).filter_map(|name| after.role(name)) {
+                    must_have(actor, &role, &format!("give the role `{role}` to a group"))?;
+                }
+            }
+            _ => {}
+        }
+    }
+    let (had, has) = (before.all_roles(), after.all_roles());
+    for (user, roles) in &has {
+        let known = had.get(user);
+        for role in roles.iter().filter(|role| !known.is_some_and(|known| known.contains(role))) {
+            let whom = after.get(*user).map_or_else(|| user.to_string(), |user| user.name.to_string());
+            must_have(actor, role, &format!("give the role `{role}` to {whom}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the actor has all that a user may do: else whoever changes the user could become them.
+pub(crate) fn must_not_outrank(actor: &Actor, configuration: &Configuration, user: ObjectId) -> Result<(), Denial> {
+    if actor.user_id() == Some(user) {
+        return Ok(());
+    }
+    for role in configuration.roles_of(user) {
+        if let Some(missing) = actor.lacks(&role) {
+            let name = configuration.get(user).map_or_else(|| user.to_string(), |user| user.name.to_string());
+            return Err(denial(&format!("touch {name}, who may do more than you"), missing));
+        }
+    }
+    Ok(())
+}
+
+fn must_have(actor: &Actor, role: &Role, what: &str) -> Result<(), Denial> {
+    actor.lacks(role).map_or(Ok(()), |missing| Err(denial(what, missing)))
+}
+
+fn denial(what: &str, missing: Permission) -> Denial {
+    let sentence = format!(
+        "you cannot {what}: you do not have the permission `{missing}` as widely yourself, and nobody gives away more than they have"
+    );
+    Denial { hidden: false, sentence }
+}

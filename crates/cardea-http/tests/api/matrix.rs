@@ -1,0 +1,336 @@
+//! Every operation of the document, asked by every kind of person. What each must be answered follows from what the operation
+//! declares in `x-permission` and from the table of permissions; there is no list of exceptions.
+//!
+//! A new operation needs its declaration, and only if it has parameters or a body that are not known here a line in [`target`] or
+//! [`body`].
+
+use cardea_domain::{Actor, Holder, Kind, Permission, Via};
+use serde_json::{Value, json};
+
+use crate::world::{Answer, As, World};
+
+/// An operation with its address filled in.
+struct Asked {
+    id: String,
+    method: String,
+    path: String,
+    body: Option<Value>,
+    /// What it declares, by word.
+    takes: Vec<String>,
+    aimed: Aimed,
+}
+
+/// What an operation is aimed at.
+#[derive(Clone, Copy, PartialEq)]
+enum Aimed {
+    Nothing,
+    /// The session of alice on vault1, which dave approves.
+    Session,
+    /// A resource: vault1.
+    Resource,
+    /// A configuration object of another kind.
+    Object,
+}
+
+/// Somebody, and what the table says of people like them.
+struct Person {
+    name: &'static str,
+    who: As,
+    holds: &'static [Holder],
+    /// Permissions by a custom role, whose scope is vault1.
+    custom: &'static [Permission],
+    is_owner: bool,
+    is_approver: bool,
+    by_operators_token: bool,
+}
+
+/// How a request was answered, as far as rights go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    /// Whatever was wrong with it, it was not who asked.
+    Allowed,
+    Forbidden,
+    Hidden,
+    Unknown,
+}
+
+const CUSTOM: &[Permission] = &[
+    Permission::ConfigurationSee,
+    Permission::ChangeResources,
+    Permission::ResourcesSweep,
+    Permission::SessionsSeeAll,
+    Permission::SessionsEndAny,
+    Permission::SessionsLock,
+];
+
+impl Person {
+    fn has(&self, permission: Permission, aimed: Aimed) -> bool {
+        if self.by_operators_token && !permission.is_of(Holder::OperatorsToken) {
+            return false;
+        }
+        let in_scope = aimed != Aimed::Object;
+        self.holds.iter().any(|holder| permission.is_of(*holder)) || (in_scope && self.custom.contains(&permission))
+    }
+
+    fn is_given(&self, word: &str, aimed: Aimed) -> bool {
+        match word {
+            "public" => true,
+            "signed_in" => self.name != "nobody",
+            "own" => self.is_owner,
+            "approver" => self.is_approver,
+            "operator" => self.name == "operator",
+            "configuration.change.*" => {
+                let mut changes = Permission::ALL.iter().filter(|p| p.as_str().starts_with("configuration.change."));
+                changes.any(|permission| self.has(*permission, aimed))
+            }
+            "sessions.decide" => self.is_approver && !self.is_owner,
+            name => self.has(name.parse().expect("a permission"), aimed),
+        }
+    }
+
+    /// What follows from the declaration and the table.
+    fn expected(&self, asked: &Asked) -> Outcome {
+        let is_given = asked.takes.iter().any(|word| self.is_given(word, asked.aimed));
+        if self.name == "nobody" {
+            return if is_given { Outcome::Allowed } else { Outcome::Unknown };
+        }
+        let sees = match asked.aimed {
+            Aimed::Nothing => true,
+            Aimed::Session => self.is_owner || self.is_approver || self.has(Permission::SessionsSeeAll, asked.aimed),
+            // Who sees no configuration at all is told so; who sees a part is not told about the rest.
+            Aimed::Resource | Aimed::Object => {
+                !self.has(Permission::ConfigurationSee, Aimed::Nothing)
+                    || self.has(Permission::ConfigurationSee, asked.aimed)
+            }
+        };
+        match (sees, is_given) {
+            (false, _) => Outcome::Hidden,
+            (true, true) => Outcome::Allowed,
+            (true, false) => Outcome::Forbidden,
+        }
+    }
+}
+
+impl Outcome {
+    fn of(answer: &Answer) -> Self {
+        assert!(answer.status.as_u16() != 500, "{answer:?}");
+        let problem: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+        match problem["type"].as_str() {
+            Some("/problems/not-signed-in") => Self::Unknown,
+            Some("/problems/not-allowed") => Self::Forbidden,
+            Some("/problems/not-found") => Self::Hidden,
+            _ => Self::Allowed,
+        }
+    }
+}
+
+/// What is there to be aimed at.
+struct Things {
+    session: String,
+    grant: String,
+    zoe: String,
+}
+
+/// The path with its parameters filled in, and what that is.
+fn target(path: &str, things: &Things) -> (String, Aimed) {
+    let kind = path.trim_start_matches("/api/v1/").split('/').next().expect("a path");
+    let (parameter, thing, aimed) = match kind {
+        "access-policies" => ("{name}", "operators", Aimed::Object),
+        "activities" => ("{name}", "Linux%20admin", Aimed::Object),
+        "connection-profiles" => ("{name}", "guarded", Aimed::Object),
+        "grants" => ("{id}", things.grant.as_str(), Aimed::Session),
+        "groups" => ("{name}", "guards", Aimed::Object),
+        "locks" => ("{id}", things.zoe.as_str(), Aimed::Nothing),
+        "resource-groups" => ("{name}", "all", Aimed::Object),
+        "resources" => ("{name}", "vault1", Aimed::Resource),
+        "roles" => ("{name}", "keepers", Aimed::Object),
+        "service-accounts" => ("{name}", "svc", Aimed::Object),
+        "sessions" => ("{id}", things.session.as_str(), Aimed::Session),
+        "users" => ("{name}", "zoe", Aimed::Object),
+        _ => return (path.to_owned(), Aimed::Nothing),
+    };
+    if path.contains(parameter) { (path.replace(parameter, thing), aimed) } else { (path.to_owned(), Aimed::Nothing) }
+}
+
+/// A body that is well formed, and changes nothing that others need.
+fn body(id: &str, things: &Things) -> Value {
+    match id {
+        "apply_documents" => json!({ "documents": [] }),
+        "approve_session" | "deny_session" => json!({ "reason": "why not" }),
+        "create_lock" => json!({ "user": "zoe", "title": "stop" }),
+        "create_sessions" => json!({ "activity": "Linux admin", "resources": ["vault1"] }),
+        "create_token" => json!({ "name": "mine" }),
+        "end_session" | "extend_session" | "unlock_session" => json!({}),
+        "end_sessions" => json!({ "ids": [things.zoe] }),
+        "issue_token" => json!({ "user": "zoe" }),
+        "lock_session" => json!({ "title": "stop" }),
+        // Too short: told before anything is hashed.
+        "set_up" => json!({ "token": "guessed", "password": "short" }),
+        "sign_in" => json!({ "user": "zoe", "password": "not hers" }),
+        _ if id.starts_with("replace_") => json!({ "spec": {}, "version": 999 }),
+        _ => json!({ "name": "new one", "spec": {} }),
+    }
+}
+
+fn operations(things: &Things) -> Vec<Asked> {
+    let document = cardea_http::openapi();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("a path item") {
+            let id = operation["operationId"].as_str().expect("an id").to_owned();
+            let takes = operation["x-permission"].as_str();
+            let takes = takes.unwrap_or_else(|| panic!("`{id}` does not say in `x-permission` who may do it"));
+            let (path, aimed) = target(path, things);
+            assert!(!path.contains('{'), "{path}: say in `target` what it is aimed at");
+            let body = operation["requestBody"].is_object().then(|| body(&id, things));
+            let takes = takes.split(" or ").map(ToOwned::to_owned).collect();
+            found.push(Asked { id, method: method.to_uppercase(), path, body, takes, aimed });
+        }
+    }
+    assert!(found.len() > 60, "the document lost operations");
+    found
+}
+
+/// The world with somebody of every kind.
+async fn furnished() -> (World, Things, Vec<Person>) {
+    let world = World::start().await;
+    world.guard_vault(1).await;
+    let user = |name: &str, roles: Value| json!({ "kind": "User", "name": name, "spec": { "roles": roles } });
+    world
+        .apply(json!([
+            user("alice", json!(["user"])),
+            user("bob", json!(["user"])),
+            user("carol", json!(["auditor"])),
+            user("rita", json!(["user", "keepers"])),
+            user("zoe", json!(["user"])),
+            { "kind": "ResourceGroup", "name": "all", "spec": { "resources": ["vault1"] } },
+            { "kind": "Role", "name": "keepers", "spec": { "permissions": CUSTOM, "scope": { "resource_groups": ["all"] } } },
+        ]))
+        .await;
+    let alice = world.token("alice").await;
+    let session = world.request(&alice, &["vault1"]).await.remove(0);
+    let shown = world.get(&As::Operator, &format!("/api/v1/sessions/{session}")).await.ok(200);
+    let grant = shown["grants"][0]["id"].as_str().expect("a grant").to_owned();
+    let zoe = world.get(&As::Operator, "/api/v1/users/zoe").await.ok(200);
+    let zoe = zoe["id"].as_str().expect("an id").to_owned();
+    let mut people = Vec::new();
+    let (user, none): (&'static [Holder], &'static [Permission]) = (&[Holder::User], &[]);
+    for (name, holds, custom) in [
+        ("bob", user, none),
+        ("carol", &[Holder::Auditor], none),
+        ("rita", user, CUSTOM),
+        ("alice", user, none),
+        ("dave", user, none),
+        ("admin", &[Holder::Administrator], none),
+    ] {
+        let who = own_token(&world, name).await;
+        let (is_owner, is_approver) = (name == "alice", name == "alice" || name == "dave");
+        people.push(Person { name, who, holds, custom, is_owner, is_approver, by_operators_token: false });
+    }
+    let person = |name, who, holds, by_operators_token| Person {
+        name,
+        who,
+        holds,
+        custom: none,
+        is_owner: false,
+        is_approver: false,
+        by_operators_token,
+    };
+    let issued = world.token("admin").await;
+    people.insert(0, person("nobody", As::Nobody, &[], false));
+    people.push(person("operator's token", issued, &[Holder::Administrator], true));
+    people.push(person("operator", As::Operator, &[Holder::Operator], false));
+    (world, Things { session, grant, zoe }, people)
+}
+
+/// A token that the person made for themselves: it carries all that they may, and signing out does not end it.
+async fn own_token(world: &World, name: &str) -> As {
+    let configuration = world.app.configuration();
+    let id = configuration.find(Kind::User, name).expect("they are there").id;
+    let (name, roles) = (name.to_owned(), configuration.roles_of(id));
+    let person = Actor::User { id, name, roles, via: Via::Key };
+    let made = world.app.create_token(&person, "for the matrix", None).await.expect("everybody may");
+    As::Token(made.token.expose(Clone::clone))
+}
+
+async fn answered(world: &World, person: &Person, asked: &Asked, things: &Things) -> Outcome {
+    if asked.id == "delete_lock" {
+        // There has to be one.
+        let lock = json!({ "user": things.zoe, "title": "stop" });
+        world.post(&As::Operator, "/api/v1/locks", lock).await;
+    }
+    if asked.id == "follow_events" {
+        return match world.listen(&person.who, &asked.path, None).await {
+            Ok(_) => Outcome::Allowed,
+            Err(answer) => Outcome::of(&answer),
+        };
+    }
+    let mut request = axum::http::Request::builder().method(asked.method.as_str()).uri(&asked.path);
+    if asked.method == "DELETE" && asked.aimed != Aimed::Nothing {
+        // A version that is not there: whoever may delete it hears that, and it stays.
+        request = request.header("if-match", "\"999\"");
+    }
+    let body = asked.body.as_ref().map_or_else(String::new, ToString::to_string);
+    let request = request.header("content-type", "application/json").body(body.into()).expect("a request");
+    Outcome::of(&world.ask(&person.who, request).await)
+}
+
+#[tokio::test]
+async fn every_operation_answers_everybody_as_it_declares() {
+    let (world, things, people) = furnished().await;
+    let operations = operations(&things);
+    let before = world.get(&As::Operator, &format!("/api/v1/sessions/{}", things.session)).await.json();
+    let mut wrong = Vec::new();
+    for person in &people {
+        for asked in &operations {
+            let (expected, outcome) = (person.expected(asked), answered(&world, person, asked, &things).await);
+            if outcome != expected {
+                wrong.push(format!(
+                    "{} ({} {}), which takes {}: {} was {outcome:?}, not {expected:?}",
+                    asked.id,
+                    asked.method,
+                    asked.path,
+                    asked.takes.join(" or "),
+                    person.name
+                ));
+            }
+        }
+        if ["nobody", "bob", "carol"].contains(&person.name) {
+            let after = world.get(&As::Operator, &format!("/api/v1/sessions/{}", things.session)).await.json();
+            assert_eq!(after, before, "{} changed it", person.name);
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_guessed_opens_nothing() {
+    let (world, things, _) = furnished().await;
+    for asked in operations(&things).iter().filter(|asked| asked.takes != ["public"]) {
+        for who in [
+            As::Token("cardea-token-guessed".to_owned()),
+            As::Cookie("__Host-cardea=guessed".to_owned(), Some("https://127.0.0.1:8443")),
+        ] {
+            let answer = world.send(&who, &asked.method, &asked.path, asked.body.clone()).await;
+            answer.problem(401, "not-signed-in");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_table_is_served_with_its_words() {
+    let world = World::start().await;
+    let bob = world.token("bob").await;
+    let answer = world.get(&bob, "/api/v1/permissions").await.ok(200);
+    let items = answer["items"].as_array().expect("a list");
+    assert_eq!(items.len(), Permission::ALL.len());
+    for (item, permission) in items.iter().zip(Permission::ALL) {
+        assert_eq!(
+            (item["name"].as_str(), item["description"].as_str()),
+            (Some(permission.as_str()), Some(permission.words()))
+        );
+    }
+    let ends = items.iter().find(|item| item["name"] == "sessions.end_any").expect("it is there");
+    assert_eq!(ends["holders"], json!(["administrator", "operator", "operators_token", "cardea"]));
+    assert_eq!(ends["concern"], "sessions");
+}
