@@ -281,6 +281,32 @@ impl Plan {
     }
 }
 
+/// Why nothing could be laid out for this user by this offer; `None` if it could. Makes nothing.
+pub(crate) fn misfit(user: &Object, offer: &Offer<'_>) -> Option<String> {
+    let activity = offer.activity_spec();
+    let rules = offer.profile_spec().rules();
+    let fault = match &activity.login_account {
+        Some(LoginAccountSpec::Managed { .. })
+            if rules.direct_login == DirectLogin::Deny && asks_for_password(offer) =>
+        {
+            Some(no_password())
+        }
+        Some(LoginAccountSpec::Requester {}) => own_account(user, offer).err(),
+        _ => None,
+    };
+    if let Some(AppError::Invalid(mut fields)) = fault {
+        return fields.pop().map(|field| field.message);
+    }
+    let ssh_keys = user.as_user().map_or(&[][..], |spec| &spec.ssh_keys);
+    let Rules { direct_login, group_processes, .. } = rules;
+    let mut entries = activity.stages().into_iter().flat_map(|(_, entries)| entries);
+    // Whether a password was made is for the sealing to say, not for this.
+    entries.find_map(|StageEntry { action, .. }| {
+        let given = Given { ssh_keys, password: None, direct_login, group_processes };
+        if action.takes_password() { None } else { action.privileges(&given).err().map(|why| why.to_string()) }
+    })
+}
+
 /// Whether sudo is to ask for the password of the login account.
 fn asks_for_password(offer: &Offer<'_>) -> bool {
     let stages = offer.activity_spec().stages();

@@ -1,5 +1,6 @@
 //! All configuration objects at one moment, and what follows from them: who may do what, where, by which rules.
 
+mod explain;
 mod people;
 mod roles;
 mod warning;
@@ -12,6 +13,8 @@ use crate::{
     AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, Kind, Name, ObjectId, OnChange, ResourceSpec,
     Role, RoleSpec, Schedule, ServiceAccountSpec, Session, Spec, Timestamp, UserSpec, fold,
 };
+
+pub use explain::Finding;
 
 /// One object.
 #[derive(Clone, Debug, PartialEq)]

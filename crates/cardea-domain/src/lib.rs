@@ -34,7 +34,7 @@ pub use action::{
 };
 pub use actor::{Actor, Via};
 pub use approval::{Approval, ApprovalSpec, Decision, Tier};
-pub use configuration::{Configuration, Object, Offer, Reference, Revision};
+pub use configuration::{Configuration, Finding, Object, Offer, Reference, Revision};
 pub use connector::{
     Connector, ConnectorError, Credentials, Elevation, Evidence, Frame, KnownAccount, Locked, LogIn, Observation,
     Order, Placed, Presence, ScanFinding, Script, ScriptOutcome, Target,

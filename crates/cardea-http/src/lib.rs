@@ -7,6 +7,7 @@ mod actor;
 mod apply;
 mod approval;
 mod event;
+mod explain;
 mod grant;
 mod guard;
 mod health;
@@ -141,6 +142,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(token::issue_token))
         .routes(routes!(my::list_my_activities))
         .routes(routes!(permission::list_permissions))
+        .routes(routes!(explain::explain))
         .routes(routes!(session::list_sessions, session::create_sessions))
         .routes(routes!(session::end_sessions))
         .routes(routes!(session::show_session))

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::{
-    Api, apply, approval, event, grant, lock, log, my, object, permission, problem, problems, session, sign_in, token,
+    Api, apply, approval, event, explain, grant, lock, log, my, object, permission, problem, problems, session,
+    sign_in, token,
 };
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
@@ -37,6 +38,7 @@ describe! { bodies_out:
     apply::Changes,
     approval::ApprovalChange,
     event::AlertView,
+    explain::ExplanationView,
     grant::GrantPage,
     grant::GrantView,
     grant::OutGrantView,

@@ -99,6 +99,8 @@ enum ApiCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Why somebody may, or may not, do something on a resource; exits 1 if the answer is no
+    Explain(command::explain::Arguments),
     /// What is out there
     #[command(subcommand)]
     Grants(command::grants::Command),
@@ -156,6 +158,7 @@ impl ApiCommand {
             Self::Deny { id, reason } => {
                 command::sessions::act(&client, &id, "deny", &json!({ "reason": reason }), json).await
             }
+            Self::Explain(arguments) => command::explain::run(&client, &arguments, json).await,
             Self::Grants(command) => command.run(&client, json).await,
             Self::HostKey(command) => command.run(&client, json).await,
         };

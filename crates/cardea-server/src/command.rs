@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod config;
+pub(crate) mod explain;
 pub(crate) mod grants;
 pub(crate) mod host_key;
 pub(crate) mod init;

@@ -4,6 +4,7 @@ mod approval;
 mod authorisation;
 mod csrf;
 mod events;
+mod explain;
 mod input;
 mod log;
 mod matrix;

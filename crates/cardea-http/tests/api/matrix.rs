@@ -76,7 +76,8 @@ impl Person {
         match word {
             "public" => true,
             "signed_in" => self.name != "nobody",
-            "own" => self.is_owner,
+            // The session is alice's; everything else here is somebody else's.
+            "own" => self.is_owner && aimed == Aimed::Session,
             "approver" => self.is_approver,
             "operator" => self.name == "operator",
             "configuration.change.*" => {
@@ -147,6 +148,7 @@ fn target(path: &str, things: &Things) -> (String, Aimed) {
         "service-accounts" => ("{name}", "svc", Aimed::Object),
         "sessions" => ("{id}", things.session.as_str(), Aimed::Session),
         "users" => ("{name}", "zoe", Aimed::Object),
+        "explain" => return (format!("{path}?user=zoe&resource=vault1"), Aimed::Nothing),
         _ => return (path.to_owned(), Aimed::Nothing),
     };
     if path.contains(parameter) { (path.replace(parameter, thing), aimed) } else { (path.to_owned(), Aimed::Nothing) }

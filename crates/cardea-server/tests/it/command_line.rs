@@ -95,6 +95,31 @@ fn a_session_from_the_command_line() {
 }
 
 #[test]
+fn why_somebody_may_or_may_not_is_explained() {
+    let server = Server::start();
+    server.file("secret", "not a real one");
+    server.apply(concat!(
+        "kind: User\nname: alice\nspec: {}\n---\nkind: User\nname: bob\nspec: {}\n---\n",
+        "kind: Group\nname: inner\nspec: {members: [alice]}\n---\nkind: Group\nname: team\nspec: {members: [inner]}\n---\n",
+        "kind: ServiceAccount\nname: svc\nspec: {platform: linux, user: root, elevation: none, password_file: secret}\n---\n",
+        "kind: Resource\nname: web1\nspec: {platform: linux, address: 192.0.2.1, service_account: svc, host_key: \"ssh-ed25519 ",
+        "AAAAC3NzaC1lZDI1NTE5AAAAIFIR5p2lv7i3pG1yPQ7L2hXg9zq1m3h1yW8QvJ6T2k4d\"}\n---\n",
+        "kind: Activity\nname: admin\nspec: {platform: linux, protocol: ssh, login_account: {type: activity_token}}\n---\n",
+        "kind: ConnectionProfile\nname: hour\nspec: {max_duration: 1h}\n---\n",
+        "kind: AccessPolicy\nname: p\nspec: {groups: [team], activities: [admin], resources: [web1], connection_profile: hour}\n",
+    ));
+    let yes = server.cli(&["explain", "alice", "web1"]).expect_success().text();
+    assert!(yes.contains("yes: alice may run admin on web1") && yes.contains("team → inner → alice"), "{yes}");
+    let no = server.cli(&["explain", "bob", "web1", "admin"]);
+    assert_eq!(no.status.code(), Some(1), "{}", no.text());
+    let said = no.text();
+    assert!(said.contains("no: bob may not run admin on web1") && said.contains("Put the user into one of its groups (team)"), "{said}");
+    let json = server.cli(&["explain", "bob", "web1", "--json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["activities"][0]["policies"][0]["findings"][0]["rule"], "user_named");
+}
+
+#[test]
 fn one_process_owns_the_data_and_a_second_is_told_so() {
     let server = Server::start();
     let second = server.cli(&["serve"]);
