@@ -241,6 +241,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain what a user may do on a resource.
+         * @description For each activity yes or no, with every rule of every policy that names it, how it came out, and what would change it. Who asks
+         *     for themselves without the permission hears only of policies that name them and the resource.
+         *
+         *     **Who:** everybody, for themselves; administrators, auditors and the operator, for anybody. **Audit:** `access.explain`, when it
+         *     is refused.
+         */
+        get: operations["explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/grants": {
         parameters: {
             query?: never;
@@ -1888,6 +1912,32 @@ export interface components {
             /** @description Whether the person had root there, so that its word could be forged. */
             self_reported: boolean;
         };
+        /** @description One policy that names the activity. */
+        ExplainedPolicyView: {
+            connection_profile: string;
+            findings: components["schemas"]["FindingView"][];
+            /** @description Whether all its rules hold. */
+            gives: boolean;
+            policy: string;
+        };
+        /** @description One activity. */
+        ExplainedView: {
+            activity: string;
+            /** @description Whether a request of this moment would be taken. */
+            allowed: boolean;
+            /** @description What is about the activity, the user and the resource, whatever the policy. */
+            findings: components["schemas"]["FindingView"][];
+            policies: components["schemas"]["ExplainedPolicyView"][];
+        };
+        /** @description Why somebody may, or may not. */
+        ExplanationView: {
+            /** @description By name. */
+            activities: components["schemas"]["ExplainedView"][];
+            /** @description What keeps the user from everything there. */
+            findings: components["schemas"]["FindingView"][];
+            resource: string;
+            user: string;
+        };
         /** @description How much longer. */
         Extending: {
             /**
@@ -1932,6 +1982,18 @@ export interface components {
         };
         /** @description What a custom field of the request takes. */
         FieldType: "text" | "number" | "boolean" | "date" | "choice";
+        /** @description How one rule came out. */
+        FindingView: {
+            holds: boolean;
+            /** @description What would change it, where it does not hold. */
+            remedy: string | null;
+            /**
+             * @description `user_disabled`, `user_expired`, `user_locked`, `may_request`, `policy`, `user_named`, `resource_named`, `hours`, `approval`,
+             *     `platform`, `host_key` or `account`.
+             */
+            rule: string;
+            text: string;
+        };
         /** @description Where `ssh` finds the gateway, as people are told. */
         Gateway: {
             /** @description Host name or IP address. */
@@ -3694,6 +3756,42 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    explain: {
+        parameters: {
+            query: {
+                /** @description Name or id of a user; the caller if left out. */
+                user?: string;
+                /** @description Name or id of a resource. */
+                resource: string;
+                /** @description Name or id of an activity; all of them if left out. */
+                activity?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplanationView"];
                 };
             };
             /** @description Anything else: what went wrong and what to do. */

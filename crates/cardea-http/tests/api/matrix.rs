@@ -162,7 +162,7 @@ fn body(id: &str, things: &Things) -> Value {
         "create_lock" => json!({ "user": "zoe", "title": "stop" }),
         "create_sessions" => json!({ "activity": "Linux admin", "resources": ["vault1"] }),
         "create_token" => json!({ "name": "mine" }),
-        "end_session" | "extend_session" | "unlock_session" => json!({}),
+        "end_session" | "extend_session" | "sweep_resource" | "unlock_session" => json!({}),
         "end_sessions" => json!({ "ids": [things.zoe] }),
         "issue_token" => json!({ "user": "zoe" }),
         "lock_session" => json!({ "title": "stop" }),

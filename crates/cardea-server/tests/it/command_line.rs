@@ -113,7 +113,11 @@ fn why_somebody_may_or_may_not_is_explained() {
     let no = server.cli(&["explain", "bob", "web1", "admin"]);
     assert_eq!(no.status.code(), Some(1), "{}", no.text());
     let said = no.text();
-    assert!(said.contains("no: bob may not run admin on web1") && said.contains("Put the user into one of its groups (team)"), "{said}");
+    assert!(
+        said.contains("no: bob may not run admin on web1")
+            && said.contains("Put the user into one of its groups (team)"),
+        "{said}"
+    );
     let json = server.cli(&["explain", "bob", "web1", "--json"]);
     let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["activities"][0]["policies"][0]["findings"][0]["rule"], "user_named");

@@ -70,7 +70,7 @@ on_both! {
         let of = |whose, profile| SessionFilter { view: View::Approvals, whose, profiles: Some(vec![profile]), ..everything() };
         let (own, other) = (Whose::Others(waiting.user), Whose::Others(over.user));
         assert_eq!(ids(listed(t, of(own, waiting.profile)).await), []);
-        assert_eq!(ids(listed(t, of(other, scheduled.profile)).await), []);
+        assert_eq!(ids(listed(t, of(other.clone(), scheduled.profile)).await), []);
         assert_eq!(ids(listed(t, of(other, waiting.profile)).await), [waiting.id]);
     }
 
