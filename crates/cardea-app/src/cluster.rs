@@ -549,7 +549,7 @@ impl App {
     }
 
     fn publish_approval(&self, session: &Session, approval: Option<&Approval>) {
-        let audience = Audience::with_approvers(&session);
+        let audience = Audience::with_approvers(session);
         let (session, approval) = (Arc::new(session.clone()), approval.map(|approval| Arc::new(approval.clone())));
         self.0.hub.publish(Some(audience), Event::Approval { session, approval });
     }

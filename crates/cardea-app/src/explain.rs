@@ -153,7 +153,7 @@ impl Inquiry<'_> {
     fn explained_policy(&self, policy: &Object, resource: &Object) -> Option<ExplainedPolicy> {
         let findings = self.configuration.explain_policy(policy, self.user, resource, self.app.0.clock.now());
         let holds = |rule| findings.iter().any(|finding: &Finding| finding.rule == rule && finding.holds);
-        if !self.sees_all && !(holds("user_named") && holds("resource_named")) {
+        if !(self.sees_all || holds("user_named") && holds("resource_named")) {
             return None;
         }
         Some(ExplainedPolicy {
