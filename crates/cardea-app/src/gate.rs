@@ -9,9 +9,9 @@ use std::{
 
 use async_trait::async_trait;
 use cardea_domain::{
-    Actor, Admission, ClosedConnection, ConnectionId, EndNotice, Frame, Gate, GateRefusal, Grant, GrantState, Kind,
-    Lease, Login, Object, ObjectId, Observation, Order, Permit, Presence, Privilege, Session, SessionId, Stage, Status,
-    Target, Verb, Via, Word,
+    Actor, Admission, ClosedConnection, ConnectionId, Credential, EndNotice, Frame, Gate, GateRefusal, Grant,
+    GrantState, Kind, Lease, Login, Object, ObjectId, Observation, Order, Permit, Presence, Privilege, Secret, Session,
+    SessionId, Stage, Status, Target, Verb, Word,
 };
 use cardea_store::Connection;
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
@@ -36,10 +36,10 @@ pub(crate) struct Doors {
     pub(crate) joining: SessionLocks,
 }
 
-/// A session's open connections: how to tell them, and the keys that they were let in with.
+/// A session's open connections: how to tell them, and what they were let in with.
 struct Door {
     sender: watch::Sender<News>,
-    keys: Vec<String>,
+    credentials: Vec<Credential>,
     /// The newest version of the session that it was ruled by: what was read before says nothing any more.
     version: i64,
 }
@@ -75,19 +75,19 @@ impl Doors {
         open.retain(|_, door| door.sender.receiver_count() > 0);
         let door = open.entry(admission.session).or_insert_with(|| Door {
             sender: watch::Sender::new(News { shut: *shut, ..News::default() }),
-            keys: Vec::new(),
+            credentials: Vec::new(),
             version: 0,
         });
-        if !door.keys.contains(&admission.public_key) {
-            door.keys.push(admission.public_key.clone());
+        if !door.credentials.contains(&admission.credential) {
+            door.credentials.push(admission.credential.clone());
         }
         door.sender.subscribe()
     }
 
-    /// Cuts the connections of every session that was entered with a key that holds no more.
-    fn recheck(&self, holds: impl Fn(&str) -> bool) {
+    /// Cuts the connections of every session that was entered with something that is good no more.
+    fn recheck(&self, holds: impl Fn(&Credential) -> bool) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let revoked = |door: &Door| !door.keys.iter().all(|key| holds(key));
+        let revoked = |door: &Door| !door.credentials.iter().all(&holds);
         for (_, door) in open.extract_if(|_, door| revoked(door)) {
             let sentence = "The key that this session was entered with is not registered any more.".to_owned();
             door.sender.send_modify(|news| news.ended = Some(EndNotice { sentence }));
@@ -166,7 +166,7 @@ impl Doors {
 #[async_trait]
 impl Gate for App {
     async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal> {
-        let user = self.user_by_key(&login.public_key)?;
+        let user = self.holder(&login.credential)?;
         self.must_be_let_in(user.id)?;
         let id: SessionId = login.user_name.parse().map_err(|_| {
             refusal("no-session", "log in with the id of an available session as user name: `ssh ses_…@gateway`, as the dashboard shows it")
@@ -181,9 +181,13 @@ impl Gate for App {
             session: id,
             user: user.id,
             user_name: user.name.to_string(),
-            public_key: login.public_key.clone(),
+            credential: login.credential.clone(),
             peer: login.peer,
         })
+    }
+
+    async fn redeem(&self, user_name: &str, token: Secret, peer: SocketAddr) -> Result<Admission, GateRefusal> {
+        self.redeem_launch(user_name, token, peer).await
     }
 
     async fn join(&self, admission: &Admission, public_key: &str) -> Result<Lease, GateRefusal> {
@@ -280,29 +284,39 @@ fn gone() -> EndNotice {
     EndNotice { sentence: "The session is over.".to_owned() }
 }
 
-fn refusal(code: &'static str, sentence: impl Into<String>) -> GateRefusal {
+pub(crate) fn refusal(code: &'static str, sentence: impl Into<String>) -> GateRefusal {
     GateRefusal { code, sentence: sentence.into() }
 }
 
 impl App {
+    /// Whose a credential is that can be shown again and again.
+    fn holder(&self, credential: &Credential) -> Result<Object, GateRefusal> {
+        match credential {
+            Credential::Key(line) => self.user_by_key(line),
+            Credential::Token => Err(refusal(GateRefusal::WRONG_TOKEN, "a one-time token is good once")),
+        }
+    }
+
     fn user_by_key(&self, line: &str) -> Result<Object, GateRefusal> {
         let configuration = self.configuration();
         let holds = |user: &&Object| {
             user.as_user().is_some_and(|spec| spec.ssh_keys.iter().any(|key| key_body(key) == key_body(line)))
         };
         configuration.of(Kind::User).find(holds).cloned().ok_or_else(|| {
-            refusal("unknown-key", "no user has registered this key: register it with your administrator, or log in with the one that you registered (`ssh -i FILE`)")
+            refusal(GateRefusal::UNKNOWN_KEY, "no user has registered this key: register it with your administrator, or log in with the one that you registered (`ssh -i FILE`)")
         })
     }
 
     /// Whether the user may come in at all, whatever they show.
-    fn must_be_let_in(&self, user: ObjectId) -> Result<(), GateRefusal> {
+    pub(crate) fn must_be_let_in(&self, user: ObjectId) -> Result<(), GateRefusal> {
         self.keeps_out(user).map_or(Ok(()), |why| Err(refusal("kept-out", why)))
     }
 
     /// After a change of the configuration: who lost a key loses the connections that it opened.
     pub(crate) fn recheck_keys(&self) {
-        self.0.doors.recheck(|key| self.user_by_key(key).is_ok());
+        // A token was good once: what becomes of its user afterwards ends their sessions.
+        let holds = |credential: &Credential| *credential == Credential::Token || self.holder(credential).is_ok();
+        self.0.doors.recheck(holds);
     }
 
     /// Brings the session's open connections here to what the store says of it.
@@ -324,7 +338,7 @@ impl App {
         self.0.doors.rule(session.id, session.version, ruling);
     }
 
-    fn check_open(&self, session: &Session) -> Result<(), GateRefusal> {
+    pub(crate) fn check_open(&self, session: &Session) -> Result<(), GateRefusal> {
         let why = |detail: &str| refusal("not-open", detail);
         let reason = session.reason.as_ref().map(|reason| reason.detail.as_str()).unwrap_or_default();
         match session.status {
@@ -346,7 +360,7 @@ impl App {
         }
     }
 
-    fn gate_failure(&self, error: &AppError) -> GateRefusal {
+    pub(crate) fn gate_failure(&self, error: &AppError) -> GateRefusal {
         match error {
             AppError::Refused { sentence, .. } => refusal("refused", sentence.clone()),
             AppError::Conflict | AppError::NotFound | AppError::Denied(_) => {
@@ -389,7 +403,8 @@ impl App {
         match placed {
             Ok(_) => self.retried(|| self.key_placed(admission, grant.clone(), grants.clone())).await,
             Err(error) => {
-                let failed = self.retried(|| self.key_failed(session.id, grant.clone(), error.to_string())).await;
+                let what = "place the gateway's key";
+                let failed = self.retried(|| self.not_placed(session.id, grant.clone(), what, error.to_string())).await;
                 failed.and(Err(AppError::from(error)))
             }
         }
@@ -404,9 +419,14 @@ impl App {
     }
 
     async fn session_for_join(&self, admission: &Admission) -> Result<(Session, Vec<Grant>), AppError> {
-        // The key may have been taken from the user since the client showed it.
-        let user = self.user_by_key(&admission.public_key).map_err(|no| AppError::refused(no.code, no.sentence))?;
-        self.must_be_let_in(user.id).map_err(|no| AppError::refused(no.code, no.sentence))?;
+        // What the client showed may have been taken from the user since.
+        let still_good = match &admission.credential {
+            Credential::Token => Ok(()),
+            shown => self.holder(shown).map(drop),
+        };
+        still_good
+            .and_then(|()| self.must_be_let_in(admission.user))
+            .map_err(|no| AppError::refused(no.code, no.sentence))?;
         let (id, user) = (admission.session, admission.user);
         let (session, grants) = self
             .0
@@ -484,8 +504,14 @@ impl App {
             .await
     }
 
-    /// The key may or may not be on the host: the engine takes it away.
-    async fn key_failed(&self, id: SessionId, mut grant: Grant, error: String) -> Result<(), AppError> {
+    /// What could not be placed beside the engine may or may not be on the host: the engine takes it away.
+    pub(crate) async fn not_placed(
+        &self,
+        id: SessionId,
+        mut grant: Grant,
+        what: &'static str,
+        error: String,
+    ) -> Result<(), AppError> {
         let app = self.clone();
         self.0
             .store
@@ -501,7 +527,7 @@ impl App {
                     app.announce_grants(tx, &session, std::slice::from_ref(&grant));
                     session.wake_at = Some(app.0.clock.now());
                     let permit = Permit::ask(&Actor::Gateway, Verb::DriveSession)?;
-                    let note = Note::error(Stage::Session, format!("Could not place the gateway's key: {error}"));
+                    let note = Note::error(Stage::Session, format!("Could not {what}: {error}"));
                     app.save_session(tx, &permit, &mut session, note).await?;
                     let waker = app.clone();
                     tx.after_commit(Box::new(move || waker.nudge()));
@@ -537,7 +563,7 @@ impl App {
                     tx.insert_connection(&row).await?;
                     let user = app.configuration().get(admission.user).cloned().ok_or(AppError::NotFound)?;
                     let permit = Permit::for_session(
-                        &actor_of(&app.configuration(), &user, Via::Key)?,
+                        &actor_of(&app.configuration(), &user, admission.via())?,
                         Verb::Connect,
                         &session,
                     )?;

@@ -20,14 +20,17 @@ mod grant;
 mod ground;
 mod idempotency;
 mod keyring;
+mod launch;
 mod lock;
 mod metrics;
 mod my;
 mod object;
+mod pace;
 mod password;
 mod plan;
 mod request;
 mod retry;
+mod reveal;
 mod service;
 mod session;
 mod sign_in;
@@ -58,10 +61,12 @@ pub use event::{Alert, Event, Subscription};
 pub use explain::{Explained, ExplainedPolicy, Explanation, Question};
 pub use grant::OutGrant;
 pub use keyring::Keyring;
+pub use launch::Launch;
 pub use lock::Message as LockMessage;
 pub use metrics::{Figures, StepTimes};
 pub use my::{MyActivity, Way};
 pub use request::NewRequest;
+pub use reveal::Revealed;
 pub use session::{Page, SessionDetail, SessionQuery};
 pub use sign_in::SignedIn;
 pub use token::NewToken;
@@ -94,6 +99,8 @@ struct Inner {
     /// Held while the configuration is being changed: one change at a time.
     changing: tokio::sync::Mutex<()>,
     throttle: throttle::Throttle,
+    /// Passwords that were shown lately.
+    reveals: pace::Pace,
     /// Password hashes being computed; each takes 19 MiB and a core.
     hashing: Arc<Semaphore>,
     /// Wakes the engine.
@@ -151,6 +158,7 @@ impl App {
             configuration: RwLock::default(),
             changing: tokio::sync::Mutex::new(()),
             throttle: throttle::Throttle::default(),
+            reveals: pace::Pace::default(),
             hashing: Arc::new(Semaphore::new(2)),
             nudge: Notify::new(),
             host_nudge: Notify::new(),

@@ -2,8 +2,8 @@
 
 use cardea_domain::{
     Action, Configuration, CustomValues, DirectLogin, FieldError, Given, Grant, GrantId, GrantState, Kind,
-    LoginAccount, LoginAccountSpec, Object, Offer, Period, Permit, Pins, Privilege, Progress, Protocol, Rules, Secret,
-    SecretField, SecretId, Session, Stage, StageEntry, Target, Timestamp, UidRange, Undo,
+    LoginAccount, LoginAccountSpec, Object, ObjectId, Offer, Period, Permit, Pins, Privilege, Progress, Protocol,
+    Rules, Secret, SecretField, SecretId, Session, Stage, StageEntry, Target, Timestamp, UidRange, Undo,
 };
 use cardea_store::{SecretRow, Tx};
 
@@ -108,15 +108,18 @@ impl App {
 
     /// A password that nobody has seen, sealed. It lives as long as the session's ledger is not clean.
     fn fresh_password(&self, plan: &mut Plan) -> SecretId {
+        let id = SecretId::mint(self.0.clock.now(), &*self.0.entropy);
+        plan.secrets.push(self.sealed_password(id, plan.target.resource));
+        id
+    }
+
+    /// A fresh password under this id, of an account on this resource.
+    pub(crate) fn sealed_password(&self, id: SecretId, resource: ObjectId) -> SecretRow {
         let mut bytes = [0; PASSWORD_LENGTH];
         self.0.entropy.fill(&mut bytes);
         let text: String =
             bytes.iter().map(|byte| char::from(b"abcdefghijkmnpqrstuvwxyz23456789"[usize::from(byte & 31)])).collect();
-        let now = self.0.clock.now();
-        let id = SecretId::mint(now, &*self.0.entropy);
-        let sealed = self.0.keyring.seal(id, plan.target.resource, SecretField::Password, &Secret::new(text), now);
-        plan.secrets.push(sealed);
-        id
+        self.0.keyring.seal(id, resource, SecretField::Password, &Secret::new(text), self.0.clock.now())
     }
 
     /// Writes what was made for the plan, and gives the session its account; the session is the caller's to write.

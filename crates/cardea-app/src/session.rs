@@ -335,7 +335,8 @@ pub(crate) fn permit(actor: &Actor, verb: Verb, session: &Session) -> Result<Per
             let sentence = format!("{actor} does not have the permission `{permission}` here: ask an administrator");
             Denial { hidden: false, sentence }
         }
-        _ => denial,
+        (true, None) => Denial { hidden: false, sentence: "only the session's own user may do this".to_owned() },
+        (false, _) => denial,
     })
 }
 

@@ -23,10 +23,14 @@ pub enum Verb {
     /// Make an API token for any user. The operator only.
     IssueToken,
     LearnHostKey,
+    /// Make a one-time token that opens the gateway for one's own session.
+    Launch,
     /// Freeze and thaw a session, a user or a resource.
     Lock,
     /// Begin a failed session again.
     RetrySession,
+    /// Be shown the password of one's own session's login account.
+    RevealPassword,
     SeeAllSessions,
     SeeAudit,
     SeeConfiguration,
@@ -56,9 +60,11 @@ impl Verb {
             Self::ExplainAccess => "access.explain",
             Self::ExtendSession => "session.extend",
             Self::IssueToken => "token.issue",
+            Self::Launch => "session.launch",
             Self::LearnHostKey => "host_key.learn",
             Self::Lock => "lock",
             Self::RetrySession => "session.retry",
+            Self::RevealPassword => "session.password",
             Self::SeeAllSessions => "session.list_all",
             Self::SeeAudit => "audit.see",
             Self::SeeConfiguration => "configuration.see",
@@ -92,7 +98,12 @@ impl Verb {
             Self::SeeFigures => Permission::FiguresSee,
             Self::SweepHost => Permission::ResourcesSweep,
             Self::TryRemoval => Permission::RemovalsTry,
-            Self::Connect | Self::DriveSession | Self::IssueToken | Self::SignIn => return None,
+            Self::Connect
+            | Self::DriveSession
+            | Self::IssueToken
+            | Self::Launch
+            | Self::RevealPassword
+            | Self::SignIn => return None,
         })
     }
 
@@ -114,7 +125,9 @@ impl Verb {
                 | Self::DismissSession
                 | Self::EndSession
                 | Self::ExtendSession
+                | Self::Launch
                 | Self::RetrySession
+                | Self::RevealPassword
                 | Self::SeeSession
         )
     }
@@ -181,6 +194,9 @@ impl Permit {
         let own = actor.user_id() == Some(session.user);
         if !own && !actor.reach(Permission::SessionsSeeAll).has_session(session) {
             return Err(Denial { hidden: true, sentence: "there is no such session".to_owned() });
+        }
+        if verb == Verb::RevealPassword && actor.is_operator_issued() {
+            return Err(visible("a token that the operator issued cannot reveal a password: sign in"));
         }
         let permission = verb.permission();
         let has = permission.is_some_and(|permission| actor.reach(permission).has_session(session));

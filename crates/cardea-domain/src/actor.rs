@@ -9,6 +9,8 @@ use crate::{Holder, ObjectId, Permission, Reach, Role, SignInId, TokenId};
 pub enum Via {
     /// A key registered by the user, at the gateway.
     Key,
+    /// A one-time token of theirs, at the gateway.
+    Launch,
     /// A sign-in in the browser.
     SignIn(SignInId),
     /// An API token. One that the operator issued keeps only some permissions of its user.

@@ -5,16 +5,25 @@ use std::net::SocketAddr;
 use async_trait::async_trait;
 use futures_core::{future::BoxFuture, stream::BoxStream};
 
-use crate::{ConnectionId, ObjectId, SessionId, Timestamp};
+use crate::{ConnectionId, ObjectId, Secret, SessionId, Timestamp, Via};
 
 /// What a client shows before it is let in.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// The user name of the SSH client: a session's id.
     pub user_name: String,
-    /// The public key that it offers, as one OpenSSH line.
-    pub public_key: String,
+    /// What it offers to prove.
+    pub credential: Credential,
     pub peer: SocketAddr,
+}
+
+/// By what a client is known to be somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A public key that a user registered, as one OpenSSH line. Good for as long as it is registered.
+    Key(String),
+    /// A one-time token. It was good once.
+    Token,
 }
 
 /// A yes to a [`Login`]. Holds until the session ends; the way in is asked for with [`Gate::join`].
@@ -23,9 +32,19 @@ pub struct Admission {
     pub session: SessionId,
     pub user: ObjectId,
     pub user_name: String,
-    /// The key that it was given for: it holds only while the user has it registered.
-    pub public_key: String,
+    /// What it was given for: it holds only while that is good.
+    pub credential: Credential,
     pub peer: SocketAddr,
+}
+
+impl Admission {
+    /// What the user is known by.
+    pub fn via(&self) -> Via {
+        match self.credential {
+            Credential::Key(_) => Via::Key,
+            Credential::Token => Via::Launch,
+        }
+    }
 }
 
 /// A no, with a sentence for the person that says why and what to do.
@@ -41,6 +60,8 @@ impl GateRefusal {
     /// The code of a refusal because nobody has registered the key. The gateway then says nothing of the sentence, so
     /// that a stranger learns nothing; every other sentence it tells to whoever has proven the key.
     pub const UNKNOWN_KEY: &str = "unknown-key";
+    /// The code of a refusal because of a wrong token. The sentence is the same whatever is wrong with it.
+    pub const WRONG_TOKEN: &str = "wrong-token";
 }
 
 /// A way in to the target, for one connection.
@@ -92,6 +113,10 @@ pub trait Gate: Send + Sync {
     /// Whether this login may join the session that it names. Asked before the client proved that it holds the key,
     /// and again after: the answer must not change anything.
     async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal>;
+
+    /// Whether this one-time token opens the session that the user name names. Uses it up: asked once for each time that somebody
+    /// types one.
+    async fn redeem(&self, user_name: &str, token: Secret, peer: SocketAddr) -> Result<Admission, GateRefusal>;
 
     /// Opens a connection: places `public_key` (the gateway's own, its private half only in its memory) on the login
     /// account and counts the person as logged in until [`Gate::closed`].

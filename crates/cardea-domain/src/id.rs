@@ -109,6 +109,8 @@ ids! {
     ConnectionId = "con";
     /// One privilege in the grant ledger.
     GrantId = "grt";
+    /// A public key that a user registered themselves.
+    OwnKeyId = "key";
     /// What a user submitted; several sessions may share it.
     RequestId = "req";
     /// One sealed secret in the vault.
@@ -186,7 +188,7 @@ impl schemars::JsonSchema for ObjectId {
 
 /// Whether the text starts like an id (`ses_…`): such a name is refused, so that names and ids never mix.
 pub(crate) fn starts_like_id(text: &str) -> bool {
-    const OTHERS: [&str; 8] = ["apr", "con", "grt", "req", "sec", "ses", "sgn", "tok"];
+    const OTHERS: [&str; 9] = ["apr", "con", "grt", "key", "req", "sec", "ses", "sgn", "tok"];
     let folded = text.to_lowercase();
     let prefixes = Kind::ALL.into_iter().map(Kind::id_prefix).chain(OTHERS);
     prefixes.into_iter().any(|prefix| folded.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['_', ' '])))

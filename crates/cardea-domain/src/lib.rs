@@ -44,9 +44,11 @@ pub use entropy::Entropy;
 pub use fail_point::fail_point;
 #[cfg(feature = "fail-points")]
 pub use fail_point::{FailPointHook, on_fail_points};
-pub use gate::{Admission, ClosedConnection, EndNotice, Gate, GateRefusal, Lease, Login, Word};
+pub use gate::{Admission, ClosedConnection, Credential, EndNotice, Gate, GateRefusal, Lease, Login, Word};
 pub use grant::{Grant, GrantState, Privilege, Undo};
-pub use id::{ApprovalId, ConnectionId, GrantId, IdError, ObjectId, RequestId, SecretId, SessionId, SignInId, TokenId};
+pub use id::{
+    ApprovalId, ConnectionId, GrantId, IdError, ObjectId, OwnKeyId, RequestId, SecretId, SessionId, SignInId, TokenId,
+};
 pub use mark::Mark;
 pub use name::{Name, NameError, fold};
 pub use permission::{Concern, Holder, Permission};
@@ -55,7 +57,8 @@ pub use schedule::{Day, Schedule, Window};
 pub use secret::Secret;
 pub use session::{
     Claim, CustomField, CustomValues, DirectLogin, EndCause, Extension, FieldType, GroupProcesses, Leftovers, Lock,
-    LockScope, LockStage, LogLevel, LogLine, OnChange, Pins, Progress, Reason, Refusal, Rules, Session, Stage, Status,
+    LockScope, LockStage, LogLevel, LogLine, OnChange, PasswordAccess, Pins, Progress, Reason, Refusal, Rules, Session,
+    Stage, Status,
 };
 pub use spec::{
     AccessPolicySpec, ActivitySpec, ConnectAuth, ConnectionProfileSpec, FieldError, GroupSpec, Kind, LoginAccountSpec,

@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     lock::{Lock, LockScope, LockStage},
     log::{LogLevel, LogLine, Stage},
-    rules::{CustomField, CustomValues, DirectLogin, Extension, FieldType, GroupProcesses, Leftovers, OnChange, Rules},
+    rules::{
+        CustomField, CustomValues, DirectLogin, Extension, FieldType, GroupProcesses, Leftovers, OnChange,
+        PasswordAccess, Rules,
+    },
     status::Status,
 };
 use crate::{Actor, LoginAccount, ObjectId, Period, RequestId, Revision, SessionId, Timestamp};

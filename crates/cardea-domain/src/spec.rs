@@ -2,14 +2,17 @@
 //!
 //! A key whose behaviour does not exist yet is refused at its place, never stored and ignored.
 
+mod activity;
+
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub use self::activity::{ActivitySpec, LoginAccountSpec};
 use crate::{
-    AccountTemplate, Action, ApprovalSpec, CustomField, DirectLogin, Elevation, Extension, GroupProcesses, Leftovers,
-    OnChange, Period, Rules, Schedule, Secret, StageEntry, UidRange, account::is_account_name,
+    ApprovalSpec, CustomField, DirectLogin, Elevation, Extension, GroupProcesses, Leftovers, OnChange, PasswordAccess,
+    Period, Rules, Schedule, Secret, UidRange,
 };
 
 mod people;
@@ -92,7 +95,7 @@ impl Kind {
     /// Keys of the product's format that this version does not serve yet.
     fn keys_to_come(self) -> &'static [&'static str] {
         match self {
-            Self::ConnectionProfile => &["allow", "password_access"],
+            Self::ConnectionProfile => &["allow"],
             Self::AccessPolicy
             | Self::Activity
             | Self::Group
@@ -252,151 +255,6 @@ pub struct ResourceGroupSpec {
     pub match_labels: BTreeMap<String, String>,
 }
 
-/// What may be done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ActivitySpec {
-    pub platform: Platform,
-    pub protocol: Protocol,
-    /// Which account the person uses. With `protocol: none` it may be left out, if no action needs one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login_account: Option<LoginAccountSpec>,
-    /// What is placed before the session is available, in this order; removed in the reverse order at its end.
-    #[serde(default)]
-    pub pre_session: Vec<StageEntry>,
-    /// What is placed when the session is available. A failure is told, and the session goes on.
-    #[serde(default)]
-    pub session: Vec<StageEntry>,
-    /// What runs when everything that the session placed was removed and read back. Only actions that leave nothing.
-    #[serde(default)]
-    pub post_session: Vec<StageEntry>,
-}
-
-impl ActivitySpec {
-    const ACTIONS_MAX: usize = 32;
-
-    /// The stages by their keys.
-    pub fn stages(&self) -> [(&'static str, &[StageEntry]); 3] {
-        [("pre_session", &self.pre_session), ("session", &self.session), ("post_session", &self.post_session)]
-    }
-
-    fn faults(&self) -> Vec<(String, String)> {
-        let mut faults = self.login_faults();
-        for (stage, entries) in self.stages() {
-            if entries.len() > Self::ACTIONS_MAX {
-                faults.push((stage.to_owned(), format!("at most {} actions", Self::ACTIONS_MAX)));
-            }
-            for (index, StageEntry { action, .. }) in entries.iter().enumerate() {
-                let place = format!("{stage}/{index}");
-                if let Some(message) = self.misfit(stage, action) {
-                    faults.push((format!("{place}/{}", action.name()), message.to_owned()));
-                }
-                for (field, message) in action.faults() {
-                    faults.push((format!("{place}/{}/{field}", action.name()), message));
-                }
-            }
-        }
-        faults.extend(self.password_faults());
-        faults
-    }
-
-    /// Why an action has no place in this stage of this activity.
-    fn misfit(&self, stage: &str, action: &Action) -> Option<&'static str> {
-        if !action.serves(self.platform) {
-            return Some("this action does not exist on this platform");
-        }
-        if stage == "post_session" && action.leaves_something() {
-            return Some("nothing would take this away again: after the session only actions run that leave nothing");
-        }
-        if action.needs_account() && self.login_account.is_none() {
-            return Some("this action works on a login account: name one in login_account");
-        }
-        if action.takes_password() {
-            return self.login_account.as_ref().and_then(LoginAccountSpec::refuses_password);
-        }
-        None
-    }
-
-    fn login_faults(&self) -> Vec<(String, String)> {
-        let fault = |field: &str, message: &str| vec![(format!("login_account{field}"), message.to_owned())];
-        match &self.login_account {
-            None if self.protocol != Protocol::None => {
-                fault("", "say which account people log in to, or set protocol to none")
-            }
-            Some(LoginAccountSpec::Managed { account, .. }) if !is_account_name(account) => {
-                fault("/account", "write the name of an account: at most 32 of `a-z0-9_-`")
-            }
-            Some(LoginAccountSpec::Managed { account, .. }) if account == "root" => {
-                fault("/account", "root is never managed: name an account of its own")
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Sudo can only ask for a password that there is.
-    fn password_faults(&self) -> Vec<(String, String)> {
-        let has_one =
-            matches!(self.login_account, Some(LoginAccountSpec::Managed { .. } | LoginAccountSpec::Requester {}))
-                || self.pre_session.iter().any(|entry| entry.action.takes_password());
-        let mut faults = Vec::new();
-        for (stage, entries) in self.stages() {
-            for (index, entry) in entries.iter().enumerate() {
-                if matches!(&entry.action, Action::AddSudoRule(rule) if rule.password && !has_one) {
-                    faults.push((
-                        format!("{stage}/{index}/add_sudo_rule/password"),
-                        "the login account has no password that sudo could ask for: add set_password before, or write false"
-                            .to_owned(),
-                    ));
-                }
-            }
-        }
-        faults
-    }
-}
-
-/// Which account the person uses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum LoginAccountSpec {
-    /// Made for this session, destroyed after.
-    ActivityToken {
-        #[serde(default)]
-        template: AccountTemplate,
-    },
-    /// Kept: locked at rest, unlocked with a fresh password for one session at a time.
-    Managed {
-        /// Its name on the resources. Made where it does not exist.
-        account: String,
-        /// Whether an account that exists and is not Cardea's is taken over.
-        #[serde(default)]
-        adopt: bool,
-        /// Whether its home is emptied and made anew for each session.
-        #[serde(default)]
-        clean_home: bool,
-    },
-    /// The user's own account, by the user's `accounts`. Only grants are placed on it; it is never expired, locked or deleted.
-    Requester {},
-}
-
-impl LoginAccountSpec {
-    /// Whether its account may be root's equal by what others gave it, so that it could forge what is read back.
-    pub fn may_have_root(&self) -> bool {
-        !matches!(self, Self::ActivityToken { .. })
-    }
-
-    fn refuses_password(&self) -> Option<&'static str> {
-        match self {
-            Self::ActivityToken { .. } => None,
-            Self::Managed { .. } => {
-                Some("a managed account has a fresh password in each session already: leave this out")
-            }
-            Self::Requester {} => {
-                Some("a user's own account keeps its password, which could not be given back: leave this out")
-            }
-        }
-    }
-}
-
 /// The rules of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -429,6 +287,12 @@ pub struct ConnectionProfileSpec {
     /// What a log-in past the gateway means.
     #[serde(default)]
     pub direct_login: DirectLogin,
+    /// Whether the session's user may see the password of the login account.
+    #[serde(default)]
+    pub password_access: PasswordAccess,
+    /// How long a password that is shown stays on the screen.
+    #[serde(default = "password_hide_after")]
+    pub password_hide_after: Period,
     /// How often the resource is asked who is logged in.
     #[serde(default = "monitor_interval")]
     pub monitor_interval: Period,
@@ -460,6 +324,10 @@ fn monitor_interval() -> Period {
     Rules::MONITOR_INTERVAL
 }
 
+fn password_hide_after() -> Period {
+    Rules::PASSWORD_HIDE_AFTER
+}
+
 impl ConnectionProfileSpec {
     /// What a session requested now runs by.
     pub fn rules(&self) -> Rules {
@@ -474,6 +342,8 @@ impl ConnectionProfileSpec {
             monitor_interval: self.monitor_interval,
             on_hours_close: self.on_hours_close,
             on_policy_change: self.on_policy_change,
+            password_access: self.password_access,
+            password_hide_after: self.password_hide_after,
             require_host_expiry: self.require_host_expiry,
         }
     }
@@ -497,6 +367,17 @@ impl ConnectionProfileSpec {
             self.monitor_interval < Period::from_seconds(5) || self.monitor_interval > Period::from_seconds(3600),
             "monitor_interval",
             "write 5s to 1h",
+        );
+        check(
+            self.password_access == PasswordAccess::Reveal && self.direct_login == DirectLogin::Deny,
+            "password_access",
+            "a password opens the account past the gateway, and `direct_login: deny` forbids that: write `alert` or `allow` \
+             there, or `none` here",
+        );
+        check(
+            self.password_hide_after < Period::from_seconds(5) || self.password_hide_after > Period::from_seconds(600),
+            "password_hide_after",
+            "write 5s to 10m",
         );
         check(
             self.idle_limit.is_some_and(|limit| limit < Period::from_seconds(60)),

@@ -12,6 +12,7 @@ mod grant;
 mod guard;
 mod health;
 mod input;
+mod launch;
 mod lock;
 mod log;
 mod metrics;
@@ -19,6 +20,7 @@ mod my;
 mod object;
 mod openapi;
 mod origin;
+mod password;
 mod permission;
 mod problem;
 mod problems;
@@ -158,6 +160,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(lock::delete_lock))
         .routes(routes!(lock::try_removal))
         .routes(routes!(session::list_connections))
+        .routes(routes!(launch::launch_session))
+        .routes(routes!(password::reveal_password))
         .routes(routes!(log::show_log))
         .routes(routes!(grant::list_grants))
         .routes(routes!(event::follow_events))

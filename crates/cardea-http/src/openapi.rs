@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::{
-    Api, apply, approval, event, explain, grant, lock, log, my, object, permission, problem, problems, session,
-    sign_in, token,
+    Api, apply, approval, event, explain, grant, launch, lock, log, my, object, password, permission, problem,
+    problems, session, sign_in, token,
 };
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
@@ -42,10 +42,12 @@ describe! { bodies_out:
     grant::GrantPage,
     grant::GrantView,
     grant::OutGrantView,
+    launch::LaunchView,
     lock::LockList,
     lock::LockView,
     log::Log,
     my::MyActivities,
+    password::PasswordView,
     permission::PermissionList,
     problem::Problem,
     session::ConnectionList,

@@ -173,6 +173,12 @@ pub(crate) const TABLE: &[Known] = &[
         "What was done on it is unknown until it is looked at again. Check the host and its network.",
     ),
     known(
+        "no-password",
+        409,
+        "There is no password to show",
+        "The connection profile decides whether people see passwords (`password_access`), and the activity which account they use.",
+    ),
+    known(
         "not-clean",
         409,
         "Privileges of the session are still out there",

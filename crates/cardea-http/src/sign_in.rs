@@ -59,7 +59,7 @@ impl Me {
             return Self { user, full_name, roles: Vec::new(), permissions, via: "operator", gateway };
         };
         let via = match via {
-            Via::Key | Via::SignIn(_) => "sign_in",
+            Via::Key | Via::Launch | Via::SignIn(_) => "sign_in",
             Via::Token { .. } => "token",
         };
         let (user, full_name) = (name.clone(), full_name(&api.app, *id));

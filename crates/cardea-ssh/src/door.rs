@@ -4,6 +4,7 @@
 //! once and carried out by the channel's own task, in `relay`.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{
         Arc,
@@ -12,11 +13,11 @@ use std::{
     time::Duration,
 };
 
-use cardea_domain::{Admission, GateRefusal, Login};
+use cardea_domain::{Admission, Credential, GateRefusal, Login, Secret, SessionId};
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty,
     keys::PublicKey,
-    server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey},
+    server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey},
 };
 use tokio::time::timeout;
 use tracing::{debug, info};
@@ -29,7 +30,11 @@ const CHANNELS_MAX: usize = 16;
 const ADMIT_TIME_MAX: Duration = Duration::from_secs(10);
 /// Somebody who has shown no key that is known here learns this much.
 const NO_KNOWN_KEY: &str = "none of your keys opens a session here. Log in as SESSION_ID@gateway with a key that is registered \
-     for your user in Cardea: have your administrator register it, or choose it with `ssh -i`.";
+     for your user in Cardea: have your administrator register it, or choose it with `ssh -i`. Or press Launch beside the \
+     session, and give the token that it shows as the password.";
+/// What somebody is asked for whose keys were all refused. Programs that type passwords look for the word.
+const ASK_FOR_TOKEN: &[(Cow<'static, str>, bool)] =
+    &[(Cow::Borrowed("Password (the one-time token that Launch shows): "), false)];
 
 /// The server side of one connection.
 pub(crate) struct Door {
@@ -49,11 +54,37 @@ impl Door {
     }
 
     async fn ask(&self, user: &str, key: &PublicKey) -> Result<Admission, GateRefusal> {
-        let login = Login { user_name: user.to_owned(), public_key: public_line(key), peer: self.visit.peer };
-        timeout(ADMIT_TIME_MAX, self.shared.gate.admit(&login)).await.unwrap_or_else(|_| {
-            let sentence = "Cardea is too busy to let you in. Try again in a minute.".to_owned();
-            Err(GateRefusal { code: "busy", sentence })
-        })
+        let credential = Credential::Key(public_line(key));
+        let login = Login { user_name: user.to_owned(), credential, peer: self.visit.peer };
+        timeout(ADMIT_TIME_MAX, self.shared.gate.admit(&login)).await.unwrap_or_else(|_| Err(busy()))
+    }
+
+    /// The person has proven who they are. One who has too many connections is turned away all the same.
+    fn let_in(&mut self, admission: Admission) -> Auth {
+        let Some(seat) = self.shared.crowd.sit(admission.user) else {
+            info!(session.id = %admission.session, peer = %admission.peer, "Refused a log-in: too many of one user");
+            let most = self.shared.crowd.seats_max();
+            self.banner = Some(format!("you have {most} connections open here: close some first."));
+            self.was_told = true;
+            return Auth::reject();
+        };
+        info!(session.id = %admission.session, peer = %admission.peer, "`{}` is let in", admission.user_name);
+        self.visit.admit(admission, seat);
+        Auth::Accept
+    }
+
+    /// Whoever types something where a password is asked for: it is a one-time token or nothing.
+    async fn redeem(&mut self, user: &str, typed: Secret) -> Auth {
+        let redeemed = timeout(ADMIT_TIME_MAX, self.shared.gate.redeem(user, typed, self.visit.peer)).await;
+        match redeemed.unwrap_or_else(|_| Err(busy())) {
+            Ok(admission) => self.let_in(admission),
+            Err(refusal) => {
+                info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);
+                self.banner = Some(refusal.sentence);
+                self.was_told = true;
+                only_keys()
+            }
+        }
     }
 
     /// Whether this is the channel's first command. It has at most one (RFC 4254 section 6.5).
@@ -83,20 +114,7 @@ impl Handler for Door {
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {
         match self.ask(user, key.public_key).await {
-            Ok(admission) => {
-                let Some(seat) = self.shared.crowd.sit(admission.user) else {
-                    info!(session.id = %admission.session, peer = %admission.peer, "Refused a log-in: too many of one user");
-                    self.banner = Some(format!(
-                        "you have {} connections open here: close some first.",
-                        self.shared.crowd.seats_max()
-                    ));
-                    self.was_told = true;
-                    return Ok(Auth::reject());
-                };
-                info!(session.id = %admission.session, peer = %admission.peer, "`{}` is let in", admission.user_name);
-                self.visit.admit(admission, seat);
-                Ok(Auth::Accept)
-            }
+            Ok(admission) => Ok(self.let_in(admission)),
             Err(refusal) => {
                 info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);
                 if refusal.code != GateRefusal::UNKNOWN_KEY {
@@ -108,17 +126,36 @@ impl Handler for Door {
         }
     }
 
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {
+        Ok(self.redeem(user, Secret::new(password.to_owned())).await)
+    }
+
+    /// Where somebody whose keys were all refused gives a one-time token, or hears what else opens a session.
     async fn auth_keyboard_interactive<'a>(
         &'a mut self,
-        _user: &str,
+        user: &str,
         _submethods: &str,
-        _response: Option<russh::server::Response<'a>>,
+        response: Option<Response<'a>>,
     ) -> Result<Auth, Error> {
+        let typed = response.map(|mut answers| answers.next().unwrap_or_default());
+        match typed {
+            None if !self.was_told && user.parse::<SessionId>().is_ok() => {
+                return Ok(Auth::Partial {
+                    name: Cow::Borrowed("Cardea"),
+                    instructions: Cow::Borrowed(""),
+                    prompts: Cow::Borrowed(ASK_FOR_TOKEN),
+                });
+            }
+            Some(typed) if !typed.is_empty() => {
+                let typed = Secret::new(String::from_utf8_lossy(&typed).into_owned());
+                return Ok(self.redeem(user, typed).await);
+            }
+            None | Some(_) => {}
+        }
         if !self.was_told {
             self.banner = Some(NO_KNOWN_KEY.to_owned());
         }
-        let only_keys = MethodSet::from([MethodKind::PublicKey].as_slice());
-        Ok(Auth::Reject { proceed_with_methods: Some(only_keys), partial_success: false })
+        Ok(only_keys())
     }
 
     fn rejection_banner(&mut self) -> Option<String> {
@@ -192,4 +229,14 @@ impl Handler for Door {
     ) -> Result<(), Error> {
         self.answer(channel, false, session)
     }
+}
+
+fn busy() -> GateRefusal {
+    let sentence = "Cardea is too busy to let you in. Try again in a minute.".to_owned();
+    GateRefusal { code: "busy", sentence }
+}
+
+fn only_keys() -> Auth {
+    let only_keys = MethodSet::from([MethodKind::PublicKey].as_slice());
+    Auth::Reject { proceed_with_methods: Some(only_keys), partial_success: false }
 }

@@ -62,9 +62,11 @@ impl Default for Limits {
 pub(crate) fn towards_people(host_key: PrivateKey) -> Arc<russh::server::Config> {
     Arc::new(russh::server::Config {
         server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-Cardea")),
-        // Keyboard-interactive lets nobody in: it is where somebody whose keys were all refused is told so.
-        methods: MethodSet::from([MethodKind::PublicKey, MethodKind::KeyboardInteractive].as_slice()),
-        // Keys cannot be guessed, so slowing down refusals would only slow down people with several keys.
+        // Beside keys: one-time tokens, by either way in which a client asks for a password.
+        methods: MethodSet::from(
+            [MethodKind::PublicKey, MethodKind::KeyboardInteractive, MethodKind::Password].as_slice(),
+        ),
+        // Neither keys nor tokens can be guessed, so slowing down refusals would only slow down people with several keys.
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
         max_auth_attempts: LOGIN_ATTEMPTS_MAX,

@@ -129,6 +129,7 @@ fn canonical(actor: &Actor, verb: Verb, entry: &AuditEntry) -> Vec<u8> {
         Actor::User { id, name, roles, via } => {
             let via = match via {
                 Via::Key => json!("key"),
+                Via::Launch => json!("launch_token"),
                 Via::SignIn(id) => json!({ "sign_in": id }),
                 Via::Token { id, operator_issued } => json!({ "token": id, "operator_issued": operator_issued }),
             };

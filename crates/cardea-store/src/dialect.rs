@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 26] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 30] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
@@ -33,10 +33,14 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 26] = [
     ("idempotency_pk", "idempotency.user_id, idempotency.key", "idempotency", "key"),
     ("installation_pk", "installation.id", "installation", "id"),
     ("installation_single_unique", "installation.single", "installation", "single"),
+    ("key_use_pk", "key_use.fingerprint", "key_use", "fingerprint"),
+    ("launch_token_pk", "launch_token.digest", "launch_token", "digest"),
     ("managed_account_pk", "managed_account.host, managed_account.name", "managed_account", "name"),
     ("node_pk", "node.name", "node", "name"),
     ("object_name_unique", "object.kind, object.name_fold", "object", "name"),
     ("object_pk", "object.id", "object", "id"),
+    ("own_key_body_unique", "own_key.body", "own_key", "body"),
+    ("own_key_pk", "own_key.id", "own_key", "id"),
     ("password_pk", "password.user_id", "password", "user_id"),
     ("secret_pk", "secret.id", "secret", "id"),
     ("session_log_pk", "session_log.session_id, session_log.line", "session_log", "line"),

@@ -414,8 +414,10 @@ const MOVES: &[Verb] = &[
     Verb::DriveSession,
     Verb::EndSession,
     Verb::ExtendSession,
+    Verb::Launch,
     Verb::Lock,
     Verb::RetrySession,
+    Verb::RevealPassword,
     Verb::TryRemoval,
 ];
 

@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use cardea_domain::{
-    Admission, ClosedConnection, ConnectionId, EndNotice, Gate, GateRefusal, Kind, Lease, Login, ObjectId, SessionId,
-    Timestamp, Word,
+    Admission, ClosedConnection, ConnectionId, Credential, EndNotice, Gate, GateRefusal, Kind, Lease, Login, ObjectId,
+    Secret, SessionId, Timestamp, Word,
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{broadcast, watch};
@@ -22,6 +22,8 @@ use crate::SeededEntropy;
 /// A [`Gate`] without a product behind it.
 pub struct FakeGate {
     sessions: Mutex<HashMap<SessionId, Open>>,
+    /// One-time tokens, and what each opens.
+    tokens: Mutex<HashMap<String, SessionId>>,
     joins: Mutex<Vec<Join>>,
     closed: Mutex<Vec<ClosedConnection>>,
     reached: Mutex<Vec<(ConnectionId, SocketAddr)>>,
@@ -67,6 +69,7 @@ impl FakeGate {
         let ids = SeededEntropy::new(1);
         Arc::new(Self {
             sessions: Mutex::default(),
+            tokens: Mutex::default(),
             joins: Mutex::default(),
             closed: Mutex::default(),
             reached: Mutex::default(),
@@ -90,6 +93,11 @@ impl FakeGate {
     pub fn end(&self, id: SessionId, sentence: &str) {
         let notice = EndNotice { sentence: sentence.to_owned() };
         lock(&self.sessions).get(&id).expect("the session was opened").ended.send_replace(Some(notice));
+    }
+
+    /// From now on this token opens the session, once.
+    pub fn give_token(&self, id: SessionId, token: &str) {
+        lock(&self.tokens).insert(token.to_owned(), id);
     }
 
     /// Says something to the open connections of a session.
@@ -117,6 +125,11 @@ impl FakeGate {
         lock(&self.closed).clone()
     }
 
+    fn admission(&self, id: SessionId, session: &FakeSession, credential: Credential, peer: SocketAddr) -> Admission {
+        let user = lock(&self.sessions).get(&id).expect("it was there").user;
+        Admission { session: id, user, user_name: session.account.clone(), credential, peer }
+    }
+
     fn ended(&self, id: SessionId) -> watch::Receiver<Option<EndNotice>> {
         lock(&self.sessions).get(&id).expect("it was there").ended.subscribe()
     }
@@ -135,23 +148,27 @@ impl FakeGate {
 #[async_trait]
 impl Gate for FakeGate {
     async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal> {
-        if !lock(&self.sessions).values().any(|open| open.session.user_key == login.public_key) {
+        let shown = |open: &FakeSession| login.credential == Credential::Key(open.user_key.clone());
+        if !lock(&self.sessions).values().any(|open| shown(&open.session)) {
             let sentence = "this sentence is not for strangers".to_owned();
             return Err(GateRefusal { code: GateRefusal::UNKNOWN_KEY, sentence });
         }
         let id = login.user_name.parse().map_err(|_| no_session())?;
         let session = self.session(id)?;
-        if session.user_key != login.public_key {
+        if !shown(&session) {
             return Err(no_session());
         }
-        let user = lock(&self.sessions).get(&id).expect("it was there").user;
-        Ok(Admission {
-            session: id,
-            user,
-            user_name: session.account,
-            public_key: login.public_key.clone(),
-            peer: login.peer,
-        })
+        Ok(self.admission(id, &session, login.credential.clone(), login.peer))
+    }
+
+    async fn redeem(&self, user_name: &str, token: Secret, peer: SocketAddr) -> Result<Admission, GateRefusal> {
+        let wrong = || GateRefusal { code: GateRefusal::WRONG_TOKEN, sentence: "this token opens nothing".to_owned() };
+        let id: SessionId = user_name.parse().map_err(|_| wrong())?;
+        let opens = token.expose(|token| lock(&self.tokens).remove(token));
+        if opens != Some(id) {
+            return Err(wrong());
+        }
+        Ok(self.admission(id, &self.session(id)?, Credential::Token, peer))
     }
 
     async fn join(&self, admission: &Admission, public_key: &str) -> Result<Lease, GateRefusal> {

@@ -971,6 +971,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{id}/launch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a one-time token that joins a session through the gateway.
+         * @description Good once, for a minute, and for nothing but this session. At most six unused ones at a time.
+         *
+         *     **Who:** its user. **Audit:** `session.launch`.
+         */
+        post: operations["launch_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/lock": {
         parameters: {
             query?: never;
@@ -1010,6 +1032,29 @@ export interface paths {
         get: operations["show_log"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show the password of a session's login account.
+         * @description Where the connection profile says `password_access: reveal`, while the session is open. An account that was made for the
+         *     session and has no password gets one by this, which takes a moment. At most six times a minute.
+         *
+         *     **Who:** its user; not with a token that the operator issued. **Audit:** `session.password`.
+         */
+        post: operations["reveal_password"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1690,6 +1735,16 @@ export interface components {
              */
             on_policy_change: components["schemas"]["OnChange"];
             /**
+             * @description Whether the session's user may see the password of the login account.
+             * @default none
+             */
+            password_access: components["schemas"]["PasswordAccess"];
+            /**
+             * @description How long a password that is shown stays on the screen.
+             * @default PT30S
+             */
+            password_hide_after: components["schemas"]["Period"];
+            /**
              * @description Whether connections are recorded. Nothing is recorded yet, so only `false` is taken.
              * @default false
              */
@@ -1765,6 +1820,16 @@ export interface components {
              * @default end
              */
             on_policy_change: components["schemas"]["OnChange"];
+            /**
+             * @description Whether the session's user may see the password of the login account.
+             * @default none
+             */
+            password_access: components["schemas"]["PasswordAccess"];
+            /**
+             * @description How long a password that is shown stays on the screen.
+             * @default PT30S
+             */
+            password_hide_after: components["schemas"]["Period"];
             /**
              * @description Whether connections are recorded. Nothing is recorded yet, so only `false` is taken.
              * @default false
@@ -2093,6 +2158,16 @@ export interface components {
          * @enum {string}
          */
         Kind: "AccessPolicy" | "Activity" | "ConnectionProfile" | "Group" | "Resource" | "ResourceGroup" | "Role" | "ServiceAccount" | "User";
+        /** @description A way to join a session once. The token is shown this once; Cardea keeps only a digest of it. */
+        LaunchView: {
+            /** @description What to type in a terminal. Without the token: other people on the machine see commands. */
+            command: string;
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description What to give when the client asks for a password. */
+            token: string;
+            /** @description The user name for the SSH client: the session's id. */
+            user: string;
+        };
         /** @description What becomes of files that a login account leaves outside its home. */
         Leftovers: "archive" | "chown" | "delete";
         /** @description A lock on a session. Where it does not stand on a resource yet it only keeps the session from beginning. */
@@ -2372,6 +2447,19 @@ export interface components {
             session_status: components["schemas"]["Status"];
             state: components["schemas"]["GrantState"];
         };
+        /** @description Whether people may see the password of their session's login account. */
+        PasswordAccess: "none" | "reveal";
+        /** @description A password that is shown. Cardea keeps it sealed until nothing of the session is left. */
+        PasswordView: {
+            /**
+             * Format: uint64
+             * @description Seconds after which whoever shows it to a person hides it again.
+             */
+            hide_after_s: number;
+            password: string;
+            /** @description The login account's name on the resource. */
+            user: string;
+        };
         /**
          * Format: duration
          * @example PT1H
@@ -2424,7 +2512,7 @@ export interface components {
              * @description `/problems/SLUG`: what kind of problem it is; a page that explains it.
              * @enum {string}
              */
-            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/foreign-origin" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
+            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/foreign-origin" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
         };
         /** @description How far the running stage is. */
         Progress: {
@@ -2707,8 +2795,12 @@ export interface components {
             dismiss: boolean;
             end: boolean;
             extend: boolean;
+            /** @description Make a one-time token to connect with. */
+            launch: boolean;
             lock: boolean;
             retry: boolean;
+            /** @description Be shown the password of the login account. */
+            reveal_password: boolean;
             unlock: boolean;
         };
         SessionId: string;
@@ -5339,6 +5431,37 @@ export interface operations {
             };
         };
     };
+    launch_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The command and the token. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaunchView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     lock_session: {
         parameters: {
             query?: never;
@@ -5402,6 +5525,37 @@ export interface operations {
                     "application/json": components["schemas"]["Log"];
                     "text/csv": string;
                     "text/event-stream": string;
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reveal_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account and its password. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordView"];
                 };
             };
             /** @description Anything else: what went wrong and what to do. */

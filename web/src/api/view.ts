@@ -20,6 +20,8 @@ export type Me = Schemas["Me"];
 export type MyActivity = Schemas["MyActivityView"];
 export type NewLock = Schemas["LockingWhole"];
 export type NewSessions = Schemas["NewSessions"];
+/** The password of a login account, for its user's eyes. */
+export type Password = Schemas["PasswordView"];
 export type ProblemBody = Schemas["Problem"];
 export type Schedule = Schemas["Schedule"];
 /** A user or a resource that is locked as a whole. */

@@ -6,17 +6,19 @@ import { useSay } from "./notice";
 
 const SHOWN_MS = 1_500;
 
-/** A small button that copies `text`. `label` says what: "Copy user name". */
+/** A small button that copies `text`. `label` says what: "Copy user name". A secret is never repeated by what it says. */
 export function CopyButton({
   text,
   label,
   icon = Copy,
   tabIndex,
+  isSecret = false,
 }: {
   text: string;
   label: string;
   icon?: LucideIcon;
   tabIndex?: number;
+  isSecret?: boolean;
 }) {
   const say = useSay();
   const [isDone, setDone] = useState(false);
@@ -30,9 +32,9 @@ export function CopyButton({
     try {
       await navigator.clipboard.writeText(text);
       setDone(true);
-      say(`Copied: ${text}`);
+      say(isSecret ? "Copied." : `Copied: ${text}`);
     } catch {
-      say(`Your browser does not let this page copy. The text is: ${text}`);
+      say(`Your browser does not let this page copy${isSecret ? "." : `. The text is: ${text}`}`);
     }
   }
 

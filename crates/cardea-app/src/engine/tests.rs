@@ -12,8 +12,8 @@ mod walk;
 use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{
-    Actor, Admission, Clock as _, ClosedConnection, ConnectorError, Gate as _, GrantState, Kind, Secret, SessionId,
-    Stage, Status, Via,
+    Actor, Admission, Clock as _, ClosedConnection, ConnectorError, Credential, Gate as _, GrantState, Kind, Secret,
+    SessionId, Stage, Status, Via,
 };
 use cardea_store::{Store, StoreUrl};
 use cardea_testkit::{FakeConnector, ManualClock, Operation, SeededEntropy};
@@ -149,7 +149,7 @@ impl World {
             session: id,
             user,
             user_name: "alice".to_owned(),
-            public_key: KEY.to_owned(),
+            credential: Credential::Key(KEY.to_owned()),
             peer: ([192, 0, 2, 9], 4000).into(),
         }
     }

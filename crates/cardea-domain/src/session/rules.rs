@@ -29,6 +29,17 @@ pub enum DirectLogin {
     Allow,
 }
 
+/// Whether people may see the password of their session's login account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PasswordAccess {
+    /// Nobody does.
+    #[default]
+    None,
+    /// The session's own user does, as often as they ask; each time is written down.
+    Reveal,
+}
+
 /// What happens to a running session when what gave it changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -196,6 +207,9 @@ pub struct Rules {
     pub on_hours_close: OnChange,
     /// What happens when user, policy, activity or resource give the session no more.
     pub on_policy_change: OnChange,
+    pub password_access: PasswordAccess,
+    /// How long a password that is shown stays on the screen.
+    pub password_hide_after: Period,
     /// Whether to refuse a host that cannot end a privilege by itself.
     pub require_host_expiry: bool,
 }
@@ -203,6 +217,8 @@ pub struct Rules {
 impl Rules {
     /// How often hosts are asked who is logged in, unless the profile says otherwise.
     pub const MONITOR_INTERVAL: Period = Period::from_seconds(30);
+    /// How long a password that is shown stays on the screen, unless the profile says otherwise.
+    pub const PASSWORD_HIDE_AFTER: Period = Period::from_seconds(30);
     /// When a session's end is announced, unless the profile says otherwise.
     pub const END_WARNINGS: [Period; 2] = [Period::from_seconds(600), Period::from_seconds(60)];
 }
@@ -220,6 +236,8 @@ impl Default for Rules {
             monitor_interval: Self::MONITOR_INTERVAL,
             on_hours_close: OnChange::default(),
             on_policy_change: OnChange::default(),
+            password_access: PasswordAccess::default(),
+            password_hide_after: Self::PASSWORD_HIDE_AFTER,
             require_host_expiry: false,
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use cardea_app::{Connection, Page, SessionDetail};
 use cardea_domain::{
-    Actor, ApprovalSpec, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, Period, Permit, Progress,
-    Reason, RequestId, Session, SessionId, Status, Timestamp, Verb,
+    Actor, ApprovalSpec, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, PasswordAccess, Period,
+    Permit, Progress, Reason, RequestId, Session, SessionId, Status, Timestamp, Verb,
 };
 use serde::Serialize;
 
@@ -78,8 +78,12 @@ pub(crate) struct SessionActions {
     dismiss: bool,
     end: bool,
     extend: bool,
+    /// Make a one-time token to connect with.
+    launch: bool,
     lock: bool,
     retry: bool,
+    /// Be shown the password of the login account.
+    reveal_password: bool,
     unlock: bool,
 }
 
@@ -221,8 +225,12 @@ impl SessionActions {
             dismiss: failed && session.clone().dismiss().is_ok() && may(Verb::DismissSession),
             end: session.status.can_end() && may(Verb::EndSession),
             extend: session.extended_end(None).is_ok() && may(Verb::ExtendSession),
+            launch: session.status.is_open() && session.rules.has_login && may(Verb::Launch),
             lock: lock.is_none() && session.status.can_end() && may_lock,
             retry: failed && session.clone().retry(session.requested_at).is_ok() && may(Verb::RetrySession),
+            reveal_password: session.status.is_open()
+                && session.rules.password_access == PasswordAccess::Reveal
+                && may(Verb::RevealPassword),
             unlock: lock.is_some_and(|lock| lock.scope == LockScope::Session) && may_lock,
         }
     }

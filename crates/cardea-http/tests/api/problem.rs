@@ -6,7 +6,7 @@ use cardea_store::StandingLock;
 use cardea_testkit::Operation;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, As, PATIENCE, World};
+use crate::world::{Answer, As, PASSWORD, PATIENCE, World};
 
 /// Every kind that the document names.
 fn documented() -> Vec<String> {
@@ -78,6 +78,13 @@ async fn produce(world: &World, slug: &str) -> Answer {
         "locked" => request_while_locked(world).await,
         "name-taken" => world.post(operator, "/api/v1/users", json!({ "name": "Alice", "spec": {} })).await,
         "no-answer" => host_key(world, ConnectorError::Unknown("half-way".to_owned())).await,
+        "no-password" => {
+            world.apply(json!([{ "kind": "User", "name": "alice", "spec": { "password": PASSWORD } }])).await;
+            let alice = world.signed_in("alice").await;
+            let id = world.request(&alice, &["web1"]).await.remove(0);
+            world.until_status(&id, "available").await;
+            world.post(&alice, &format!("/api/v1/sessions/{id}/password"), json!({})).await
+        }
         "not-allowed" => delete_as_auditor(world).await,
         "not-clean" => dismiss_too_early(world).await,
         "not-dismissable" => {

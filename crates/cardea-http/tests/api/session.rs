@@ -14,7 +14,7 @@ fn ids(page: &Value) -> Vec<&str> {
 
 /// What may be done, when it is these.
 pub(crate) fn actions(possible: &[&str]) -> Value {
-    let all = ["decide", "dismiss", "end", "extend", "lock", "retry", "unlock"];
+    let all = ["decide", "dismiss", "end", "extend", "launch", "lock", "retry", "reveal_password", "unlock"];
     all.into_iter().map(|action| (action.to_owned(), json!(possible.contains(&action)))).collect::<Map<_, _>>().into()
 }
 

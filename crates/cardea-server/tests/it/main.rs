@@ -13,7 +13,9 @@ mod host_faults;
 mod hosts;
 #[cfg(feature = "fail-points")]
 mod kill_points;
+mod launch;
 mod main_job;
 mod operators_view;
+mod password;
 mod sign_in;
 mod storm;

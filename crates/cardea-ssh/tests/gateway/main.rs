@@ -7,4 +7,5 @@ mod holds;
 mod refusals;
 mod strangers;
 mod terminal;
+mod tokens;
 mod world;

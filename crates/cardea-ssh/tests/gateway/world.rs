@@ -89,6 +89,13 @@ impl World {
         path
     }
 
+    /// The same, unless there is one of this name.
+    pub(crate) fn make_key_once(&self, name: &str) {
+        if !self.folder.path().join(name).exists() {
+            self.make_key(name);
+        }
+    }
+
     pub(crate) fn public_key(&self, name: &str) -> String {
         let line = fs::read_to_string(self.folder.path().join(format!("{name}.pub"))).expect("the key was made");
         line.trim().to_owned()

@@ -990,6 +990,7 @@ impl Encrypted {
                     } else {
                         auth_request.methods.remove(MethodKind::Password);
                     }
+                    push_banner(&mut self.write, handler.rejection_banner())?;
                     reject_auth_request(until, &mut self.write, auth_request).await?;
                 }
                 Ok(())
@@ -1207,6 +1208,7 @@ impl Encrypted {
                         let offer = PublicKeyOffer {
                             public_key: &pubkey,
                             algorithm: &algorithm,
+                            certificate: certificate_of(&pk_or_cert),
                         };
                         let auth = handler.auth_publickey_offered(user, offer).await?;
                         auth == Auth::Accept
@@ -1279,6 +1281,7 @@ impl Encrypted {
                     let offer = PublicKeyOffer {
                         public_key: &pubkey,
                         algorithm: &algorithm,
+                        certificate: certificate_of(&pk_or_cert),
                     };
                     let auth = handler.auth_publickey_offered(user, offer).await?;
                     match auth {
@@ -1360,6 +1363,13 @@ fn server_auth_request_success(buffer: &mut Vec<u8>) {
     })
 }
 
+fn certificate_of(shown: &PublicKeyOrCertificate) -> Option<&ssh_key::Certificate> {
+    match shown {
+        PublicKeyOrCertificate::Certificate(certificate) => Some(certificate),
+        PublicKeyOrCertificate::PublicKey { .. } => None,
+    }
+}
+
 async fn read_userauth_info_response<H: Handler + Send, R: Reader>(
     until: Instant,
     handler: &mut H,
@@ -1386,6 +1396,9 @@ async fn read_userauth_info_response<H: Handler + Send, R: Reader>(
         let auth = handler
             .auth_keyboard_interactive(user, submethods, Some(Response(&mut responses.into_iter())))
             .await?;
+        if matches!(auth, Auth::Reject { .. }) {
+            push_banner(write, handler.rejection_banner())?;
+        }
         let resp = reply_userauth_info_response(until, auth_request, write, auth)
             .await
             .map_err(H::Error::from)?;

@@ -233,6 +233,9 @@ pub struct PublicKeyOffer<'a> {
     /// signature algorithm the certificate type maps to (for example
     /// `rsa-sha2-256` for `rsa-sha2-256-cert-v01@openssh.com`).
     pub algorithm: &'a ssh_key::Algorithm,
+    /// The certificate, if `public_key` is offered as what it certifies. Its signature and its
+    /// times were checked; who signed it, and for whom, was not.
+    pub certificate: Option<&'a Certificate>,
 }
 
 /// A public key whose ownership has been verified, passed to
@@ -384,7 +387,7 @@ pub trait Handler: Sized {
     }
 
     /// Asked for when an authentication attempt is rejected that proved possession of a key, or
-    /// that used keyboard-interactive: a banner that is sent right before the rejection
+    /// that used keyboard-interactive or a password: a banner that is sent right before the rejection
     /// ([RFC 4252 §5.4](https://www.rfc-editor.org/rfc/rfc4252#section-5.4)).
     fn rejection_banner(&mut self) -> Option<String> {
         None

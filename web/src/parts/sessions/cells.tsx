@@ -7,6 +7,7 @@ import {
   Lock,
   LockOpen,
   OctagonX,
+  Play,
   Repeat,
   RotateCcw,
   ScrollText,
@@ -24,6 +25,7 @@ import { countdown, fullTime, length, period, shortTime, useSecond } from "../ti
 import { nameOf, sshCommand, usePage, useRowTab } from "./context";
 import { countsDown, extensionText, hint } from "./hint";
 import { useDismiss, useRetry } from "./moves";
+import { PasswordButtons } from "./password-dialog";
 import { startOf } from "./view";
 
 /** The status, and below it what is going on. */
@@ -144,7 +146,7 @@ export function DurationCell({ session }: { session: Session }) {
   return <span className="tabular-nums">{length(Date.parse(end) - Date.parse(start))}</span>;
 }
 
-/** The account's name and a way to copy it. */
+/** The account's name, and ways to copy it and to come by its password. */
 export function AccountCell({ session }: { session: Session }) {
   const tab = useRowTab();
   if (!session.login_account) return <span className="text-quiet">—</span>;
@@ -158,6 +160,7 @@ export function AccountCell({ session }: { session: Session }) {
         label={`Copy user name ${session.login_account}`}
         tabIndex={tab}
       />
+      <PasswordButtons session={session} />
     </span>
   );
 }
@@ -171,6 +174,14 @@ export function ActionsCell({ session }: { session: Session }) {
   const name = nameOf(session);
   return (
     <span className="flex flex-wrap items-center justify-end">
+      {actions.launch && (
+        <IconButton
+          label={`Launch ${name}`}
+          icon={Play}
+          tabIndex={tabIndex}
+          onClick={() => onOpen({ kind: "launch", session })}
+        />
+      )}
       {command && (
         <CopyButton
           text={command}

@@ -39,7 +39,7 @@ const VALUES: {
   {
     id: "login_account",
     name: "Login Account",
-    size: 142,
+    size: 178,
     cell: (session) => <AccountCell session={session} />,
   },
   { id: "activity", name: "Activity", size: 116, cell: (session) => <Text>{session.activity}</Text> },

@@ -8,7 +8,7 @@ export type Window =
   | { kind: "grants" | "locks" }
   /** `like` a session that is over. */
   | { kind: "create"; like?: Session }
-  | { kind: "extend" | "lock" | "log" | "unlock"; session: Session }
+  | { kind: "extend" | "launch" | "lock" | "log" | "password" | "unlock"; session: Session }
   | { kind: "approve" | "deny" | "end"; sessions: Session[] };
 
 export type Page = {

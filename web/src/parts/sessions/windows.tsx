@@ -8,7 +8,9 @@ import type { Window } from "./context";
 import { DecideDialog } from "./decide-dialog";
 import { EndDialog } from "./end-dialog";
 import { ExtendDialog } from "./extend-dialog";
+import { LaunchDialog } from "./launch-dialog";
 import { LockDialog, UnlockDialog } from "./lock-dialog";
+import { PasswordDialog } from "./password-dialog";
 
 type Properties = { window: Window; me: Me; onClose: () => void };
 
@@ -24,6 +26,10 @@ export function OpenWindow({ window, me, onClose }: Properties) {
       return <LogWindow session={window.session} onClose={onClose} />;
     case "extend":
       return <ExtendDialog session={window.session} onClose={onClose} />;
+    case "launch":
+      return <LaunchDialog session={window.session} onClose={onClose} />;
+    case "password":
+      return <PasswordDialog session={window.session} onClose={onClose} />;
     case "lock":
       return <LockDialog session={window.session} onClose={onClose} />;
     case "unlock":

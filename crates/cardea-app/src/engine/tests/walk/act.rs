@@ -1,6 +1,6 @@
 //! What each action does. What nobody may do is tried as well, and must be refused.
 
-use cardea_domain::LockScope;
+use cardea_domain::{Credential, LockScope};
 
 use super::{action::LATEST, world::*, *};
 use crate::{Approve, LockMessage};
@@ -123,7 +123,7 @@ impl Walk {
             session: known.id,
             user,
             user_name: name.to_owned(),
-            public_key: key_of(known.user).to_owned(),
+            credential: Credential::Key(key_of(known.user).to_owned()),
             peer: ([192, 0, 2, 9], 4000).into(),
         };
         // Each gateway process has a key of its own.
