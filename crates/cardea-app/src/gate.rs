@@ -422,7 +422,7 @@ impl App {
         // What the client showed may have been taken from the user since.
         let still_good = match &admission.credential {
             Credential::Token => Ok(()),
-            shown => self.holder(shown).map(drop),
+            shown @ Credential::Key(_) => self.holder(shown).map(drop),
         };
         still_good
             .and_then(|()| self.must_be_let_in(admission.user))

@@ -4,8 +4,6 @@ use axum::{Json, extract::State};
 use cardea_domain::SessionId;
 use serde::Serialize;
 
-use serde_json::json;
-
 use crate::{
     Api,
     actor::{Caller, Peer},
