@@ -196,7 +196,9 @@ struct Round<'a> {
 impl Round<'_> {
     /// Puts the conditions on the session, and lets it begin if this yes is the last that it needs.
     fn apply(&self, session: &mut Session, permit: &Permit, approve: &Approve) -> Result<(), AppError> {
-        if self.counting(session).any(|approval| Some(approval.approver) == permit.user_id()) {
+        // Also a yes that does not count at the moment: it counts again when its approver has their say again.
+        let mut given = self.before.iter().filter(|approval| approval.counts_for(&session.pins));
+        if given.any(|approval| Some(approval.approver) == permit.user_id()) {
             let sentence = "you approved this request already: the others that it needs must be somebody else's";
             return Err(AppError::refused("approved-already", sentence));
         }
