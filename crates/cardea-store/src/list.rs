@@ -220,70 +220,16 @@ impl Tx {
         let from = filter.requested_from.map_or(i64::MIN, Timestamp::as_micros);
         let before = filter.requested_before.map_or(i64::MAX, Timestamp::as_micros);
         let sql = || AssertSqlSafe(page_sql(filter));
+        macro_rules! page {
+            ($($position:expr),*) => {
+                fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles, from, before,
+                    users, policies, places $(, $position)*)
+            };
+        }
         let rows = match &filter.cursor {
-            None => {
-                fetch_all!(
-                    SessionRow,
-                    self,
-                    sql(),
-                    listed,
-                    user,
-                    q,
-                    resource,
-                    statuses,
-                    limit,
-                    profiles,
-                    from,
-                    before,
-                    users,
-                    policies,
-                    places
-                )
-            }
-            Some(Cursor { value: SortValue::Number(number), id, .. }) => {
-                let (n, id) = (*number, id.to_string());
-                fetch_all!(
-                    SessionRow,
-                    self,
-                    sql(),
-                    listed,
-                    user,
-                    q,
-                    resource,
-                    statuses,
-                    limit,
-                    profiles,
-                    from,
-                    before,
-                    users,
-                    policies,
-                    places,
-                    n,
-                    id
-                )
-            }
-            Some(Cursor { value: SortValue::Text(text), id, .. }) => {
-                let id = id.to_string();
-                fetch_all!(
-                    SessionRow,
-                    self,
-                    sql(),
-                    listed,
-                    user,
-                    q,
-                    resource,
-                    statuses,
-                    limit,
-                    profiles,
-                    from,
-                    before,
-                    users,
-                    policies,
-                    places,
-                    text,
-                    id
-                )
-            }
+            None => page!(),
+            Some(Cursor { value: SortValue::Number(number), id, .. }) => page!(*number, id.to_string()),
+            Some(Cursor { value: SortValue::Text(text), id, .. }) => page!(text, id.to_string()),
         }?;
         rows.into_iter().map(Session::try_from).collect()
     }
