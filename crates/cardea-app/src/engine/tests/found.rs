@@ -304,3 +304,30 @@ async fn a_process_that_was_stopped_for_long_places_nothing_behind_the_hosts_own
     let places = world.target.calls().into_iter().filter(|call| call.operation == Operation::Place).count();
     assert_eq!(places, 1, "the switch, which was on its way");
 }
+
+#[tokio::test]
+async fn a_step_that_is_placed_while_its_session_is_being_locked_counts_as_placed() {
+    let world = World::new().await;
+    world.plant("ops", 1500);
+    let mut spec = requester(&json!([]));
+    spec["session"] = json!([{ "add_to_group": { "group": "adm" } }]);
+    world.offers(spec).await;
+    world.target.step_by_step();
+    let id = world.special("alice").await;
+    let its_step = loop {
+        let call = next_call(&world).await;
+        let is_its = call.call.about.iter().any(|about| about.contains("group_membership"));
+        if is_its && call.call.operation == Operation::Place {
+            break call.number;
+        }
+        world.target.step(call.number, Fate::Well);
+    };
+    let message = crate::LockMessage { title: "Incident".to_owned(), text: String::new() };
+    let scope = cardea_domain::LockScope::Session;
+    world.app.lock_session(&Actor::Operator { uid: 0 }, id, scope, message).await.expect("it is open");
+    world.target.step(its_step, Fate::Well);
+    let lock = next_call(&world).await;
+    assert_eq!(lock.call.operation, Operation::Lock, "{:?}", lock.call);
+    let step = world.detail(id).await.grants.into_iter().find(|grant| grant.stage == Stage::Session);
+    assert_eq!(step.map(|grant| grant.state), Some(GrantState::Placed));
+}
