@@ -8,6 +8,7 @@ mod account;
 mod bounds;
 mod clean_up;
 mod drift;
+pub(crate) mod handover;
 mod host;
 mod lock;
 mod poll;
@@ -28,7 +29,7 @@ use cardea_domain::{Actor, Claim, Grant, Permit, Session, SessionId, Status, Tim
 use cardea_store::Store;
 use tokio::{
     task::{self, AbortHandle, JoinError, JoinSet},
-    time::MissedTickBehavior,
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, warn};
@@ -41,6 +42,8 @@ pub(crate) const WORKERS_MAX: usize = 1024;
 const CLAIM_MAX: u32 = 64;
 /// How long the engine sleeps at most, whatever the rows say.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// The shortest time between two looks at what is due in the store: what comes meanwhile is looked at together.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
 /// The pause after a fault of ours with a session or a host.
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
 /// The pause after the store failed to answer.
@@ -90,6 +93,10 @@ impl<K: Clone + PartialEq> Busy<K> {
         self.all().remove(&worker).map(|(held, _)| held)
     }
 
+    fn has(&self, held: &K) -> bool {
+        self.all().values().any(|(known, _)| known == held)
+    }
+
     /// All that is held, also by workers that are done and were not looked at since.
     fn held(&self) -> Vec<K> {
         self.all().values().map(|(held, _)| held.clone()).collect()
@@ -137,10 +144,11 @@ impl App {
     async fn run_sessions(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
         let busy = Busy::new();
+        let open = self.open_handover();
         // Beside this loop, which may be at one change for longer than a lease; it ends with it, after the last steps.
         let mut renewal = JoinSet::new();
         renewal.spawn(self.clone().keep_claims(busy.clone()));
-        loop {
+        'running: loop {
             let next_expiry = self.check_ground().await.unwrap_or_else(|error| {
                 error!(%error, "Sessions could not all be judged after a change; they are judged again");
                 Some(self.0.clock.now().plus(STORE_PAUSE))
@@ -154,20 +162,28 @@ impl App {
             };
             let until_expiry = next_expiry.map(|at| at.since(self.0.clock.now()));
             let pause = until_expiry.map_or(pause, |until| until.min(pause));
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = self.0.nudge.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-                // It never ends by itself: without it every lease would run out.
-                Some(_) = renewal.join_next() => break,
-                Some(done) = workers.join_next_with_id() => {
-                    self.finished(&mut workers, &busy, done);
-                    while let Some(done) = workers.try_join_next_with_id() {
+            let looked = Instant::now();
+            let (soon, mut look_at) = (looked + LOOK_PAUSE, looked + pause);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => break 'running,
+                    () = tokio::time::sleep_until(look_at) => break,
+                    () = self.0.nudge.notified() => look_at = look_at.min(soon),
+                    () = self.0.handover.arrived() => self.start_handed(&mut workers, &busy),
+                    // It never ends by itself: without it every lease would run out.
+                    Some(_) = renewal.join_next() => break 'running,
+                    Some(done) = workers.join_next_with_id() => {
                         self.finished(&mut workers, &busy, done);
+                        while let Some(done) = workers.try_join_next_with_id() {
+                            self.finished(&mut workers, &busy, done);
+                        }
+                        self.start_handed(&mut workers, &busy);
+                        look_at = look_at.min(soon);
                     }
                 }
             }
         }
+        drop(open);
         let drained = tokio::time::timeout(DRAIN, async { while workers.join_next().await.is_some() {} });
         if drained.await.is_err() {
             debug!("Steps were cut off by the stop; they go on at the next start");
@@ -177,20 +193,21 @@ impl App {
     /// Starts a worker for every session that is due; says how long to sleep.
     async fn start_due(&self, workers: &mut JoinSet<()>, busy: &Busy) -> Result<Duration, AppError> {
         loop {
+            self.start_handed(workers, busy);
             let room = WORKERS_MAX.saturating_sub(busy.len());
             if room == 0 {
                 return Ok(SLEEP_MAX);
             }
             let now = self.0.clock.now();
-            if let Some(pause) = self.pause_at(now, busy.held()).await? {
+            let in_hand = self.in_hand(busy);
+            if let Some(pause) = self.pause_at(now, in_hand()).await? {
                 return Ok(pause);
             }
-            let exclude = busy.held();
             let limit = CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX));
             let claim = self.claim(now);
             let claimed = self.0.store.write(move |tx| {
                 Box::pin(async move {
-                    let sessions = tx.claim_due(now, &claim, &exclude, limit).await?;
+                    let sessions = tx.claim_due(now, &claim, in_hand, limit).await?;
                     let ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
                     let grants = if ids.is_empty() { Vec::new() } else { tx.grants_of_many(&ids).await? };
                     Ok::<_, AppError>((sessions, grants))
@@ -199,27 +216,46 @@ impl App {
             let (sessions, grants) = claimed.await?;
             let mut grants = by_session(grants);
             for session in sessions {
-                let (app, id) = (self.clone(), session.id);
-                let grants = grants.remove(&id).unwrap_or_default();
-                let worker = workers.spawn(async move { app.work(session, grants).await });
-                busy.insert(id, worker);
+                let grants = grants.remove(&session.id).unwrap_or_default();
+                self.start(workers, busy, session, grants);
             }
         }
+    }
+
+    /// What workers have, and what is on its way to them.
+    fn in_hand(&self, busy: &Busy) -> impl Fn() -> Vec<SessionId> + Send + 'static + use<> {
+        let (app, busy) = (self.clone(), busy.clone());
+        move || [busy.held(), app.0.handover.coming()].concat()
+    }
+
+    /// Starts a worker for every session that was handed over, without asking the store.
+    fn start_handed(&self, workers: &mut JoinSet<()>, busy: &Busy) {
+        let room = WORKERS_MAX.saturating_sub(busy.len());
+        for (session, grants) in self.0.handover.take(room, |id| busy.has(id)) {
+            self.start(workers, busy, session, grants);
+        }
+    }
+
+    /// A worker for a session that is claimed.
+    fn start(&self, workers: &mut JoinSet<()>, busy: &Busy, session: Session, grants: Vec<Grant>) {
+        let (app, id) = (self.clone(), session.id);
+        let worker = workers.spawn(async move { app.work(session, grants).await });
+        busy.insert(id, worker);
     }
 
     /// How long nothing is due that this node could take, but for those of `exclude`; `None` if something is. Another node's
     /// sessions it can take from the moment on that that node's lease is over.
     async fn pause_at(&self, now: Timestamp, exclude: Vec<SessionId>) -> Result<Option<Duration>, AppError> {
         let (node, is_shared) = (self.0.node.clone(), self.0.store.is_shared());
+        let most = self.sleep_max();
         let read = self.0.store.read(move |tx| {
             Box::pin(async move {
                 let next = tx.next_wake(now, &node, &exclude).await?;
-                let lease = if is_shared { tx.next_lease_end(&node, now).await? } else { None };
+                let lease = if is_shared { tx.next_lease_end(&node, now, now.plus(most)).await? } else { None };
                 Ok::<_, AppError>([next, lease].into_iter().flatten().min())
             })
         });
         let next = read.await?;
-        let most = self.sleep_max();
         Ok(match next {
             Some(at) if at <= now => None,
             Some(at) => Some(at.since(now).min(most)),

@@ -105,6 +105,8 @@ struct Inner {
     hashing: Arc<Semaphore>,
     /// Wakes the engine.
     nudge: Notify,
+    /// What it is handed without being asked.
+    handover: engine::handover::Handover,
     /// Wakes the part of it that asks hosts.
     host_nudge: Notify,
     metrics: metrics::Metrics,
@@ -161,6 +163,7 @@ impl App {
             reveals: pace::Pace::default(),
             hashing: Arc::new(Semaphore::new(2)),
             nudge: Notify::new(),
+            handover: engine::handover::Handover::default(),
             host_nudge: Notify::new(),
             metrics: metrics::Metrics::default(),
             doors: gate::Doors::default(),

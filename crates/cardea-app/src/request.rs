@@ -96,7 +96,6 @@ impl App {
             }
             created => created?,
         };
-        self.nudge();
         Ok(created)
     }
 
@@ -230,6 +229,7 @@ impl App {
     async fn insert_session(&self, tx: &mut Tx, permit: &Permit, draft: Draft) -> Result<SessionDetail, AppError> {
         let Draft { mut session, plan } = draft;
         self.insert_plan(tx, &mut session, &plan).await?;
+        let hand = self.take_in_hand(&mut session);
         tx.insert_session(permit, &session).await?;
         let grants = self.planned_grants(&session, &plan, 0);
         tx.insert_grants(&grants).await?;
@@ -244,6 +244,7 @@ impl App {
         if session.is_waiting().is_ok() {
             self.announce_approval(tx, &session, None);
         }
+        self.hand_over(tx, hand, &session, &grants);
         Ok(SessionDetail { session, grants, approvals: Vec::new() })
     }
 }

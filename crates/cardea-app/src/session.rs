@@ -156,21 +156,18 @@ impl App {
 
     async fn end_once(&self, actor: &Actor, id: SessionId, reason: Option<String>) -> Result<SessionDetail, AppError> {
         let (app, actor) = (self.clone(), actor.clone());
-        let detail = self
-            .0
+        self.0
             .store
             .write(move |tx| {
                 Box::pin(async move {
                     let mut session = app.visible(tx, &actor, id).await?;
-                    let approvals = tx.approvals_of(&[id]).await?;
+                    let approvals = tx.approvals_of_one(id).await?;
                     let permit = permit(&actor, Verb::EndSession, &session)?;
                     let grants = app.end(tx, &permit, &mut session, &EndCause::By { actor, reason }).await?;
                     Ok::<_, AppError>(SessionDetail { session, grants, approvals })
                 })
             })
-            .await?;
-        self.nudge();
-        Ok(detail)
+            .await
     }
 
     /// The one way that an open session ends, whoever ends it: state, ledger, log, connections. Its grants afterwards.
@@ -188,11 +185,13 @@ impl App {
             tx.close_direct_log_ins(session.id, self.0.clock.now(), "session_ended").await?;
         }
         let grants = self.never_begun(tx, session).await?;
+        let hand = self.take_in_hand(session);
         let sentence = session.reason.as_ref().map(|reason| reason.detail.clone()).unwrap_or_default();
         self.save_session(tx, permit, session, Note::info(Stage::Session, sentence.clone())).await?;
         if waited {
             self.announce_approval(tx, session, None);
         }
+        self.hand_over(tx, hand, session, &grants);
         let (app, id) = (self.clone(), session.id);
         tx.after_commit(Box::new(move || app.0.doors.close(id, &sentence)));
         Ok(grants)
@@ -351,7 +350,7 @@ pub(crate) fn check_reason(reason: &str) -> Result<(), AppError> {
 /// A session with everything that hangs on it.
 pub(crate) async fn detail(tx: &mut Tx, session: Session) -> Result<SessionDetail, AppError> {
     let grants = tx.grants_of(session.id).await?;
-    let approvals = tx.approvals_of(&[session.id]).await?;
+    let approvals = tx.approvals_of_one(session.id).await?;
     Ok(SessionDetail { session, grants, approvals })
 }
 

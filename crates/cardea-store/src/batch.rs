@@ -102,15 +102,16 @@ impl Batch {
 
     /// One statement that fails with a division by zero if it does not change every row that it should.
     fn for_postgres(&self) -> String {
-        let (mut text, mut sum) = (String::from("with "), String::new());
+        let (mut text, mut rows) = (String::from("with "), String::new());
         for (number, part) in self.parts.iter().enumerate() {
-            let comma = if number == 0 { "" } else { ", " };
-            let plus = if number == 0 { "" } else { " + " };
+            let (comma, union) = if number == 0 { ("", "") } else { (", ", " union all ") };
             text.push_str(&format!("{comma}part{number} as ({part} returning 1)"));
-            sum.push_str(&format!("{plus}(select count(*) from part{number})"));
+            rows.push_str(&format!("{union}select from part{number}"));
         }
         let expected = self.values.len() + 1;
-        format!("{text} select cast(1 / (case when {sum} = ${expected} then 1 else 0 end) as bigint)")
+        format!(
+            "{text} select cast(1 / (case when count(*) = ${expected} then 1 else 0 end) as bigint) from ({rows}) changed"
+        )
     }
 }
 

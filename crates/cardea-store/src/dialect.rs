@@ -107,17 +107,16 @@ impl Tx {
         matches!(self.conn, Conn::Postgres(_))
     }
 
-    /// Claims what is due. Two PostgreSQL transactions never get the same row, and neither waits for the other.
+    /// Claims what is still due of these. Two PostgreSQL transactions never get the same row, and neither waits for the other.
     pub(crate) fn claim_due_sql(&self) -> &'static str {
         macro_rules! claim {
             ($lock:literal) => {
                 concat!(
                     "with due as materialized (select id from session \
-                     where wake_at <= $1 and id not in (select value from json_each($2)) \
-                     and (claim_node is null or claim_node = $4 or claim_until <= $1) \
-                     order by wake_at, id limit $3",
+                     where id in (select value from json_each($2)) and wake_at <= $1 \
+                     and (claim_node is null or claim_node = $3 or claim_until <= $1)",
                     $lock,
-                    ") update session set fence = fence + 1, version = version + 1, claim_node = $4, claim_until = $5 \
+                    ") update session set fence = fence + 1, version = version + 1, claim_node = $3, claim_until = $4 \
                      where id in (select id from due) returning *"
                 )
             };

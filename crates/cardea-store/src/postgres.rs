@@ -77,6 +77,8 @@ impl PostgresStore {
             ("statement_timeout", "20s"),
             ("lock_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "60s"),
+            // What is asked for has an index. Without it a young table, of which the server has no statistics, is read from end to end.
+            ("enable_seqscan", "off"),
         ]);
         let shared = Arc::<Shared>::default();
         let doubts = shared.clone();

@@ -303,18 +303,31 @@ impl Tx {
         Ok(())
     }
 
-    /// Claims at most `limit` sessions that are due and in no other node's hands, but none of `exclude`, those that a
-    /// worker of this node has: raises `fence` and `version` of each. Most overdue first.
+    /// Claims at most `limit` sessions that are due and in no other node's hands, but none of those that this node has in hand
+    /// already: raises `fence` and `version` of each. Most overdue first.
+    ///
+    /// `in_hand` is asked again when it is known which are due: one that was taken in hand before it was seen to be due is on that
+    /// list by then.
     pub async fn claim_due(
         &mut self,
         now: Timestamp,
         claim: &Claim,
-        exclude: &[SessionId],
+        in_hand: impl Fn() -> Vec<SessionId>,
         limit: u32,
     ) -> Result<Vec<Session>, StoreError> {
+        const DUE: &str = "select id from session where wake_at <= $1 and id not in (select value from json_each($2)) \
+            and (claim_node is null or claim_node = $4 or claim_until <= $1) order by wake_at, id limit $3";
+        let exclude = id_list(&in_hand());
+        let rows = fetch_all!((String,), self, DUE, now.as_micros(), exclude, i64::from(limit), &claim.node)?;
+        let due: Result<Vec<SessionId>, _> = rows.iter().map(|(id,)| parse("session.id", id)).collect();
+        let mut due = due?;
+        let taken = in_hand();
+        due.retain(|id| !taken.contains(id));
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
         let (sql, until) = (self.claim_due_sql(), claim.until.as_micros());
-        let (exclude, limit) = (id_list(exclude), i64::from(limit));
-        let rows = fetch_all!(SessionRow, self, sql, now.as_micros(), exclude, limit, &claim.node, until)?;
+        let rows = fetch_all!(SessionRow, self, sql, now.as_micros(), id_list(&due), &claim.node, until)?;
         let claimed: Result<Vec<Session>, _> = rows.into_iter().map(Session::try_from).collect();
         let mut claimed = claimed?;
         claimed.sort_by_key(|session| (session.wake_at, session.id));
@@ -370,10 +383,16 @@ impl Tx {
     }
 
     /// When the first of the other nodes' holds is over on a session that is due or will be by then: this node may take it up.
-    pub async fn next_lease_end(&mut self, node: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    /// Only of sessions that are due by `by`.
+    pub async fn next_lease_end(
+        &mut self,
+        node: &str,
+        now: Timestamp,
+        by: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
         const SQL: &str = "select min(case when wake_at > claim_until then wake_at else claim_until end) from session \
-            where claim_node is not null and claim_node <> $1 and claim_until > $2 and wake_at is not null";
-        let (at,) = fetch_one!((Option<i64>,), self, SQL, node, now.as_micros())?;
+            where claim_node <> $1 and claim_until > $2 and wake_at <= $3";
+        let (at,) = fetch_one!((Option<i64>,), self, SQL, node, now.as_micros(), by.as_micros())?;
         Ok(time(at))
     }
 

@@ -92,11 +92,11 @@ on_both! {
         t.session(|session| (session.wake_at, session.claim) = (None, Some(claim("a", 10)))).await;
         t.session(|session| (session.wake_at, session.claim) = (Some(at(50)), None)).await;
         assert_eq!(reads!(t, tx => tx.next_wake(at(5), "b", &[]).await), Some(at(50)));
-        assert_eq!(reads!(t, tx => tx.next_lease_end("b", at(5)).await), Some(at(20)));
-        assert_eq!(reads!(t, tx => tx.next_lease_end("a", at(5)).await), None, "its own it does not wait for");
-        let taken = writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), &[], 9).await).expect("a claim");
+        assert_eq!(reads!(t, tx => tx.next_lease_end("b", at(5), at(99)).await), Some(at(20)));
+        assert_eq!(reads!(t, tx => tx.next_lease_end("a", at(5), at(99)).await), None, "its own it does not wait for");
+        let taken = writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), Vec::new, 9).await).expect("a claim");
         assert_eq!(taken.iter().map(|session| session.id).collect::<Vec<_>>(), [held]);
-        assert_eq!(reads!(t, tx => tx.next_lease_end("b", at(20)).await), Some(at(90)), "not before it is due");
+        assert_eq!(reads!(t, tx => tx.next_lease_end("b", at(20), at(99)).await), Some(at(90)), "not before it is due");
         assert_eq!(reads!(t, tx => tx.claimed_by_others("a", &[held, later]).await), [held]);
         let newest = writes!(t, tx => tx.hold_session(held).await).expect("an answer");
         assert_eq!(newest, Some(taken[0].fence));

@@ -17,15 +17,15 @@ on_both! {
     async fn what_one_node_holds_no_other_gets_before_its_lease_is_over(t: &Fixture) {
         let mut session = t.session(|session| (session.wake_at, session.claim) = (Some(at(1)), None)).await;
         let id = session.id;
-        let mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), &[], 9).await).expect("a claim");
+        let mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), Vec::new, 9).await).expect("a claim");
         assert_eq!((mine.len(), mine[0].fence), (1, session.fence + 1));
-        let theirs = writes!(t, tx => tx.claim_due(at(14), &claim("b", 24), &[], 9).await).expect("a claim");
+        let theirs = writes!(t, tx => tx.claim_due(at(14), &claim("b", 24), Vec::new, 9).await).expect("a claim");
         assert_eq!((theirs.len(), reads!(t, tx => tx.next_wake(at(14), "b", &[]).await)), (0, None));
         assert!(matches!(writes!(t, tx => tx.claim(id, &claim("b", 24), at(14)).await), Err(StoreError::Conflict)));
         // Its own node may take it again, and keeps it as long as it says so.
         writes!(t, tx => tx.renew_claims(&claim("a", 30), &[id]).await).expect("a write");
-        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), &[], 9).await).expect("a claim"), []);
-        let over = writes!(t, tx => tx.claim_due(at(30), &claim("b", 40), &[], 9).await).expect("a claim");
+        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), Vec::new, 9).await).expect("a claim"), []);
+        let over = writes!(t, tx => tx.claim_due(at(30), &claim("b", 40), Vec::new, 9).await).expect("a claim");
         assert_eq!((over.len(), over[0].fence), (1, session.fence + 2));
         writes!(t, tx => tx.renew_claims(&claim("a", 90), &[id]).await).expect("a write");
         session = reads!(t, tx => tx.session(id).await).expect("it is there");
@@ -34,7 +34,7 @@ on_both! {
 
     async fn a_save_keeps_the_hold_as_long_as_it_was_renewed_for(t: &Fixture) {
         let id = t.session(|session| (session.wake_at, session.claim) = (Some(at(1)), None)).await.id;
-        let mut mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), &[], 9).await).expect("a claim");
+        let mut mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), Vec::new, 9).await).expect("a claim");
         let mut session = mine.pop().expect("it is due");
         writes!(t, tx => tx.renew_claims(&claim("a", 30), &[id]).await).expect("a write");
         let mut session = writes!(t, tx => {
@@ -42,7 +42,7 @@ on_both! {
             Ok(session)
         }).expect("a session is saved");
         assert_eq!(reads!(t, tx => tx.session(id).await).and_then(|session| session.claim), Some(claim("a", 30)));
-        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), &[], 9).await).expect("a claim"), []);
+        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), Vec::new, 9).await).expect("a claim"), []);
         session.claim = None;
         writes!(t, tx => tx.save_session(&driver(), &mut session).await).expect("a session is saved");
         assert_eq!(reads!(t, tx => tx.session(id).await).and_then(|session| session.claim), None, "let go");
@@ -133,14 +133,14 @@ on_both! {
         let in_hand = vec![ids[3]];
         let (hand, again) = (in_hand.clone(), in_hand.clone());
         assert_eq!(reads!(t, tx => tx.next_wake(at(0), "a", &[]).await), Some(at(10)));
-        let claimed = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), &hand, 10).await).expect("a claim");
+        let claimed = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), || hand.clone(), 10).await).expect("a claim");
         assert_eq!(claimed.iter().map(|session| session.id).collect::<Vec<_>>(), [ids[1], ids[0]]);
         let (first, first_id) = (claimed[0].clone(), ids[1]);
         assert_eq!(reads!(t, tx => tx.session(first_id).await), Some(first));
         let mut excluded: Vec<_> = claimed.iter().map(|session| session.id).collect();
         excluded.extend(again);
         assert_eq!(reads!(t, tx => tx.next_wake(at(50), "a", &excluded).await), Some(at(99)));
-        let one = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), &[], 1).await).expect("a claim");
+        let one = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), Vec::new, 1).await).expect("a claim");
         assert_eq!(one.iter().map(|session| session.id).collect::<Vec<_>>(), [ids[1]]);
     }
 
@@ -157,7 +157,7 @@ on_both! {
                 // Each round takes at least one until none is left, or another worker holds what is left.
                 for _ in 0..SESSIONS {
                     let claimed = store.write(|tx| Box::pin(async move {
-                        let mut claimed = tx.claim_due(at(5), &claim("a", 60), &[], 3).await?;
+                        let mut claimed = tx.claim_due(at(5), &claim("a", 60), Vec::new, 3).await?;
                         for session in &mut claimed {
                             session.wake_at = None;
                             tx.save_session(&driver(), session).await?;

@@ -32,7 +32,10 @@ use self::{
     world::Template,
 };
 use super::*;
-use crate::{AppError, engine::Busy};
+use crate::{
+    AppError,
+    engine::{Busy, handover::Open},
+};
 
 const OPERATOR: Actor = Actor::Operator { uid: 0 };
 /// Walks of the ordinary gate, and of the long one.
@@ -76,6 +79,7 @@ enum Outcome {
 
 struct Walk {
     app: Option<App>,
+    handed: Option<Open>,
     store: Store,
     clock: Arc<ManualClock>,
     target: Arc<FakeConnector>,
@@ -135,6 +139,7 @@ impl Walk {
         target.step_by_step();
         let app = open(&dir, &clock, &target, &entropy).await;
         Self {
+            handed: Some(app.open_handover()),
             store: app.0.store.clone(),
             app: Some(app),
             clock,
@@ -182,6 +187,7 @@ impl Walk {
             is_new |= self.collect()?;
             let Some(app) = self.app.clone() else { return Ok(()) };
             is_new |= app.0.nudge.notified().now_or_never().is_some();
+            is_new |= app.0.handover.arrived().now_or_never().is_some();
             if is_new {
                 is_new = false;
                 app.check_ground().await.map_err(|error| format!("sessions could not be judged: {error}"))?;
@@ -201,6 +207,7 @@ impl Walk {
                 tokio::select! {
                     _ = steps.changed() => {}
                     () = app.0.nudge.notified() => app.nudge(),
+                    () = app.0.handover.arrived() => app.nudge(),
                     Some(done) = self.workers.join_next_with_id() => {
                         is_new = true;
                         check_worker(&done)?;
@@ -323,7 +330,7 @@ impl Walk {
         self.busy = Busy::new();
         self.acting.clear();
         self.held.clear();
-        self.app = None;
+        (self.app, self.handed) = (None, None);
         // What was handed to the store is done; a kill would lose it or not.
         let flushed = self.store.write(|_| Box::pin(async { Ok::<_, AppError>(()) })).await;
         flushed.map_err(|error| format!("the store is gone: {error}"))
@@ -333,7 +340,9 @@ impl Walk {
         let vault = Arc::new(Vault::open(&self.dir.path().join("key")).expect("a vault"));
         let (store, clock, entropy) = (self.store.clone(), self.clock.clone(), self.entropy.clone());
         let parts = Parts { store, vault, clock, entropy, linux: self.target.clone(), node: "main".to_owned() };
-        self.app = Some(App::open(parts).await.map_err(|error| format!("it does not start again: {error}"))?);
+        let app = App::open(parts).await.map_err(|error| format!("it does not start again: {error}"))?;
+        self.handed = Some(app.open_handover());
+        self.app = Some(app);
         self.starts += 1;
         self.settle().await
     }
