@@ -19,6 +19,10 @@ use cardea_testkit::Postgres;
 use tokio::task::JoinSet;
 use world::{Place, Use, World};
 
+/// The server's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PARTS: [&str; 3] = ["lives", "history", "rest"];
 /// Both are measured unless one is named.
 const DATABASES: [&str; 2] = ["sqlite", "postgresql"];
@@ -49,12 +53,13 @@ fn main() {
         servers.retain(|server| !is_named(&DATABASES) || is_named(&[DATABASES[usize::from(server.is_some())]]));
         if wanted("lives") {
             println!(
-                "{:31} {:>8} {:>8} {:>8} {:>8} {:>7} {:>10} {:>8} {:>8}",
+                "{:31} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>10} {:>8} {:>8}",
                 "full life, 64 at a time",
                 "lives/s",
                 "p50 ms",
                 "p99 ms",
                 "CPU ms",
+                "its DB's",
                 "units",
                 "(writes)",
                 "statem.",
@@ -93,22 +98,25 @@ async fn lives(server: Option<&Arc<Postgres>>, used: Use, what: &str) {
     let world = Arc::new(World::open(Place::new(server)).await);
     crowd(&world, used, WARM_UP).await;
     world.scan().await;
-    let (before, spent, began) = (world.tally(), cpu(), Instant::now());
+    let of_database = || server.map_or(Duration::ZERO, |server| server.cpu());
+    let (before, spent, began) = (world.tally(), [cpu(), of_database()], Instant::now());
     let mut samples = crowd(&world, used, LIVES_TIME).await;
-    let (lived, spent, took) = (world.tally(), cpu().saturating_sub(spent), began.elapsed());
+    let (lived, took) = (world.tally(), began.elapsed());
+    let spent = [cpu().saturating_sub(spent[0]), of_database().saturating_sub(spent[1])];
     world.scan().await;
     let count = samples.len() as f64;
     samples.sort();
     println!(
-        "{:31} {:8.0} {:8.1} {:8.1} {:8.2} {}",
+        "{:31} {:8.0} {:8.1} {:8.1} {:8.2} {:8.2} {}",
         format!("{}: {what}", name(server)),
         count / took.as_secs_f64(),
         percentile(&samples, 50),
         percentile(&samples, 99),
-        spent.as_secs_f64() * 1000.0 / count,
+        spent[0].as_secs_f64() * 1000.0 / count,
+        spent[1].as_secs_f64() * 1000.0 / count,
         cost(before, lived, count)
     );
-    println!("{:31} {:35} {}", "  and its part of a scan, later", "", cost(lived, world.tally(), count));
+    println!("{:31} {:44} {}", "  and its part of a scan, later", "", cost(lived, world.tally(), count));
     Arc::into_inner(world).expect("nobody else holds it").close().await;
 }
 

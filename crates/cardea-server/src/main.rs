@@ -28,6 +28,10 @@ use clap::Parser;
 
 use crate::{cli::Cli, failure::Failure};
 
+/// A third of what a session costs Cardea was the C library's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // What is not UTF-8 is no setting of ours.

@@ -2,12 +2,14 @@
 
 use std::{
     collections::hash_map::RandomState,
+    fs,
     hash::{BuildHasher as _, Hasher as _},
     io::{BufRead as _, BufReader, Write as _},
     os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
 
 /// Names a server that runs already: the address of any database of it that a superuser may connect to. The gate starts
@@ -114,6 +116,27 @@ impl Postgres {
         fed(Command::new(self.programs.join("psql")).args(["-qAtX", "-v", "ON_ERROR_STOP=1", database]), script)
     }
 
+    /// The time that the server's processes were on a processor. Those that are gone by now are not counted.
+    ///
+    /// # Panics
+    /// If it is not a server that this process started.
+    pub fn cpu(&self) -> Duration {
+        let (_, dir) = self.address.split_once("host=").expect("the address names the server's folder");
+        let pid = fs::read_to_string(Path::new(dir).join("data/postmaster.pid")).expect("a running server");
+        let postmaster = pid.lines().next().expect("its number comes first").to_owned();
+        let is_of_it = |process: &Path| {
+            let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+            let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
+            parent == Some(postmaster.as_str()) || process.ends_with(&postmaster)
+        };
+        let processes = fs::read_dir("/proc").expect("/proc is mounted").filter_map(Result::ok);
+        let spent = processes.map(|entry| entry.path()).filter(|process| is_of_it(process)).map(|process| {
+            let text = fs::read_to_string(process.join("schedstat")).unwrap_or_default();
+            text.split_whitespace().next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0)
+        });
+        Duration::from_nanos(spent.sum())
+    }
+
     /// The address of the server's database `postgres`.
     pub fn address(&self) -> &str {
         &self.address
@@ -174,7 +197,7 @@ pub(crate) fn fed(program: &mut Command, script: &str) -> String {
 
 /// The newest installed server programs; Debian keeps them out of the path.
 fn programs() -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let number = |path: &Path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
     let newest =
         versions.map(|entry| entry.path()).filter(|path| path.join("bin/initdb").exists()).max_by_key(|p| number(p));
@@ -183,7 +206,7 @@ fn programs() -> PathBuf {
 
 /// How to run a program as somebody whom PostgreSQL accepts; gives them the folder.
 fn drop_privileges(dir: &Path) -> Vec<String> {
-    let own = std::fs::metadata("/proc/self").expect("/proc is mounted").uid();
+    let own = fs::metadata("/proc/self").expect("/proc is mounted").uid();
     if own != 0 {
         return Vec::new();
     }
