@@ -3,6 +3,7 @@
 mod control;
 mod crowd;
 mod found;
+mod handover;
 mod hosts;
 mod nodes;
 mod people;
