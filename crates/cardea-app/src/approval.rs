@@ -62,7 +62,7 @@ impl App {
                 if pins_of(&offer) != session.pins {
                     return Ok(None);
                 }
-                let before = tx.approvals_of_one(id).await?;
+                let before = tx.approvals_of(&[id]).await?;
                 let now = app.0.clock.now();
                 let round = Round { configuration: &configuration, offer, before: &before, now };
                 round.apply(&mut session, &permit, &approve)?;

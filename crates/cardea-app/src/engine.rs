@@ -43,7 +43,7 @@ const CLAIM_MAX: u32 = 64;
 /// How long the engine sleeps at most, whatever the rows say.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// The shortest time between two looks at what is due in the store: what comes meanwhile is looked at together.
-const LOOK_PAUSE: Duration = Duration::from_millis(10);
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// The pause after a fault of ours with a session or a host.
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
 /// The pause after the store failed to answer.

@@ -160,8 +160,9 @@ impl App {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let mut session = app.visible(tx, &actor, id).await?;
-                    let approvals = tx.approvals_of_one(id).await?;
+                    let found = tx.session_with_approvals(id).await?;
+                    let (mut session, approvals) = found.ok_or(AppError::NotFound)?;
+                    Permit::to_see(&actor, &session, &app.configuration())?;
                     let permit = permit(&actor, Verb::EndSession, &session)?;
                     let grants = app.end(tx, &permit, &mut session, &EndCause::By { actor, reason }).await?;
                     Ok::<_, AppError>(SessionDetail { session, grants, approvals })
@@ -350,7 +351,7 @@ pub(crate) fn check_reason(reason: &str) -> Result<(), AppError> {
 /// A session with everything that hangs on it.
 pub(crate) async fn detail(tx: &mut Tx, session: Session) -> Result<SessionDetail, AppError> {
     let grants = tx.grants_of(session.id).await?;
-    let approvals = tx.approvals_of_one(session.id).await?;
+    let approvals = tx.approvals_of(&[session.id]).await?;
     Ok(SessionDetail { session, grants, approvals })
 }
 

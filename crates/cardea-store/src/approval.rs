@@ -58,12 +58,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Every decision about this session, oldest first.
-    pub async fn approvals_of_one(&mut self, session: SessionId) -> Result<Vec<Approval>, StoreError> {
-        const SQL: &str = "select * from approval where session_id = $1 order by id";
-        fetch_all!(Row, self, SQL, session.to_string())?.into_iter().map(Approval::try_from).collect()
-    }
-
     /// Every decision about these sessions, oldest first.
     pub async fn approvals_of(&mut self, sessions: &[SessionId]) -> Result<Vec<Approval>, StoreError> {
         const SQL: &str = "select * from approval where session_id in (select value from json_each($1)) order by id";

@@ -79,6 +79,8 @@ impl PostgresStore {
             ("idle_in_transaction_session_timeout", "60s"),
             // What is asked for has an index. Without it a young table, of which the server has no statistics, is read from end to end.
             ("enable_seqscan", "off"),
+            // Compiling a statement takes longer than any of ours runs.
+            ("jit", "off"),
         ]);
         let shared = Arc::<Shared>::default();
         let doubts = shared.clone();

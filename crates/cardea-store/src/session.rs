@@ -1,8 +1,8 @@
 //! Sessions: written whole once, then saved under a version guard. The row is also the engine's unit of work.
 
 use cardea_domain::{
-    Claim, LoginAccount, ObjectId, Period, Permit, Pins, RequestId, Revision, Session, SessionId, Status, Timestamp,
-    Verb, fold,
+    Approval, Claim, LoginAccount, ObjectId, Period, Permit, Pins, RequestId, Revision, Session, SessionId, Status,
+    Timestamp, Verb, fold,
 };
 
 use crate::{
@@ -61,6 +61,13 @@ pub(crate) struct SessionRow {
     locked: Option<String>,
     claim_node: Option<String>,
     claim_until: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct DecidedRow {
+    #[sqlx(flatten)]
+    session: SessionRow,
+    is_decided: bool,
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -232,6 +239,18 @@ impl Tx {
     pub async fn session(&mut self, id: SessionId) -> Result<Option<Session>, StoreError> {
         let row = fetch_optional!(SessionRow, self, "select * from session where id = $1", id.to_string())?;
         row.map(Session::try_from).transpose()
+    }
+
+    /// The session of this id, with every decision about it, oldest first. Most have none, and then that is one statement.
+    pub async fn session_with_approvals(
+        &mut self,
+        id: SessionId,
+    ) -> Result<Option<(Session, Vec<Approval>)>, StoreError> {
+        const SQL: &str = "select *, exists (select 1 from approval where session_id = session.id) as is_decided \
+            from session where id = $1";
+        let Some(row) = fetch_optional!(DecidedRow, self, SQL, id.to_string())? else { return Ok(None) };
+        let approvals = if row.is_decided { self.approvals_of(&[id]).await? } else { Vec::new() };
+        Ok(Some((row.session.try_into()?, approvals)))
     }
 
     /// These sessions, by id.
