@@ -460,7 +460,7 @@ fn report(template: &Template, seed: u64, fault: &Fault) -> String {
     )
 }
 
-/// The walks of these seeds, on every processor; the first that fails, or how sessions ended.
+/// The walks of these seeds, two for each processor, because each waits for its store; the first that fails, or how sessions ended.
 fn walk_all(template: &Template, seeds: std::ops::Range<u64>) -> Result<Met, (u64, Fault)> {
     let (next, walked) = (AtomicU64::new(seeds.start), Mutex::new(Ok(Met::new())));
     let one_by_one = || {
@@ -480,7 +480,7 @@ fn walk_all(template: &Template, seeds: std::ops::Range<u64>) -> Result<Met, (u6
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..2 * std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(one_by_one);
         }
     });
