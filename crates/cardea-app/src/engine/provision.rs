@@ -223,7 +223,9 @@ impl App {
         let switch =
             grants.iter().find(|grant| grant.privilege.kind() == "dead_man" && grant.state == GrantState::Placed);
         let bound = switch.and_then(|switch| switch.expires_at);
-        let expires_at = now.plus(session.duration.get()).plus(Session::EXPIRY_MARGIN);
+        // What is placed in an open session lasts as long as that, also where it was extended meanwhile.
+        let end = session.end_at.unwrap_or_else(|| now.plus(session.duration.get()));
+        let expires_at = end.plus(Session::EXPIRY_MARGIN);
         for at in due {
             let grant = &mut grants[*at];
             grant.before = grant.before.take().or_else(|| before[*at].clone());

@@ -331,3 +331,25 @@ async fn a_step_that_is_placed_while_its_session_is_being_locked_counts_as_place
     let step = world.detail(id).await.grants.into_iter().find(|grant| grant.stage == Stage::Session);
     assert_eq!(step.map(|grant| grant.state), Some(GrantState::Placed));
 }
+
+#[tokio::test]
+async fn what_an_extension_overtook_lasts_until_the_new_end() {
+    let world = World::new().await;
+    let extension = world.profile(&json!({ "extension": { "by": "30m", "limit": 1 } }));
+    world.apply(vec![(Kind::ConnectionProfile, "hour", extension)]).await;
+    world.plant("ops", 1500);
+    let mut spec = requester(&json!([]));
+    spec["session"] = json!([{ "run_script": { "script": "true" } }, { "add_to_group": { "group": "adm" } }]);
+    let hold = world.target.hold(Operation::RunScript);
+    world.offers(spec).await;
+    let id = world.special("alice").await;
+    hold.reached(1).await;
+    let extended = world.app.extend_session(&world.alice(), id, None).await.expect("its profile allows it");
+    drop(hold);
+    let is_in = |detail: &SessionDetail| {
+        detail.grants.iter().any(|grant| grant.stage == Stage::Session && grant.state == GrantState::Placed)
+    };
+    world.seen(id, "in the group", is_in).await;
+    let things = world.target.things();
+    assert!(things["web1 ops group_membership adm"].expires_at > extended.session.end_at, "{things:#?}");
+}
