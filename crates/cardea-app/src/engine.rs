@@ -230,10 +230,10 @@ impl App {
 
     /// Starts a worker for every session that was handed over, without asking the store.
     fn start_handed(&self, workers: &mut JoinSet<()>, busy: &Busy) {
-        let room = WORKERS_MAX.saturating_sub(busy.len());
-        for (session, grants) in self.0.handover.take(room, |id| busy.has(id)) {
+        for (session, grants) in self.0.handover.take(|id| busy.has(id)) {
             self.start(workers, busy, session, grants);
         }
+        self.0.handover.count(busy.len());
     }
 
     /// A worker for a session that is claimed.

@@ -12,8 +12,10 @@ use cardea_domain::{Grant, Session, SessionId};
 use cardea_store::Tx;
 use tokio::sync::Notify;
 
-use super::WORKERS_MAX;
 use crate::App;
+
+/// Sessions that are worked on at once, beyond which nothing is handed over: in a crowd the engine claims what it has time for.
+const HANDED_MAX: usize = 128;
 
 /// Claimed sessions on their way to the engine, with their grants once they are durable.
 #[derive(Default)]
@@ -24,8 +26,8 @@ pub(crate) struct Handover {
 
 #[derive(Default)]
 struct Way {
-    /// Somebody is there to take them.
-    is_open: bool,
+    /// How many are taken; none while no engine is there.
+    room: usize,
     coming: HashMap<SessionId, Option<(Session, Vec<Grant>)>>,
 }
 
@@ -44,11 +46,16 @@ impl Handover {
         self.arrived.notified().await;
     }
 
-    /// What has arrived, at most `room`; what is `held` by a worker stays until that puts it down.
-    pub(super) fn take(&self, room: usize, held: impl Fn(&SessionId) -> bool) -> Vec<(Session, Vec<Grant>)> {
+    /// What has arrived; what is `held` by a worker stays until that puts it down.
+    pub(super) fn take(&self, held: impl Fn(&SessionId) -> bool) -> Vec<(Session, Vec<Grant>)> {
         let mut way = self.way();
         let there = way.coming.extract_if(|id, there| there.is_some() && !held(id));
-        there.filter_map(|(_, there)| there).take(room).collect()
+        there.filter_map(|(_, there)| there).collect()
+    }
+
+    /// So many workers there are: how much is taken depends on it.
+    pub(super) fn count(&self, workers: usize) {
+        self.way().room = HANDED_MAX.saturating_sub(workers);
     }
 }
 
@@ -91,7 +98,7 @@ impl Drop for Hand {
 impl App {
     /// The engine of this process is there, until what this gives is dropped.
     pub(super) fn open_handover(&self) -> Open {
-        self.0.handover.way().is_open = true;
+        self.0.handover.count(0);
         Open(self.clone())
     }
 
@@ -101,8 +108,7 @@ impl App {
         let now = self.0.clock.now();
         let mut way = self.0.handover.way();
         let is_due = session.wake_at.is_some_and(|at| at <= now);
-        let has_room = way.coming.len() < WORKERS_MAX && !way.coming.contains_key(&session.id);
-        if !way.is_open || !is_due || !has_room {
+        if !is_due || way.coming.len() >= way.room || way.coming.contains_key(&session.id) {
             return None;
         }
         way.coming.insert(session.id, None);
