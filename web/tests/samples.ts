@@ -98,7 +98,7 @@ const PERMISSIONS: Record<string, Me["permissions"]> = {
 export function person(user = "alice", roles: Me["roles"] = ["user"]): Me {
   const permissions = roles.flatMap((role) => PERMISSIONS[role] ?? []);
   const gateway = { host: "gate.example.com", port: 4422 };
-  return { user, full_name: "", roles, permissions, via: "sign_in", gateway };
+  return { user, full_name: "", roles, permissions, via: "sign_in", gateway, sign_in: null };
 }
 
 export function way(resource: string, policy: string, part: Partial<Way> = {}): Way {

@@ -134,6 +134,7 @@ impl App {
         if !options.dry_run {
             // Whoever may change nothing hears that, not what is wrong with their input.
             may_try(actor, &wishes, options.prune)?;
+            self.must_be_fresh(actor, Verb::ChangeConfiguration(Kind::User), "configuration").await?;
         }
         let _changing = self.0.changing.lock().await;
         if self.0.store.is_shared() {

@@ -33,6 +33,7 @@ impl App {
         approve: Approve,
     ) -> Result<SessionDetail, AppError> {
         check_given(&approve.reason)?;
+        self.must_be_fresh(actor, Verb::DecideSession, &id.to_string()).await?;
         let approved = self.retried(|| self.approve_once(actor, id, &approve)).await;
         if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &approved {
             self.refused(actor, Verb::DecideSession, id.to_string(), error).await;
@@ -43,6 +44,7 @@ impl App {
     /// Says no to a request that waits. One no is enough.
     pub async fn deny_session(&self, actor: &Actor, id: SessionId, reason: &str) -> Result<SessionDetail, AppError> {
         check_given(reason)?;
+        self.must_be_fresh(actor, Verb::DecideSession, &id.to_string()).await?;
         let denied = self.retried(|| self.deny_once(actor, id, reason)).await;
         if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &denied {
             self.refused(actor, Verb::DecideSession, id.to_string(), error).await;

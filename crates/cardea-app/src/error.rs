@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cardea_domain::{ConnectorError, Denial, FieldError, Refusal};
+use cardea_domain::{ConnectorError, Denial, FieldError, Method, Refusal};
 use cardea_store::StoreError;
 
 /// A no, or a failure.
@@ -13,6 +13,12 @@ pub enum AppError {
     Conflict,
     #[error(transparent)]
     Denied(#[from] Denial),
+    /// The sign-in can only set a second factor up, which its user must have.
+    #[error("you must have a second factor: set one up first")]
+    EnrolmentNeeded,
+    /// The sign-in has to show one of these first.
+    #[error("show who you are again: what you showed was too long ago")]
+    FactorNeeded { methods: &'static [Method] },
     /// A fault of ours. The text is for the log, never for the caller.
     #[error("{0}")]
     Internal(String),
@@ -54,6 +60,8 @@ impl AppError {
         match self {
             Self::Conflict => "conflict",
             Self::Denied(_) => "denied",
+            Self::EnrolmentNeeded => "enrolment-needed",
+            Self::FactorNeeded { .. } => "factor-needed",
             Self::Internal(_) => "internal",
             Self::Invalid(_) => "invalid",
             Self::NotFound => "not-found",

@@ -32,7 +32,7 @@ pub struct Alert {
 /// A change.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Something that a person should look at; only those who see everything hear it.
+    /// Something that a person should look at; only those who see everything hear it, and whose account it is about.
     Alert(Arc<Alert>),
     /// A session waits for approval, was decided about, or waits no more. `approval` is what was just decided.
     Approval { session: Arc<Session>, approval: Option<Arc<Approval>> },
@@ -57,11 +57,10 @@ struct Entry {
 /// Whom an event concerns, beside those who see everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Audience {
-    /// The session's user.
+    /// The session's user, or whose account it is about.
     pub(crate) owner: ObjectId,
-    /// Its policy and its resource: some see what is theirs.
-    pub(crate) policy: ObjectId,
-    pub(crate) resource: ObjectId,
+    /// The session's policy and its resource: some see what is theirs.
+    pub(crate) place: Option<(ObjectId, ObjectId)>,
     /// The connection profile whose approvers hear it too.
     pub(crate) profile: Option<ObjectId>,
 }
@@ -69,7 +68,7 @@ pub(crate) struct Audience {
 impl Audience {
     /// Whom a session concerns; its approvers are not among them.
     pub(crate) fn of(session: &Session) -> Self {
-        Self { owner: session.user, policy: session.policy, resource: session.resource, profile: None }
+        Self { owner: session.user, place: Some((session.policy, session.resource)), profile: None }
     }
 
     /// And its approvers.
@@ -154,7 +153,7 @@ impl Subscription {
     }
 
     fn concerns(&self, entry: &Entry) -> bool {
-        if matches!(entry.event, Event::Alert(_)) {
+        if entry.audience.is_none() && matches!(entry.event, Event::Alert(_)) {
             return self.only.is_none();
         }
         let (Some(only), Some(audience)) = (&self.only, entry.audience) else { return true };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cardea_domain::{Credentials, ObjectId, Secret, SecretField, SecretId, Timestamp};
 use cardea_store::{SecretRow, Store};
-use cardea_vault::{Binding, Vault};
+use cardea_vault::{Binding, Totp, Vault};
 
 use crate::error::with_causes;
 
@@ -57,6 +57,21 @@ impl Keyring {
                 with_causes(&error)
             )
         })
+    }
+
+    /// Seals the secret of an authenticator app under an id of its own.
+    pub(crate) fn seal_totp(&self, id: SecretId, secret: &Secret) -> Vec<u8> {
+        self.vault.seal(&self.totp(id), secret)
+    }
+
+    /// Opens it.
+    pub(crate) fn open_totp(&self, id: SecretId, sealed: &[u8]) -> Result<Totp, String> {
+        let secret = self.vault.unseal(&self.totp(id), sealed).map_err(|error| with_causes(&error))?;
+        Totp::read(&secret).ok_or_else(|| "the secret of an authenticator app cannot be read".to_owned())
+    }
+
+    fn totp(&self, id: SecretId) -> Binding<'_> {
+        Binding { installation: &self.installation, id, field: "totp" }
     }
 
     fn host_key(&self, id: SecretId) -> Binding<'_> {

@@ -12,7 +12,14 @@ use cardea_domain::{
 use cardea_store::Tx;
 use serde_json::json;
 
-use crate::{App, AppError, change::Note, gate::refusal, session::permit, sign_in::actor_of};
+use crate::{
+    App, AppError,
+    change::Note,
+    gate::refusal,
+    session::permit,
+    sign_in::actor_of,
+    throttle::{Attempt, Step},
+};
 
 /// A token that was just made. Its value is shown once.
 pub struct Launch {
@@ -77,7 +84,9 @@ impl App {
         peer: SocketAddr,
     ) -> Result<Admission, GateRefusal> {
         let wrong = || refusal(GateRefusal::WRONG_TOKEN, WRONG);
-        if self.0.throttle.attempt(user_name, peer.ip(), self.0.clock.now()).is_err() {
+        // Who guesses from elsewhere does not slow its user down: nobody guesses 256 bits.
+        let attempt = Attempt { step: Step::Launch, user: user_name, peer: peer.ip(), is_familiar: true };
+        if self.0.throttle.attempt(attempt, self.0.clock.now()).is_err() {
             return Err(wrong());
         }
         let redeemed = match user_name.parse() {
@@ -86,7 +95,7 @@ impl App {
         };
         match redeemed {
             Ok(Some((session, user_name))) => {
-                self.0.throttle.succeeded(&session.id.to_string(), peer.ip());
+                self.0.throttle.succeeded(Step::Launch, &session.id.to_string(), peer.ip());
                 self.must_be_let_in(session.user)?;
                 self.check_open(&session)?;
                 let (user, credential) = (session.user, Credential::Token);

@@ -9,12 +9,15 @@ mod apply;
 mod approval;
 mod change;
 mod cluster;
+mod device;
 mod engine;
 mod error;
 mod escalation;
 mod event;
 mod explain;
 mod extension;
+mod factor;
+mod fresh;
 mod gate;
 mod grant;
 mod ground;
@@ -24,6 +27,7 @@ mod launch;
 mod lock;
 mod metrics;
 mod my;
+mod notice;
 mod object;
 mod pace;
 mod password;
@@ -31,9 +35,12 @@ mod plan;
 mod request;
 mod retry;
 mod reveal;
+mod second_step;
 mod service;
 mod session;
+mod set_up;
 mod sign_in;
+mod sign_in_list;
 mod throttle;
 mod token;
 mod trace;
@@ -55,10 +62,13 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use apply::{Applied, ApplyOptions, Change, Document, FieldChange, What};
 pub use approval::Approve;
-pub use cardea_store::{Connection, SortKey, StandingLock, View};
+pub use cardea_store::{Connection, SignInRow, SortKey, StandingLock, TokenRow, View};
+pub use device::Device;
 pub use error::AppError;
 pub use event::{Alert, Event, Subscription};
 pub use explain::{Explained, ExplainedPolicy, Explanation, Question};
+pub use factor::{Enrolment, Factors, RecoveryCodes};
+pub use fresh::{Lack, Present, SignInState};
 pub use grant::OutGrant;
 pub use keyring::Keyring;
 pub use launch::Launch;
@@ -67,9 +77,10 @@ pub use metrics::{Figures, StepTimes};
 pub use my::{MyActivity, Way};
 pub use request::NewRequest;
 pub use reveal::Revealed;
+pub use second_step::Shown;
 pub use session::{Page, SessionDetail, SessionQuery};
-pub use sign_in::SignedIn;
-pub use token::NewToken;
+pub use sign_in::{SignInSettings, SignInStep, SignedIn};
+pub use token::{NewToken, TokenWish};
 
 /// The product. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -85,6 +96,8 @@ pub struct Parts {
     pub linux: Arc<dyn Connector>,
     /// This process among those that work on the same store: the same name after a restart.
     pub node: String,
+    /// How long sign-ins last, and who must show a second factor.
+    pub sign_in: SignInSettings,
 }
 
 struct Inner {
@@ -101,8 +114,11 @@ struct Inner {
     throttle: throttle::Throttle,
     /// Passwords that were shown lately.
     reveals: pace::Pace,
+    sign_in: SignInSettings,
     /// Password hashes being computed; each takes 19 MiB and a core.
     hashing: Arc<Semaphore>,
+    /// Those, and the passwords that wait for their turn.
+    hashing_places: Arc<Semaphore>,
     /// Wakes the engine.
     nudge: Notify,
     /// What it is handed without being asked.
@@ -145,7 +161,7 @@ impl App {
     /// Loads the configuration, closes the connections of this node's former process and forgets retired secrets that nothing
     /// needs any more. Spawns nothing.
     pub async fn open(parts: Parts) -> Result<Self, AppError> {
-        let Parts { store, vault, clock, entropy, linux, node } = parts;
+        let Parts { store, vault, clock, entropy, linux, node, sign_in } = parts;
         let installation = Self::installation(&store, &*clock, &*entropy).await?;
         let mut epoch = [0; 8];
         entropy.fill(&mut epoch);
@@ -161,7 +177,9 @@ impl App {
             changing: tokio::sync::Mutex::new(()),
             throttle: throttle::Throttle::default(),
             reveals: pace::Pace::default(),
-            hashing: Arc::new(Semaphore::new(2)),
+            hashing: Arc::new(Semaphore::new(sign_in.hashes_at_once.max(1))),
+            hashing_places: Arc::new(Semaphore::new(password::WAITING_MAX)),
+            sign_in,
             nudge: Notify::new(),
             handover: engine::handover::Handover::default(),
             host_nudge: Notify::new(),
@@ -237,7 +255,9 @@ impl App {
                 Reach::Nowhere | Reach::Everywhere => Vec::new(),
             };
             Box::new(move |audience| {
-                let is_within = |scope: &Scope| scope.has(audience.owner, audience.policy, audience.resource);
+                let is_within = |scope: &Scope| {
+                    audience.place.is_some_and(|(policy, resource)| scope.has(audience.owner, policy, resource))
+                };
                 let approves = |profile| app.configuration().names_approver(user, profile);
                 audience.owner == user || audience.profile.is_some_and(approves) || scopes.iter().any(is_within)
             })

@@ -1,12 +1,20 @@
-//! Passwords of users: argon2id, computed off the async threads and few at a time.
+//! Passwords of users: argon2id, computed off the async threads, few at a time and with few waiting.
+//!
+//! What a password must be: long enough, and none of those that everybody tries first. No rules of composition: they make
+//! passwords that are easier to guess and harder to keep (NIST SP 800-63B, 5.1.1.2).
+
+use std::sync::LazyLock;
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use cardea_domain::Secret;
+use cardea_domain::{Actor, Permit, Secret, Verb, Via};
+use cardea_store::{AuditEntry, Outcome};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
-use crate::{App, AppError};
+use crate::{App, AppError, Device, notice::Notice, throttle::Step};
 
 /// OWASP's second recommendation for argon2id: 19 MiB, 2 passes, 1 lane.
 fn argon2() -> Argon2<'static> {
@@ -17,16 +25,93 @@ fn argon2() -> Argon2<'static> {
 const LENGTH_MIN: usize = 8;
 const LENGTH_MAX: usize = 1024;
 
-/// Whether a new password is long enough to be taken.
+/// Passwords that may wait to be hashed. Each takes some 50 ms: whoever would wait longer is told to come back.
+pub(crate) const WAITING_MAX: usize = 64;
+
+/// The passwords that everybody tries first, folded and in order.
+static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let list = include_str!("password/common.txt");
+    list.lines().filter(|line| !line.starts_with("# ")).collect()
+});
+
+/// Whether a new password is long enough, and not one that everybody tries first.
 pub(crate) fn check_new(password: &Secret, pointer: &str) -> Result<(), AppError> {
     let length = password.expose(|text| text.chars().count());
-    if (LENGTH_MIN..=LENGTH_MAX).contains(&length) {
-        return Ok(());
+    if !(LENGTH_MIN..=LENGTH_MAX).contains(&length) {
+        return Err(AppError::field(pointer, format!("a password has {LENGTH_MIN} to {LENGTH_MAX} characters")));
     }
-    Err(AppError::field(pointer, format!("a password has {LENGTH_MIN} to {LENGTH_MAX} characters")))
+    if password.expose(|text| is_common(text)) {
+        let message = "this is one of the passwords that are tried first: choose a longer sentence";
+        return Err(AppError::field(pointer, message));
+    }
+    Ok(())
+}
+
+fn is_common(password: &str) -> bool {
+    let folded = Zeroizing::new(password.to_lowercase());
+    let mut characters = folded.chars();
+    let first = characters.next();
+    characters.all(|character| Some(character) == first) || COMMON.binary_search(&folded.as_str()).is_ok()
 }
 
 impl App {
+    /// Changes one's own password: who knows the old one, or showed a second factor lately. Ends the user's other sign-ins.
+    pub async fn change_password(
+        &self,
+        actor: &Actor,
+        device: &Device,
+        old: Option<Secret>,
+        new: Secret,
+    ) -> Result<(), AppError> {
+        let asked = Permit::ask(actor, Verb::ChangePassword).map_err(AppError::from);
+        let (permit, user, name, sign_in) = match (asked, actor) {
+            (Ok(permit), Actor::User { id, name, via: Via::SignIn(sign_in), .. }) => (permit, *id, name, *sign_in),
+            (Ok(_), _) => {
+                return Err(AppError::refused("no-sign-in", "sign in in the browser to change your password"));
+            }
+            (Err(error), _) => {
+                self.refused(actor, Verb::ChangePassword, actor.to_string(), &error).await;
+                return Err(error);
+            }
+        };
+        check_new(&new, "/new")?;
+        let (hash, has_factor) = self.known_of(user).await?;
+        match old {
+            Some(old) => {
+                self.must_not_guess(Step::Password, name, device, Some(user)).await?;
+                if !self.verify_password(old, hash).await? {
+                    let error = AppError::field("/old", "this is not your password");
+                    self.refused(actor, Verb::ChangePassword, user.to_string(), &error).await;
+                    return Err(error);
+                }
+                self.0.throttle.succeeded(Step::Password, name, device.peer);
+            }
+            None if has_factor => self.must_be_fresh(actor, Verb::ChangePassword, &user.to_string()).await?,
+            None => return Err(AppError::field("/old", "write your present password")),
+        }
+        let hash = self.hash_password(new).await?;
+        let at = self.0.clock.now();
+        let entry = AuditEntry {
+            id: self.mint_audit(),
+            at,
+            subject: user.to_string(),
+            outcome: Outcome::Ok,
+            detail: Value::Null,
+        };
+        let app = self.clone();
+        let done = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                tx.set_password(user, &hash, at).await?;
+                tx.password_shown(sign_in, at).await?;
+                let ended = app.end_others(tx, user, Some(sign_in), at).await?;
+                tx.record(&permit, &AuditEntry { detail: json!({ "sign_ins_ended": ended }), ..entry }).await?;
+                app.notify_user(tx, user, &Notice::PasswordChanged);
+                Ok(())
+            })
+        });
+        done.await
+    }
+
     /// The hash to store for a new password.
     pub(crate) async fn hash_password(&self, password: Secret) -> Result<String, AppError> {
         let mut salt = [0; 16];
@@ -55,10 +140,36 @@ impl App {
     }
 
     async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
+        let place = self.0.hashing_places.clone().try_acquire_owned();
+        let _place = place.map_err(|_| AppError::Unavailable("too many passwords wait to be looked at".to_owned()))?;
         let turn = self.0.hashing.clone().acquire_owned().await;
         let _turn = turn.map_err(|_| AppError::Unavailable("the server is stopping".to_owned()))?;
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|_| AppError::Internal("hashing a password was cut short".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_in_order_and_folded() {
+        assert!(COMMON.len() > 10_000);
+        assert!(COMMON.windows(2).all(|pair| pair[0] < pair[1]), "searching it needs an order");
+        assert!(COMMON.iter().all(|word| *word == word.to_lowercase() && word.chars().count() >= LENGTH_MIN));
+    }
+
+    #[test]
+    fn a_password_is_long_enough_and_not_tried_first() {
+        let check =
+            |text: &str| check_new(&Secret::new(text.to_owned()), "/password").map_err(|error| error.to_string());
+        for wrong in ["short", "password1", "Iloveyou1", "zzzzzzzzzzzz", &"x".repeat(1025)] {
+            assert!(check(wrong).is_err_and(|error| error.starts_with("/password: ")), "{wrong}");
+        }
+        for right in ["correct horse battery", "päßwörter sind lang", "8 chars?"] {
+            assert_eq!(check(right), Ok(()), "{right}");
+        }
     }
 }

@@ -46,7 +46,13 @@ impl App {
     /// The password of the session's login account, where its profile lets its user see it.
     pub async fn reveal_password(&self, actor: &Actor, id: SessionId, peer: IpAddr) -> Result<Revealed, AppError> {
         let revealed = self.reveal(actor, id, peer).await;
-        if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. } | AppError::Throttled { .. })) = &revealed {
+        if let Err(
+            error @ (AppError::Denied(_)
+            | AppError::FactorNeeded { .. }
+            | AppError::Refused { .. }
+            | AppError::Throttled { .. }),
+        ) = &revealed
+        {
             self.refused(actor, Verb::RevealPassword, format!("{id} from {peer}"), error).await;
         }
         revealed
@@ -54,6 +60,7 @@ impl App {
 
     async fn reveal(&self, actor: &Actor, id: SessionId, peer: IpAddr) -> Result<Revealed, AppError> {
         self.may_be_shown(actor, id).await?;
+        self.is_fresh(actor).await?;
         self.0.reveals.step(id, self.0.clock.now())?;
         let mut asked = self.retried(|| self.ask_for_password(actor, id, peer)).await?;
         if matches!(asked, Asked::Lacking) {

@@ -1,15 +1,56 @@
-//! Sign-in by password, the browser's cookie, and the first administrator's set-up.
+//! Sign-in by password, and the browser's cookie.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use cardea_domain::{
-    Actor, Configuration, Kind, Name, Object, ObjectId, Permit, Role, Secret, SignInId, Spec, Timestamp, UserSpec,
-    Verb, Via,
+    Actor, Configuration, Kind, Method, Object, ObjectId, Permit, Role, Secret, SignInId, Timestamp, Verb, Via,
 };
-use cardea_store::{AuditEntry, Outcome, SignInRow};
+use cardea_store::{AuditEntry, Outcome, SignInRow, Tx};
 use serde_json::json;
 
-use crate::{App, AppError, password};
+use crate::{
+    App, AppError, Device,
+    notice::Notice,
+    second_step::Proof,
+    throttle::{Attempt, Step, Wait},
+};
+
+/// How long sign-ins last, and who must show a second factor.
+#[derive(Clone, Debug)]
+pub struct SignInSettings {
+    /// A sign-in ends after this long, whatever happens.
+    pub lasts: Duration,
+    /// A sign-in that is not used for this long ends.
+    pub idle: Duration,
+    /// Sensitive acts need a factor that was shown within this long.
+    pub fresh: Duration,
+    /// Users with one of these roles must have a second factor.
+    pub second_factor_roles: Vec<Role>,
+    /// Passwords that are hashed side by side.
+    pub hashes_at_once: usize,
+}
+
+impl Default for SignInSettings {
+    fn default() -> Self {
+        Self {
+            lasts: Duration::from_secs(12 * 3600),
+            idle: Duration::from_secs(2 * 3600),
+            fresh: Duration::from_secs(15 * 60),
+            second_factor_roles: Vec::new(),
+            hashes_at_once: 1,
+        }
+    }
+}
+
+/// What a right password leads to.
+pub enum SignInStep {
+    Done(Box<SignedIn>),
+    /// The user has a second factor: whoever holds the ticket may show one, from the same address.
+    SecondFactor {
+        methods: &'static [Method],
+        ticket: Secret,
+    },
+}
 
 /// A sign-in that was just made.
 pub struct SignedIn {
@@ -19,182 +60,141 @@ pub struct SignedIn {
     pub expires_at: Timestamp,
 }
 
-/// A sign-in ends after this long, whatever happens.
-const LASTS: Duration = Duration::from_secs(12 * 3600);
-/// A sign-in that is not used for this long ends.
-const IDLE: Duration = Duration::from_secs(2 * 3600);
-/// `last_seen_at` is written at most this often.
-const SEEN_EVERY: Duration = Duration::from_secs(60);
-/// The first administrator's link is good for this long.
-const SET_UP_LASTS: Duration = Duration::from_secs(24 * 3600);
-const ADMIN: &str = "admin";
+/// A sign-in to be: what the store gets.
+pub(crate) struct Beginning {
+    pub(crate) row: SignInRow,
+    permit: Permit,
+}
+
+/// What is over for longer is forgotten, and with it the devices that it was made from.
+const REMEMBERED: Duration = Duration::from_secs(90 * 86_400);
+/// From where a user signed in within this long, others cannot slow them down.
+const FAMILIAR: Duration = Duration::from_secs(30 * 86_400);
 
 impl App {
-    /// Makes the first administrator, `admin`. Without a password it returns a one-time token to choose one with.
-    pub async fn initialise(&self, password: Option<Secret>) -> Result<Option<Secret>, AppError> {
-        let _changing = self.0.changing.lock().await;
-        if self.configuration().of(Kind::User).next().is_some() {
-            return Err(AppError::refused(
-                "already-initialised",
-                "this installation has users already: nothing was changed",
-            ));
-        }
-        let now = self.0.clock.now();
-        let hash = match password {
-            Some(password) => {
-                password::check_new(&password, "/password")?;
-                Some(self.hash_password(password).await?)
-            }
-            None => None,
-        };
-        let token = hash.is_none().then(|| self.random_token("setup"));
-        let digest =
-            token.as_ref().map(|token| token.expose(|text| self.0.keyring.digest("set-up", text.as_bytes())).to_vec());
-        let admin = Object {
-            id: ObjectId::mint(Kind::User, now, &*self.0.entropy),
-            name: Name::new(ADMIN).expect("admin is a name"),
-            spec: Spec::User(UserSpec {
-                full_name: "Administrator".to_owned(),
-                email: String::new(),
-                roles: [Role::Administrator, Role::User].map(|role| role.name().to_owned()).into(),
-                ssh_keys: Vec::new(),
-                accounts: BTreeMap::new(),
-                disabled: false,
-                expires_at: None,
-            }),
-            version: 1,
-            created_at: now,
-            updated_at: now,
-        };
-        let permit = Permit::ask(&Actor::Operator { uid: 0 }, Verb::ChangeConfiguration(Kind::User))?;
-        let app = self.clone();
-        self.0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    tx.insert_object(&permit, &admin).await?;
-                    if let Some(hash) = hash {
-                        tx.set_password(admin.id, &hash, now).await?;
-                    }
-                    if let Some(digest) = digest {
-                        tx.insert_set_up(&digest, now.plus(SET_UP_LASTS)).await?;
-                    }
-                    let detail = json!({ "created": ADMIN });
-                    let entry = AuditEntry {
-                        id: app.mint_audit(),
-                        at: now,
-                        subject: admin.id.to_string(),
-                        outcome: Outcome::Ok,
-                        detail,
-                    };
-                    tx.record(&permit, &entry).await?;
-                    let revision = tx.raise_revision(None).await?;
-                    app.put_after_commit(tx, admin, revision);
-                    Ok::<_, AppError>(())
-                })
-            })
-            .await?;
-        Ok(token)
-    }
-
-    /// Signs a user in by password.
-    pub async fn sign_in(&self, peer: IpAddr, user: &str, password: Secret) -> Result<SignedIn, AppError> {
-        let now = self.0.clock.now();
-        if let Err(retry_after) = self.0.throttle.attempt(user, peer, now) {
-            return Err(AppError::Throttled { retry_after });
-        }
-        let found = self.configuration().find(Kind::User, user).cloned();
-        let hash = match &found {
-            Some(object) => {
-                let id = object.id;
-                self.0.store.read(move |tx| Box::pin(async move { tx.password(id).await })).await?
-            }
-            None => None,
+    /// Signs a user in by password, or gives out a ticket for the second step.
+    pub async fn sign_in(&self, device: &Device, user: &str, password: Secret) -> Result<SignInStep, AppError> {
+        let found = self.configuration().find(Kind::User, user).map(|object| object.id);
+        self.must_not_guess(Step::Password, user, device, found).await?;
+        let (hash, has_factor) = match found {
+            Some(id) => self.known_of(id).await?,
+            None => (None, false),
         };
         let right = self.verify_password(password, hash).await?;
-        let (true, Some(object)) = (right, found) else {
+        let (true, Some(id)) = (right, found) else {
             let error = AppError::Unauthenticated("the user name or the password is wrong".to_owned());
             let subject: String = user.chars().take(64).collect();
-            self.refused(&Actor::Gateway, Verb::SignIn, format!("user {subject:?} from {peer}"), &error).await;
+            let subject = format!("user {subject:?} from {}", device.peer);
+            self.refused(&Actor::Gateway, Verb::SignIn, subject, &error).await;
             return Err(error);
         };
-        self.0.throttle.succeeded(user, peer);
-        self.signed_in(&object, peer).await
+        if has_factor {
+            return self.hand_ticket(id, device).await;
+        }
+        self.0.throttle.succeeded(Step::Password, user, device.peer);
+        self.signed_in(id, device, Proof::Password).await.map(|done| SignInStep::Done(Box::new(done)))
     }
 
-    /// Uses up the set-up token: gives the first administrator a password, and signs in.
-    pub async fn set_up(&self, peer: IpAddr, token: Secret, password: Secret) -> Result<SignedIn, AppError> {
+    /// The user's password hash, and whether they have a second factor.
+    pub(crate) async fn known_of(&self, user: ObjectId) -> Result<(Option<String>, bool), AppError> {
+        let read = self.0.store.read(move |tx| {
+            Box::pin(async move { Ok::<_, AppError>((tx.password(user).await?, tx.totp(user).await?.is_some())) })
+        });
+        read.await
+    }
+
+    /// Refuses an attempt that comes too soon after too many others. It counts as failed until it is told otherwise.
+    pub(crate) async fn must_not_guess(
+        &self,
+        step: Step,
+        name: &str,
+        device: &Device,
+        user: Option<ObjectId>,
+    ) -> Result<(), AppError> {
         let now = self.0.clock.now();
-        if let Err(retry_after) = self.0.throttle.attempt("", peer, now) {
-            return Err(AppError::Throttled { retry_after });
-        }
-        password::check_new(&password, "/password")?;
-        let wrong = || {
-            AppError::Unauthenticated("this set-up link was used already, or is too old: ask the operator for `cardea init` of a new installation".to_owned())
+        let attempt = Attempt { step, user: name, peer: device.peer, is_familiar: false };
+        let waits = match self.0.throttle.attempt(attempt, now) {
+            Ok(()) => return Ok(()),
+            Err(Wait::Everywhere(retry_after)) => retry_after,
+            Err(Wait::Here(retry_after)) => return Err(AppError::Throttled { retry_after }),
         };
-        let admin = self.configuration().find(Kind::User, ADMIN).cloned().ok_or_else(wrong)?;
-        let digest = token.expose(|text| self.0.keyring.digest("set-up", text.as_bytes())).to_vec();
-        let hash = self.hash_password(password).await?;
-        let (app, id) = (self.clone(), admin.id);
-        let used = self
-            .0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    if !tx.use_set_up(&digest, now).await? {
-                        return Err(wrong());
-                    }
-                    tx.set_password(id, &hash, now).await?;
-                    let permit = Permit::ask(&Actor::Gateway, Verb::SignIn)?;
-                    let detail = json!({ "set_up": true, "peer": peer });
-                    let entry = AuditEntry {
-                        id: app.mint_audit(),
-                        at: now,
-                        subject: id.to_string(),
-                        outcome: Outcome::Ok,
-                        detail,
-                    };
-                    tx.record(&permit, &entry).await?;
-                    Ok(())
-                })
-            })
-            .await;
-        if let Err(error @ AppError::Unauthenticated(_)) = &used {
-            self.refused(&Actor::Gateway, Verb::SignIn, format!("set-up from {peer}"), error).await;
+        // Asked for nobody as well, so that it takes as long.
+        let user = user.unwrap_or_else(|| ObjectId::mint(Kind::User, now, &*self.0.entropy));
+        let (network, since) = (device.network(), now.minus(FAMILIAR));
+        let known = self.0.store.read(move |tx| {
+            Box::pin(async move { tx.knows_network(user, &network, since).await.map_err(AppError::from) })
+        });
+        if !known.await? {
+            return Err(AppError::Throttled { retry_after: waits });
         }
-        used?;
-        self.0.throttle.succeeded("", peer);
-        self.signed_in(&admin, peer).await
+        self.0.throttle.attempt(Attempt { is_familiar: true, ..attempt }, now).map_err(|wait| match wait {
+            Wait::Here(retry_after) | Wait::Everywhere(retry_after) => AppError::Throttled { retry_after },
+        })
     }
 
-    async fn signed_in(&self, user: &Object, peer: IpAddr) -> Result<SignedIn, AppError> {
+    /// Makes a sign-in of somebody who has shown who they are.
+    pub(crate) async fn signed_in(&self, user: ObjectId, device: &Device, proof: Proof) -> Result<SignedIn, AppError> {
+        let (signed_in, beginning) = self.begin_sign_in(user, device, proof)?;
+        let app = self.clone();
+        let kept = self.0.store.write(move |tx| Box::pin(async move { app.keep_sign_in(tx, &beginning, proof).await }));
+        kept.await?;
+        Ok(signed_in)
+    }
+
+    /// A sign-in that the store does not know yet.
+    pub(crate) fn begin_sign_in(
+        &self,
+        user: ObjectId,
+        device: &Device,
+        proof: Proof,
+    ) -> Result<(SignedIn, Beginning), AppError> {
         let now = self.0.clock.now();
         let id = SignInId::mint(now, &*self.0.entropy);
-        let actor = self.let_in(user.id, Via::SignIn(id))?;
+        let actor = self.let_in(user, Via::SignIn(id))?;
         let cookie = self.random_token("sign-in");
-        let digest = cookie.expose(|text| self.0.keyring.digest("sign-in", text.as_bytes())).to_vec();
-        let expires_at = now.plus(LASTS);
-        let row =
-            SignInRow { id, user: user.id, digest, created_at: now, expires_at, last_seen_at: now, ended_at: None };
+        let expires_at = now.plus(self.0.sign_in.lasts);
+        let row = SignInRow {
+            id,
+            user,
+            digest: cookie.expose(|text| self.0.keyring.digest("sign-in", text.as_bytes())).to_vec(),
+            created_at: now,
+            expires_at,
+            last_seen_at: now,
+            ended_at: None,
+            peer: Some(device.network()),
+            agent: Some(device.agent.clone()),
+            password_at: Some(now),
+            factor_at: (proof != Proof::Password).then_some(now),
+        };
         let permit = Permit::ask(&actor, Verb::SignIn)?;
+        Ok((SignedIn { actor, cookie, expires_at }, Beginning { row, permit }))
+    }
+
+    /// Writes a sign-in down, and tells its user if it comes from a new device.
+    pub(crate) async fn keep_sign_in(&self, tx: &mut Tx, beginning: &Beginning, proof: Proof) -> Result<(), AppError> {
+        let Beginning { row, permit } = beginning;
+        let (peer, agent) = (row.peer.clone().unwrap_or_default(), row.agent.clone().unwrap_or_default());
+        self.forget_sign_ins(tx, row.user, row.created_at).await?;
+        let (is_known_user, is_known_device) = tx.knows_device(row.user, &peer, &agent).await?;
+        tx.insert_sign_in(row).await?;
+        let is_new = is_known_user && !is_known_device;
         let entry = AuditEntry {
             id: self.mint_audit(),
-            at: now,
-            subject: id.to_string(),
+            at: row.created_at,
+            subject: row.id.to_string(),
             outcome: Outcome::Ok,
-            detail: json!({ "peer": peer }),
+            detail: json!({ "peer": peer, "agent": agent, "shown": proof.as_str(), "new_device": is_new }),
         };
-        self.0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    tx.insert_sign_in(&row).await?;
-                    tx.record(&permit, &entry).await?;
-                    Ok::<_, AppError>(())
-                })
-            })
-            .await?;
-        Ok(SignedIn { actor, cookie, expires_at })
+        tx.record(permit, &entry).await?;
+        if is_new {
+            self.notify_user(tx, row.user, &Notice::NewDevice { peer, agent });
+        }
+        Ok(())
+    }
+
+    /// Forgets what is over of a user: rows of theirs must not grow without end.
+    pub(crate) async fn forget_sign_ins(&self, tx: &mut Tx, user: ObjectId, now: Timestamp) -> Result<(), AppError> {
+        Ok(tx.forget_sign_ins(user, now.minus(REMEMBERED), now).await?)
     }
 
     /// Ends the sign-in that the actor came by. Nothing to do for a token.
@@ -219,26 +219,6 @@ impl App {
                 })
             })
             .await
-    }
-
-    /// Who shows this cookie.
-    pub async fn actor_by_sign_in(&self, cookie: &Secret) -> Result<Actor, AppError> {
-        let over = || AppError::Unauthenticated("the sign-in is over: sign in again".to_owned());
-        let now = self.0.clock.now();
-        let digest = cookie.expose(|text| self.0.keyring.digest("sign-in", text.as_bytes())).to_vec();
-        let row = self
-            .0
-            .store
-            .read(move |tx| Box::pin(async move { tx.sign_in_by_digest(&digest).await }))
-            .await?
-            .ok_or_else(over)?;
-        if row.ended_at.is_some() || now >= row.expires_at || now.since(row.last_seen_at) > IDLE {
-            return Err(over());
-        }
-        if now.since(row.last_seen_at) > SEEN_EVERY {
-            self.0.store.write(move |tx| Box::pin(async move { tx.touch_sign_in(row.id, now).await })).await?;
-        }
-        self.let_in(row.user, Via::SignIn(row.id))
     }
 
     /// A random bearer value that says what it is.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Actor, Kind, ObjectId, Permit, Secret, Timestamp, TokenId, Verb, Via};
+use cardea_domain::{Actor, Kind, ObjectId, Permit, Secret, Timestamp, TokenId, TokenScopes, Verb, Via};
 use cardea_store::{AuditEntry, Outcome, TokenRow};
 use serde_json::json;
 
@@ -14,6 +14,16 @@ pub struct NewToken {
     pub token: Secret,
     pub name: String,
     pub expires_at: Timestamp,
+    pub scopes: TokenScopes,
+}
+
+/// What a token is to be.
+#[derive(Clone, Debug, Default)]
+pub struct TokenWish {
+    pub name: String,
+    pub expires_at: Option<Timestamp>,
+    /// Whatever the user may do, if left out.
+    pub scopes: Option<TokenScopes>,
 }
 
 /// A token lasts this long unless something else was asked for.
@@ -23,24 +33,20 @@ const LASTS_MAX: Duration = Duration::from_secs(366 * 86_400);
 const USED_EVERY: Duration = Duration::from_secs(60);
 
 impl App {
-    /// Makes a token for the actor.
-    pub async fn create_token(
-        &self,
-        actor: &Actor,
-        name: &str,
-        expires_at: Option<Timestamp>,
-    ) -> Result<NewToken, AppError> {
+    /// Makes a token for the actor, who showed lately who they are: the token is not asked again.
+    pub async fn create_token(&self, actor: &Actor, wish: TokenWish) -> Result<NewToken, AppError> {
         let asked = Permit::ask(actor, Verb::CreateToken).map_err(AppError::from);
         let permit = match asked {
             Ok(permit) => permit,
             Err(error) => {
-                self.refused(actor, Verb::CreateToken, name.chars().take(64).collect(), &error).await;
+                self.refused(actor, Verb::CreateToken, wish.name.chars().take(64).collect(), &error).await;
                 return Err(error);
             }
         };
         let user =
             actor.user_id().ok_or_else(|| AppError::Internal("a permit to make a token without a user".to_owned()))?;
-        self.insert_token(permit, user, name, expires_at).await
+        self.must_be_fresh(actor, Verb::CreateToken, &user.to_string()).await?;
+        self.insert_token(permit, user, wish).await
     }
 
     /// Makes a token for any user. The operator only; the token is marked and may not change users or policies.
@@ -60,15 +66,15 @@ impl App {
         let configuration = self.configuration();
         let found = configuration.find(Kind::User, user);
         let id = found.ok_or_else(|| AppError::field("/user", format!("there is no user `{user}`")))?.id;
-        self.insert_token(permit, id, "issued by the operator", expires_at).await
+        let wish = TokenWish { name: "issued by the operator".to_owned(), expires_at, scopes: None };
+        self.insert_token(permit, id, wish).await
     }
 
     async fn insert_token(
         &self,
         permit: Permit,
         user: ObjectId,
-        name: &str,
-        expires_at: Option<Timestamp>,
+        TokenWish { name, expires_at, scopes }: TokenWish,
     ) -> Result<NewToken, AppError> {
         let now = self.0.clock.now();
         let expires_at = expires_at.unwrap_or_else(|| now.plus(LASTS));
@@ -81,18 +87,23 @@ impl App {
         let id = TokenId::mint(now, &*self.0.entropy);
         let token = self.random_token("token");
         let digest = token.expose(|text| self.0.keyring.digest("token", text.as_bytes())).to_vec();
+        let scopes = scopes.unwrap_or(TokenScopes::ALL);
         let operator_issued = permit.verb() == Verb::IssueToken;
         let row = TokenRow {
             id,
             user,
-            name: name.to_owned(),
+            name: name.clone(),
             digest,
             created_at: now,
             expires_at,
             operator_issued,
             last_used_at: None,
+            scopes,
+            revoked_at: None,
         };
-        let detail = json!({ "user": user, "expires_at": expires_at, "operator_issued": operator_issued });
+        let detail = json!({
+            "user": user, "expires_at": expires_at, "operator_issued": operator_issued, "scopes": scopes,
+        });
         let entry =
             AuditEntry { id: self.mint_audit(), at: now, subject: id.to_string(), outcome: Outcome::Ok, detail };
         self.0
@@ -105,7 +116,7 @@ impl App {
                 })
             })
             .await?;
-        Ok(NewToken { id, token, name: name.to_owned(), expires_at })
+        Ok(NewToken { id, token, name, expires_at, scopes })
     }
 
     /// Who shows this token.
@@ -119,12 +130,12 @@ impl App {
             .read(move |tx| Box::pin(async move { tx.token_by_digest(&digest).await }))
             .await?
             .ok_or_else(wrong)?;
-        if now >= row.expires_at {
+        if now >= row.expires_at || row.revoked_at.is_some() {
             return Err(wrong());
         }
         if row.last_used_at.is_none_or(|at| now.since(at) > USED_EVERY) {
             self.0.store.write(move |tx| Box::pin(async move { tx.touch_token(row.id, now).await })).await?;
         }
-        self.let_in(row.user, Via::Token { id: row.id, operator_issued: row.operator_issued })
+        self.let_in(row.user, Via::Token { id: row.id, operator_issued: row.operator_issued, scopes: row.scopes })
     }
 }

@@ -1,16 +1,22 @@
 //! Who may do what with Cardea itself. Pure: the same actor and verb give the same answer, by the table of permissions.
 
-use crate::{Actor, Configuration, Kind, Object, ObjectId, Permission, Session};
+use crate::{Actor, Configuration, Kind, Object, ObjectId, Permission, Session, token_scope::must_cover};
 
 /// Something an actor may or may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     ChangeConfiguration(Kind),
+    /// Set up, renew and take off one's own second factor.
+    ChangeFactors,
+    /// Change one's own password.
+    ChangePassword,
     /// Open a connection of one's own session.
     Connect,
     CreateSession,
     DismissSession,
     EndSession,
+    /// End a sign-in: one's own, or an administrator somebody else's.
+    EndSignIn,
     /// Make an API token for oneself.
     CreateToken,
     /// Say yes or no to somebody else's request.
@@ -27,16 +33,22 @@ pub enum Verb {
     Launch,
     /// Freeze and thaw a session, a user or a resource.
     Lock,
+    /// Take somebody's second factor off, who lost it.
+    ResetFactors,
     /// Begin a failed session again.
     RetrySession,
     /// Be shown the password of one's own session's login account.
     RevealPassword,
+    /// End a token: one's own, or an administrator somebody else's.
+    RevokeToken,
     SeeAllSessions,
     SeeAudit,
     SeeConfiguration,
     /// Read the figures at `/metrics`.
     SeeFigures,
     SeeSession,
+    /// See sign-ins, tokens and factors of others.
+    SeeSignIns,
     /// Sign in, sign out, set the first password.
     SignIn,
     /// Have a host searched for marks that the ledger does not know, and take them away.
@@ -50,6 +62,8 @@ impl Verb {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ChangeConfiguration(_) => "configuration.change",
+            Self::ChangeFactors => "factor.change",
+            Self::ChangePassword => "password.change",
             Self::Connect => "session.connect",
             Self::CreateSession => "session.create",
             Self::CreateToken => "token.create",
@@ -57,19 +71,23 @@ impl Verb {
             Self::DismissSession => "session.dismiss",
             Self::DriveSession => "session.drive",
             Self::EndSession => "session.end",
+            Self::EndSignIn => "sign_in.end",
             Self::ExplainAccess => "access.explain",
             Self::ExtendSession => "session.extend",
             Self::IssueToken => "token.issue",
             Self::Launch => "session.launch",
             Self::LearnHostKey => "host_key.learn",
             Self::Lock => "lock",
+            Self::ResetFactors => "factor.reset",
             Self::RetrySession => "session.retry",
             Self::RevealPassword => "session.password",
+            Self::RevokeToken => "token.revoke",
             Self::SeeAllSessions => "session.list_all",
             Self::SeeAudit => "audit.see",
             Self::SeeConfiguration => "configuration.see",
             Self::SeeFigures => "figures.see",
             Self::SeeSession => "session.see",
+            Self::SeeSignIns => "sign_in.see",
             Self::SignIn => "sign_in",
             Self::SweepHost => "host.sweep",
             Self::TryRemoval => "removal.try",
@@ -87,18 +105,23 @@ impl Verb {
             Self::DecideSession => Permission::SessionsDecide,
             Self::DismissSession => Permission::SessionsDismissAny,
             Self::EndSession => Permission::SessionsEndAny,
+            Self::EndSignIn | Self::RevokeToken => Permission::SignInsEnd,
             Self::ExplainAccess => Permission::AccessExplain,
             Self::ExtendSession => Permission::SessionsExtendAny,
             Self::LearnHostKey => Permission::ChangeResources,
             Self::Lock => Permission::SessionsLock,
+            Self::ResetFactors => Permission::FactorsReset,
             Self::RetrySession => Permission::SessionsRetryAny,
             Self::SeeAllSessions | Self::SeeSession => Permission::SessionsSeeAll,
             Self::SeeAudit => Permission::AuditSee,
             Self::SeeConfiguration => Permission::ConfigurationSee,
             Self::SeeFigures => Permission::FiguresSee,
+            Self::SeeSignIns => Permission::SignInsSee,
             Self::SweepHost => Permission::ResourcesSweep,
             Self::TryRemoval => Permission::RemovalsTry,
-            Self::Connect
+            Self::ChangeFactors
+            | Self::ChangePassword
+            | Self::Connect
             | Self::DriveSession
             | Self::IssueToken
             | Self::Launch
@@ -154,7 +177,9 @@ pub struct Denial {
 impl Permit {
     /// Asks for something that concerns no session, object or user in particular: takes the permission everywhere.
     pub fn ask(actor: &Actor, verb: Verb) -> Result<Self, Denial> {
+        must_cover(actor, verb)?;
         let allowed = match verb {
+            Verb::ChangeFactors | Verb::ChangePassword => matches!(actor, Actor::User { .. }),
             Verb::DriveSession => matches!(actor, Actor::Engine | Actor::Gateway),
             Verb::IssueToken => matches!(actor, Actor::Operator { .. }),
             Verb::SignIn => true,
@@ -165,6 +190,7 @@ impl Permit {
 
     /// Whether the actor may do something to anything at all. No permit: what it is done to is asked about by itself.
     pub fn somewhere(actor: &Actor, verb: Verb) -> Result<(), Denial> {
+        must_cover(actor, verb)?;
         let permission = verb.permission();
         let is_held = permission.is_some_and(|permission| actor.reach(permission).is_somewhere());
         if is_held { Ok(()) } else { Err(refused(actor, verb, permission)) }
@@ -177,6 +203,7 @@ impl Permit {
         object: &Object,
         configuration: &Configuration,
     ) -> Result<Self, Denial> {
+        must_cover(actor, verb)?;
         let permission = verb.permission_on(object.id.kind());
         let reach = permission.map(|permission| actor.reach(permission)).filter(|reach| reach.is_somewhere());
         let Some(reach) = reach else { return Err(refused(actor, verb, permission)) };
@@ -189,12 +216,27 @@ impl Permit {
         Err(Denial { hidden: true, sentence: "there is no such object".to_owned() })
     }
 
+    /// Asks for something about one user's sign-ins, tokens or factors: their own, or others' to look after. Who sees a part of the
+    /// configuration is not told about users outside of it.
+    pub fn for_user(actor: &Actor, verb: Verb, user: &Object, configuration: &Configuration) -> Result<Self, Denial> {
+        let is_for_oneself = matches!(verb, Verb::EndSignIn | Verb::RevokeToken | Verb::SeeSignIns);
+        if is_for_oneself && actor.user_id() == Some(user.id) {
+            must_cover(actor, verb)?;
+            return Ok(Self { actor: actor.clone(), verb });
+        }
+        let sees = actor.reach(Permission::ConfigurationSee);
+        let is_hidden = sees.is_somewhere() && !configuration.is_within(&sees, user);
+        let asked = Self::for_object(actor, verb, user, configuration);
+        asked.map_err(|denial| Denial { hidden: denial.hidden || is_hidden, ..denial })
+    }
+
     /// Asks for something that concerns one session. Who may not see it is told that it does not exist.
     pub fn for_session(actor: &Actor, verb: Verb, session: &Session) -> Result<Self, Denial> {
         let own = actor.user_id() == Some(session.user);
         if !own && !actor.reach(Permission::SessionsSeeAll).has_session(session) {
             return Err(Denial { hidden: true, sentence: "there is no such session".to_owned() });
         }
+        must_cover(actor, verb)?;
         if verb == Verb::RevealPassword && actor.is_operator_issued() {
             return Err(visible("a token that the operator issued cannot reveal a password: sign in"));
         }
@@ -209,6 +251,7 @@ impl Permit {
     /// Asks to see a session, which those who may decide about it may as well.
     pub fn to_see(actor: &Actor, session: &Session, configuration: &Configuration) -> Result<Self, Denial> {
         if actor.user_id().is_some_and(|user| configuration.names_approver(user, session.profile)) {
+            must_cover(actor, Verb::SeeSession)?;
             return Ok(Self { actor: actor.clone(), verb: Verb::SeeSession });
         }
         Self::for_session(actor, Verb::SeeSession, session)
@@ -229,6 +272,7 @@ impl Permit {
         if !configuration.names_approver(user, session.profile) {
             return Err(visible("only the approvers that the connection profile names may decide about this request"));
         }
+        must_cover(actor, Verb::DecideSession)?;
         Ok(Self { actor: actor.clone(), verb: Verb::DecideSession })
     }
 

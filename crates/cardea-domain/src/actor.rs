@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Holder, ObjectId, Permission, Reach, Role, SignInId, TokenId};
+use crate::{Holder, ObjectId, Permission, Reach, Role, SignInId, TokenId, TokenScopes};
 
 /// By what a user is known to be themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Via {
     /// A sign-in in the browser.
     SignIn(SignInId),
     /// An API token. One that the operator issued keeps only some permissions of its user.
-    Token { id: TokenId, operator_issued: bool },
+    Token { id: TokenId, operator_issued: bool, scopes: TokenScopes },
 }
 
 /// Who acts. Every transition and every audit entry names one.

@@ -1,6 +1,7 @@
 //! All configuration objects at one moment, and what follows from them: who may do what, where, by which rules.
 
 mod explain;
+mod factor;
 mod people;
 mod roles;
 mod warning;

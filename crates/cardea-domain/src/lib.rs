@@ -12,6 +12,7 @@ mod configuration;
 mod connector;
 mod drift;
 mod entropy;
+mod factor;
 mod fail_point;
 mod gate;
 mod grant;
@@ -25,6 +26,7 @@ mod secret;
 mod session;
 mod spec;
 mod time;
+mod token_scope;
 
 pub use access::{Denial, Permit, Verb};
 pub use account::{AccountTemplate, LoginAccount, UidRange};
@@ -41,6 +43,7 @@ pub use connector::{
 };
 pub use drift::{Depth, Drift, DriftMark, Snapshot, drift};
 pub use entropy::Entropy;
+pub use factor::Method;
 pub use fail_point::fail_point;
 #[cfg(feature = "fail-points")]
 pub use fail_point::{FailPointHook, on_fail_points};
@@ -66,3 +69,4 @@ pub use spec::{
     ServiceAccountSpec, Spec, UserSpec,
 };
 pub use time::{Clock, Period, Timestamp};
+pub use token_scope::{TokenScope, TokenScopes};

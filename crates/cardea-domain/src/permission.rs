@@ -137,6 +137,8 @@ permissions! {
         "Change users: their roles, keys, accounts and expiry. Nobody changes a user who may do more than they.";
     ConfigurationSee "configuration.see" [Administrator Auditor Operator OperatorsToken] Objects
         "See the configuration, without secrets. With a scope: the resources, policies and users within.";
+    FactorsReset "factors.reset" [Administrator Operator] Users
+        "Take off the second factor of somebody who lost it, which ends their sign-ins. No token is enough.";
     FiguresSee "figures.see" [Administrator Auditor Operator OperatorsToken] Everything
         "See the figures at `/metrics`.";
     RemovalsTry "removals.try" [Administrator Operator OperatorsToken] Sessions
@@ -161,8 +163,12 @@ permissions! {
         "Begin anybody's failed session again. Everybody may with their own.";
     SessionsSeeAll "sessions.see_all" [Administrator Auditor Operator OperatorsToken Cardea] Sessions
         "See sessions of everybody, with their logs, connections and privileges. Everybody sees their own.";
+    SignInsEnd "sign_ins.end" [Administrator Operator OperatorsToken] Users
+        "End sign-ins and tokens of others. Everybody may end their own.";
+    SignInsSee "sign_ins.see" [Administrator Auditor Operator OperatorsToken] Users
+        "See sign-ins, tokens and second factors of others. Everybody sees their own.";
     TokensCreate "tokens.create" [Administrator Auditor User] Everything
-        "Make API tokens for oneself.";
+        "Make API tokens for oneself. No token is enough.";
     UsersLock "users.lock" [Administrator Operator OperatorsToken] Users
         "Lock and unlock a user with everything of theirs, but never oneself.";
 }
@@ -192,6 +198,7 @@ impl Permission {
     pub fn requires(self) -> Option<Self> {
         match self.concern() {
             _ if self == Self::SessionsSeeAll || self == Self::ConfigurationSee => None,
+            _ if self == Self::SignInsEnd => Some(Self::SignInsSee),
             Concern::Sessions => Some(Self::SessionsSeeAll),
             _ if self.as_str().starts_with("configuration.") => Some(Self::ConfigurationSee),
             _ => None,

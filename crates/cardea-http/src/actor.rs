@@ -6,8 +6,8 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, Method, header, request::Parts},
 };
-use cardea_app::{App, AppError};
-use cardea_domain::{Actor, Secret};
+use cardea_app::{App, AppError, Device};
+use cardea_domain::{Actor, Secret, Via};
 
 use crate::{Api, Operator, origin::Origin, problem::Problem};
 
@@ -53,13 +53,38 @@ impl Credential {
             Self::Operator(operator) => Ok(Actor::Operator { uid: operator.uid }),
         }
     }
+
+    /// The same, also of a sign-in whose second factor is lacking.
+    async fn incomplete(&self, app: &App) -> Result<Actor, AppError> {
+        match self {
+            Self::Cookie(cookie) => app.present(cookie).await.map(cardea_app::Present::incomplete),
+            Self::Bearer(_) | Self::Operator(_) => self.actor(app).await,
+        }
+    }
+
+    /// The same without counting as use of the sign-in.
+    async fn still(&self, app: &App) -> Result<Actor, AppError> {
+        match self {
+            Self::Cookie(cookie) => app.actor_still_signed_in(cookie).await,
+            Self::Bearer(_) | Self::Operator(_) => self.actor(app).await,
+        }
+    }
+
+    /// Reads who it is, and refuses what a browser was tricked into.
+    fn from_here(parts: &Parts, api: &Api) -> Result<Self, Problem> {
+        let credential = Self::of(parts)?;
+        if matches!(credential, Self::Cookie(_)) && !is_safe(&parts.method) {
+            must_be_from_here(parts, api)?;
+        }
+        Ok(credential)
+    }
 }
 
 impl Caller {
     /// Whether the credential still stands for the same actor with the same roles. A store that cannot be asked at
     /// the moment changes nothing.
     pub(crate) async fn still_stands(&self, app: &App) -> bool {
-        match self.credential.actor(app).await {
+        match self.credential.still(app).await {
             Ok(actor) => actor == self.actor,
             Err(AppError::Unavailable(_) | AppError::Internal(_)) => true,
             Err(_) => false,
@@ -71,24 +96,37 @@ impl FromRequestParts<Api> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let credential = Credential::of(parts)?;
-        if matches!(credential, Credential::Cookie(_)) && !is_safe(&parts.method) {
-            must_be_from_here(parts, api)?;
-        }
+        let credential = Credential::from_here(parts, api)?;
         let actor = credential.actor(&api.app).await?;
+        must_be_within(&actor, &parts.method)?;
         Ok(Self { actor, credential })
     }
 }
 
-/// The address that a request came from. Requests without one came from this machine.
-pub(crate) struct Peer(pub(crate) IpAddr);
+/// Whoever sent the request, also while their sign-in lacks its second factor. Only for what gives it one.
+pub(crate) struct Newcomer(pub(crate) Actor);
 
-impl<S: Send + Sync> FromRequestParts<S> for Peer {
+impl FromRequestParts<Api> for Newcomer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let actor = Credential::from_here(parts, api)?.incomplete(&api.app).await?;
+        must_be_within(&actor, &parts.method)?;
+        Ok(Self(actor))
+    }
+}
+
+/// Where a request came from. Requests without an address came from this machine.
+pub(crate) struct From(pub(crate) Device);
+
+impl<S: Send + Sync> FromRequestParts<S> for From {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip())))
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Ok(Self(Device::new(peer, agent)))
     }
 }
 
@@ -108,6 +146,16 @@ impl FromRequestParts<Api> for OwnPage {
 
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// A token that only reads changes nothing, whatever the operation itself would ask for.
+fn must_be_within(actor: &Actor, method: &Method) -> Result<(), Problem> {
+    match actor {
+        Actor::User { via: Via::Token { scopes, .. }, .. } if scopes.is_read_only() && !is_safe(method) => {
+            Err(Problem::new("not-allowed", "This token only reads: use one with more scopes, or sign in."))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn must_be_from_here(parts: &Parts, api: &Api) -> Result<(), Problem> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     Api,
-    actor::{Caller, Peer},
+    actor::{Caller, From as Where},
     input::Id,
     problem::Problem,
 };
@@ -34,10 +34,10 @@ pub(crate) struct LaunchView {
 pub(crate) async fn launch_session(
     State(api): State<Api>,
     caller: Caller,
-    Peer(peer): Peer,
+    Where(device): Where,
     Id(id): Id<SessionId>,
 ) -> Result<Json<LaunchView>, Problem> {
-    let launch = api.app.launch_session(&caller.actor, id, peer).await?;
+    let launch = api.app.launch_session(&caller.actor, id, device.peer).await?;
     let (host, port) = (&api.gateway.host, api.gateway.port);
     Ok(Json(LaunchView {
         command: format!("ssh -p {port} {id}@{host}"),

@@ -8,6 +8,7 @@ mod apply;
 mod approval;
 mod event;
 mod explain;
+mod factor;
 mod grant;
 mod guard;
 mod health;
@@ -26,6 +27,7 @@ mod problem;
 mod problems;
 mod session;
 mod sign_in;
+mod sign_ins;
 mod stream;
 mod token;
 mod ui;
@@ -137,10 +139,23 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(metrics::show_metrics))
         .routes(routes!(openapi::show_document))
         .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::sign_in_with_totp))
+        .routes(routes!(sign_in::sign_in_with_recovery_code))
         .routes(routes!(sign_in::set_up))
         .routes(routes!(sign_in::sign_out))
         .routes(routes!(sign_in::show_me))
-        .routes(routes!(token::create_token))
+        .routes(routes!(factor::show_proof))
+        .routes(routes!(factor::change_password))
+        .routes(routes!(factor::show_my_factors, factor::remove_factors))
+        .routes(routes!(factor::enrol_totp))
+        .routes(routes!(factor::confirm_totp))
+        .routes(routes!(factor::renew_recovery_codes))
+        .routes(routes!(factor::show_factors, factor::reset_factors))
+        .routes(routes!(sign_ins::list_sign_ins))
+        .routes(routes!(sign_ins::end_sign_in))
+        .routes(routes!(sign_ins::end_sign_ins))
+        .routes(routes!(token::list_tokens, token::create_token))
+        .routes(routes!(token::revoke_token))
         .routes(routes!(token::issue_token))
         .routes(routes!(my::list_my_activities))
         .routes(routes!(permission::list_permissions))

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::{
-    Api, apply, approval, event, explain, grant, launch, lock, log, my, object, password, permission, problem,
-    problems, session, sign_in, token,
+    Api, apply, approval, event, explain, factor, grant, launch, lock, log, my, object, password, permission, problem,
+    problems, session, sign_in, sign_ins, token,
 };
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
@@ -39,6 +39,9 @@ describe! { bodies_out:
     approval::ApprovalChange,
     event::AlertView,
     explain::ExplanationView,
+    factor::EnrolmentView,
+    factor::FactorsView,
+    factor::RecoveryCodesView,
     grant::GrantPage,
     grant::GrantView,
     grant::OutGrantView,
@@ -57,13 +60,19 @@ describe! { bodies_out:
     session::SessionSummary,
     session::SessionView,
     sign_in::Me,
+    sign_ins::EndedSignIns,
+    sign_ins::SignInList,
     token::NewTokenView,
+    token::TokenList,
 }
 
 describe! { bodies_in:
     apply::Documents,
     approval::Approving,
     approval::Denying,
+    factor::AppCode,
+    factor::PasswordChange,
+    factor::ProofShown,
     lock::Extending,
     object::Sweeping,
     lock::Locking,
@@ -72,7 +81,9 @@ describe! { bodies_in:
     session::NewSessions,
     session::SessionsToEnd,
     sign_in::Credentials,
+    sign_in::SecondStep,
     sign_in::SetUp,
+    sign_ins::SignInsToEnd,
     token::IssuedTokenWish,
     token::TokenWish,
 }

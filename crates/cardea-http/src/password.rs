@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     Api,
-    actor::{Caller, Peer},
+    actor::{Caller, From as Where},
     input::Id,
     problem::Problem,
 };
@@ -33,10 +33,10 @@ pub(crate) struct PasswordView {
 pub(crate) async fn reveal_password(
     State(api): State<Api>,
     caller: Caller,
-    Peer(peer): Peer,
+    Where(device): Where,
     Id(id): Id<SessionId>,
 ) -> Result<Json<PasswordView>, Problem> {
-    let revealed = api.app.reveal_password(&caller.actor, id, peer).await?;
+    let revealed = api.app.reveal_password(&caller.actor, id, device.peer).await?;
     Ok(Json(PasswordView {
         user: revealed.user,
         password: revealed.password.expose(Clone::clone),

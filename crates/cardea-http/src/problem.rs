@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cardea_app::AppError;
-use cardea_domain::FieldError;
+use cardea_domain::{FieldError, Method as Proof, Secret};
 
 use crate::{guard, problems::Known};
 
@@ -24,13 +24,25 @@ pub(crate) struct Problem {
     /// The HTTP status.
     status: u16,
     /// What happened here and what to do.
-    detail: String,
+    detail: Box<str>,
     /// Finds the request in the server's log.
     request_id: Box<str>,
     /// The wrong fields, where the input is wrong.
     fields: Vec<FieldError>,
+    #[serde(flatten)]
+    wanted: Option<Box<Wanted>>,
     #[serde(skip)]
     retry_after: Option<Duration>,
+}
+
+/// What has to be shown, where something has.
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
+struct Wanted {
+    /// Any of these will do.
+    methods: &'static [Proof],
+    /// For the second step of the sign-in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<String>,
 }
 
 impl Problem {
@@ -41,9 +53,10 @@ impl Problem {
             kind: format!("/problems/{}", known.slug).into(),
             title: known.title,
             status: known.status,
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             request_id: guard::request_number().into(),
             fields: Vec::new(),
+            wanted: None,
             retry_after: None,
         }
     }
@@ -68,6 +81,14 @@ impl Problem {
         Self::invalid(vec![FieldError::new(pointer, message)])
     }
 
+    /// The password was right, and a second factor is wanted.
+    pub(crate) fn second_step(methods: &'static [Proof], ticket: &Secret) -> Self {
+        let wanted = Wanted { methods, ticket: Some(ticket.expose(Clone::clone)) };
+        let detail = "Show a second factor: send a code with the ticket to `/api/v1/sign-in/totp` or \
+                      `/api/v1/sign-in/recovery-code`.";
+        Self { wanted: Some(Box::new(wanted)), ..Self::new("mfa-required", detail) }
+    }
+
     /// The caller is to wait.
     pub(crate) fn wait(slug: &str, detail: &str, pause: Duration) -> Self {
         Self { retry_after: Some(pause), ..Self::new(slug, detail) }
@@ -82,6 +103,16 @@ impl From<AppError> for Problem {
             }
             AppError::Denied(denial) if denial.hidden => Self::not_found(),
             AppError::Denied(denial) => Self::new("not-allowed", denial.sentence),
+            AppError::EnrolmentNeeded => {
+                let detail = "You must have a second factor: set one up with `/api/v1/me/factors/totp`, then go on.";
+                Self::new("enrolment-needed", detail)
+            }
+            AppError::FactorNeeded { methods } => {
+                let detail =
+                    "What you showed was too long ago: show one of `methods` to `/api/v1/me/proof`, then repeat.";
+                let wanted = Some(Box::new(Wanted { methods, ticket: None }));
+                Self { wanted, ..Self::new("factor-needed", detail) }
+            }
             AppError::Internal(cause) => {
                 let problem =
                     Self::new("internal", "Something is broken in Cardea: look for the request id in its log.");

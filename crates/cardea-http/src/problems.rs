@@ -51,6 +51,31 @@ pub(crate) const TABLE: &[Known] = &[
         "Check both. An administrator can set another password; whoever holds the machine can make another set-up link.",
     ),
     known(
+        "mfa-required",
+        401,
+        "A second factor is wanted",
+        "The password was right. Send a code of your authenticator app, or a recovery code, with the ticket, within minutes \
+         and from the same address. Whoever lost both asks an administrator for a reset.",
+    ),
+    known(
+        "enrolment-needed",
+        403,
+        "You must set a second factor up first",
+        "Your role or a group of yours must have one. Until then this sign-in can do nothing else.",
+    ),
+    known(
+        "factor-needed",
+        403,
+        "Show who you are again",
+        "Sensitive acts ask for a factor when the last one was shown too long ago. Show one, then repeat what you did.",
+    ),
+    known(
+        "wrong-factor",
+        403,
+        "The code or the password is wrong",
+        "A code works once and for a minute and a half: wait for the next, and check the clock of your phone.",
+    ),
+    known(
         "foreign-origin",
         403,
         "The request came from another site",
@@ -88,6 +113,25 @@ pub(crate) const TABLE: &[Known] = &[
         409,
         "What was requested has changed",
         "The request was brought up to date. Read it again, then decide: earlier approvals of it do not count.",
+    ),
+    known(
+        "factor-required",
+        409,
+        "You must keep a second factor",
+        "Your role or a group of yours must have one. Set another one up: it takes the place of the old one.",
+    ),
+    known(
+        "no-enrolment",
+        409,
+        "No second factor is being set up",
+        "Begin again: what was handed out is good for ten minutes, and only the newest counts.",
+    ),
+    known("no-factor", 409, "There is no second factor", "Set one up first."),
+    known(
+        "no-sign-in",
+        409,
+        "Only a sign-in can do this",
+        "Sign in with a password in the browser: tokens and whoever runs Cardea have no factors.",
     ),
     known(
         "host-key-pinned",

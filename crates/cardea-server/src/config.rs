@@ -7,6 +7,7 @@ mod data_dir;
 mod http;
 mod log;
 mod metrics;
+mod sign_in;
 mod ssh;
 mod store;
 mod trace;
@@ -27,6 +28,7 @@ use crate::failure::Failure;
 pub(crate) use http::Http;
 pub(crate) use log::{Format, Log};
 pub(crate) use metrics::Metrics;
+pub(crate) use sign_in::SignIn;
 pub(crate) use ssh::Ssh;
 pub(crate) use store::Store;
 pub(crate) use trace::Trace;
@@ -44,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     pub(crate) log: Log,
     pub(crate) metrics: Metrics,
+    pub(crate) sign_in: SignIn,
     pub(crate) ssh: Ssh,
     pub(crate) store: Store,
     pub(crate) trace: Trace,
@@ -58,6 +61,7 @@ struct Layer {
     http: http::Layer,
     log: log::Layer,
     metrics: metrics::Layer,
+    sign_in: sign_in::Layer,
     ssh: ssh::Layer,
     store: store::Layer,
     trace: trace::Layer,
@@ -88,6 +92,7 @@ impl Config {
             http: layer.http.resolve()?,
             log: layer.log.resolve()?,
             metrics: layer.metrics.resolve()?,
+            sign_in: layer.sign_in.resolve()?,
             ssh: layer.ssh.resolve(),
             store: layer.store.resolve(&data_dir)?,
             trace: layer.trace.resolve()?,
@@ -103,6 +108,7 @@ impl Config {
             "http": self.http.shown(),
             "log": self.log.shown(),
             "metrics": self.metrics.shown(),
+            "sign_in": self.sign_in.shown(),
             "ssh": self.ssh.shown(),
             "store": self.store.shown(),
             "trace": self.trace.shown(),
@@ -140,6 +146,7 @@ impl Layer {
             http: self.http.over(under.http),
             log: self.log.over(under.log),
             metrics: self.metrics.over(under.metrics),
+            sign_in: self.sign_in.over(under.sign_in),
             ssh: self.ssh.over(under.ssh),
             store: self.store.over(under.store),
             trace: self.trace.over(under.trace),

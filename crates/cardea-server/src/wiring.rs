@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use cardea_app::{App, AppError, Keyring, Parts};
+use cardea_app::{App, AppError, Keyring, Parts, SignInSettings};
 use cardea_connectors::Linux;
 use cardea_domain::{Clock, Entropy, Kind};
 use cardea_http::{HttpSettings, MetricsSettings};
@@ -42,7 +42,10 @@ impl Wired {
         let credentials = Arc::new(Keyring::new(store.clone(), Arc::clone(&vault), installation.clone()));
         let (at, random) = (Arc::clone(&clock), Arc::clone(&entropy));
         let linux = Arc::new(Linux::new(credentials, at, random, name_on_hosts(&vault), node.clone()));
-        let app = App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node }).await?;
+        // Hashing leaves half of the processors to everybody else.
+        let hashes_at_once = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+        let sign_in = SignInSettings { hashes_at_once, ..config.sign_in.settings.clone() };
+        let app = App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node, sign_in }).await?;
         Ok(Self { app, store })
     }
 

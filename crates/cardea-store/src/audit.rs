@@ -131,7 +131,7 @@ fn canonical(actor: &Actor, verb: Verb, entry: &AuditEntry) -> Vec<u8> {
                 Via::Key => json!("key"),
                 Via::Launch => json!("launch_token"),
                 Via::SignIn(id) => json!({ "sign_in": id }),
-                Via::Token { id, operator_issued } => json!({ "token": id, "operator_issued": operator_issued }),
+                Via::Token { id, operator_issued, .. } => json!({ "token": id, "operator_issued": operator_issued }),
             };
             let roles: Vec<_> = roles.iter().map(Role::name).collect();
             json!({ "kind": "user", "id": id, "name": name, "roles": roles, "via": via })

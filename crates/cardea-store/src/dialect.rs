@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 30] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 34] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
@@ -42,16 +42,20 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 30] = [
     ("own_key_body_unique", "own_key.body", "own_key", "body"),
     ("own_key_pk", "own_key.id", "own_key", "id"),
     ("password_pk", "password.user_id", "password", "user_id"),
+    ("recovery_code_pk", "recovery_code.user_id, recovery_code.digest", "recovery_code", "digest"),
     ("secret_pk", "secret.id", "secret", "id"),
     ("session_log_pk", "session_log.session_id, session_log.line", "session_log", "line"),
     ("session_pk", "session.id", "session", "id"),
     ("set_up_pk", "set_up.digest", "set_up", "digest"),
     ("sign_in_digest_unique", "sign_in.digest", "sign_in", "digest"),
     ("sign_in_pk", "sign_in.id", "sign_in", "id"),
+    ("sign_in_ticket_pk", "sign_in_ticket.digest", "sign_in_ticket", "digest"),
     ("snapshot_pk", "snapshot.session_id", "snapshot", "session_id"),
     ("standing_lock_pk", "standing_lock.object_id", "standing_lock", "object_id"),
     ("token_digest_unique", "token.digest", "token", "digest"),
     ("token_pk", "token.id", "token", "id"),
+    ("totp_enrolment_pk", "totp_enrolment.user_id", "totp_enrolment", "user_id"),
+    ("totp_pk", "totp.user_id", "totp", "user_id"),
     ("uid_mark_pk", "uid_mark.host", "uid_mark", "host"),
 ];
 

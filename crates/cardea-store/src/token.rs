@@ -1,11 +1,11 @@
 //! API tokens, by digest.
 
-use cardea_domain::{ObjectId, Timestamp, TokenId};
+use cardea_domain::{ObjectId, Timestamp, TokenId, TokenScopes};
 
 use crate::{
     StoreError, Tx,
     row::{micros, parse, time},
-    tx::{execute, fetch_optional},
+    tx::{execute, fetch_all, fetch_optional},
 };
 
 /// An API token. Whether it still counts is the caller's to say.
@@ -21,6 +21,9 @@ pub struct TokenRow {
     /// Made by the operator, beside the data, and not by its user.
     pub operator_issued: bool,
     pub last_used_at: Option<Timestamp>,
+    /// What it may be used for.
+    pub scopes: TokenScopes,
+    pub revoked_at: Option<Timestamp>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -33,6 +36,8 @@ struct Row {
     expires_at: i64,
     operator_issued: bool,
     last_used_at: Option<i64>,
+    scopes: Option<String>,
+    revoked_at: Option<i64>,
 }
 
 impl TryFrom<Row> for TokenRow {
@@ -48,6 +53,8 @@ impl TryFrom<Row> for TokenRow {
             expires_at: Timestamp::from_micros(row.expires_at),
             operator_issued: row.operator_issued,
             last_used_at: time(row.last_used_at),
+            scopes: row.scopes.map_or(Ok(TokenScopes::ALL), |words| parse("token.scopes", &words))?,
+            revoked_at: time(row.revoked_at),
         })
     }
 }
@@ -56,8 +63,8 @@ impl Tx {
     /// Writes a new token.
     pub async fn insert_token(&mut self, token: &TokenRow) -> Result<(), StoreError> {
         const SQL: &str = "insert into token \
-            (id, user_id, name, digest, created_at, expires_at, operator_issued, last_used_at) \
-            values ($1, $2, $3, $4, $5, $6, $7, $8)";
+            (id, user_id, name, digest, created_at, expires_at, operator_issued, last_used_at, scopes, revoked_at) \
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         execute!(
             self,
             SQL,
@@ -68,7 +75,9 @@ impl Tx {
             token.created_at.as_micros(),
             token.expires_at.as_micros(),
             token.operator_issued,
-            micros(token.last_used_at)
+            micros(token.last_used_at),
+            token.scopes.to_string(),
+            micros(token.revoked_at)
         )?;
         Ok(())
     }
@@ -77,6 +86,26 @@ impl Tx {
     pub async fn token_by_digest(&mut self, digest: &[u8]) -> Result<Option<TokenRow>, StoreError> {
         let row = fetch_optional!(Row, self, "select * from token where digest = $1", digest)?;
         row.map(TokenRow::try_from).transpose()
+    }
+
+    /// A token, expired and revoked ones too.
+    pub async fn token(&mut self, id: TokenId) -> Result<Option<TokenRow>, StoreError> {
+        let row = fetch_optional!(Row, self, "select * from token where id = $1", id.to_string())?;
+        row.map(TokenRow::try_from).transpose()
+    }
+
+    /// The tokens of a user that nobody revoked and that end after `now`, newest first, at most 200.
+    pub async fn open_tokens(&mut self, user: ObjectId, now: Timestamp) -> Result<Vec<TokenRow>, StoreError> {
+        const SQL: &str = "select * from token where user_id = $1 and revoked_at is null and expires_at > $2 \
+            order by id desc limit 200";
+        fetch_all!(Row, self, SQL, user.to_string(), now.as_micros())?.into_iter().map(TokenRow::try_from).collect()
+    }
+
+    /// Ends a token; nothing happens if it is revoked.
+    pub async fn revoke_token(&mut self, id: TokenId, now: Timestamp) -> Result<(), StoreError> {
+        const SQL: &str = "update token set revoked_at = $2 where id = $1 and revoked_at is null";
+        execute!(self, SQL, id.to_string(), now.as_micros())?;
+        Ok(())
     }
 
     /// Notes that a token was used.

@@ -8,8 +8,10 @@ mod envelope;
 mod error;
 mod key_file;
 mod random;
+mod totp;
 mod vault;
 
 pub use error::VaultError;
 pub use random::System;
+pub use totp::{TOTP_DIGITS, TOTP_PERIOD, Totp};
 pub use vault::{Binding, Vault};

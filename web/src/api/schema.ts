@@ -433,6 +433,142 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show one's own factors.
+         * @description **Who:** users. **Audit:** none.
+         */
+        get: operations["show_my_factors"];
+        put?: never;
+        post?: never;
+        /**
+         * Take one's own second factor off.
+         * @description With the recovery codes. Refused to whoever must have one.
+         *
+         *     **Who:** users, signed in, with a fresh factor. **Audit:** `factor.change`.
+         */
+        delete: operations["remove_factors"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make new recovery codes.
+         * @description The ones before are of no use any more.
+         *
+         *     **Who:** users, signed in, with a fresh factor. **Audit:** `factor.change`.
+         */
+        post: operations["renew_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to set an authenticator app up.
+         * @description Counts for nothing until it is confirmed; then it takes the place of one that was there before.
+         *
+         *     **Who:** users, signed in, with a fresh factor (a password where there is none). **Audit:** `factor.change`.
+         */
+        post: operations["enrol_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm an authenticator app by a code of it.
+         * @description Gives recovery codes, and ends the caller's other sign-ins.
+         *
+         *     **Who:** users, signed in, with a fresh factor (a password where there is none). **Audit:** `factor.change`, also when it is refused.
+         */
+        post: operations["confirm_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change one's own password.
+         * @description Ends the caller's other sign-ins.
+         *
+         *     **Who:** users, signed in, who know the old one or showed a second factor lately. **Audit:** `password.change`.
+         */
+        put: operations["change_password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show a factor again.
+         * @description For sensitive acts, which answer `factor-needed` when the last one was shown too long ago.
+         *
+         *     **Who:** everybody who is signed in. **Audit:** `sign_in`, also when it is refused.
+         */
+        post: operations["show_proof"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/my/activities": {
         parameters: {
             query?: never;
@@ -1139,12 +1275,119 @@ export interface paths {
         put?: never;
         /**
          * Sign in.
-         * @description Answers with a cookie that the browser keeps from scripts. Throttled by user and by address.
+         * @description Answers with a cookie that the browser keeps from scripts, or, where the user has a second factor, with the problem
+         *     `mfa-required`, its `methods` and a `ticket` for the second step. Throttled by user and by address.
          *
          *     **Who:** everybody. **Audit:** `sign_in`, also when it is refused.
          */
         post: operations["sign_in"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/recovery-code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in: the second step, by a recovery code.
+         * @description Each code works once.
+         *
+         *     **Who:** whoever holds the ticket. **Audit:** `sign_in`, also when it is refused.
+         */
+        post: operations["sign_in_with_recovery_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in: the second step, by a code of an authenticator app.
+         * @description A code works once; a ticket takes five attempts, from the address that showed the password.
+         *
+         *     **Who:** whoever holds the ticket. **Audit:** `sign_in`, also when it is refused.
+         */
+        post: operations["sign_in_with_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-ins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sign-ins.
+         * @description **Who:** everybody, their own; administrators and auditors, with `user`, anybody's. **Audit:** none.
+         */
+        get: operations["list_sign_ins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-ins/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End all sign-ins of a user.
+         * @description The one that asks goes on, unless it says otherwise.
+         *
+         *     **Who:** everybody, their own; administrators, with `user`, anybody's. **Audit:** `sign_in.end`.
+         */
+        post: operations["end_sign_ins"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-ins/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a sign-in.
+         * @description **Who:** its user, and administrators. **Audit:** `sign_in.end`.
+         */
+        delete: operations["end_sign_in"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1179,14 +1422,42 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List tokens.
+         * @description **Who:** everybody, their own; administrators and auditors, with `user`, anybody's. **Audit:** none.
+         */
+        get: operations["list_tokens"];
         put?: never;
         /**
          * Make a token for oneself.
-         * @description **Who:** users; not with a token that the operator issued. **Audit:** `token.create`.
+         * @description A token is not asked for a factor later: making it needs a fresh one, and its scopes say what it may be used for.
+         *
+         *     **Who:** users, signed in; not with a token. **Audit:** `token.create`.
          */
         post: operations["create_token"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a token.
+         * @description It ends at once, with its event streams.
+         *
+         *     **Who:** its user, and administrators. **Audit:** `token.revoke`.
+         */
+        delete: operations["revoke_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1243,6 +1514,33 @@ export interface paths {
          *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
          */
         delete: operations["delete_user"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a user's factors.
+         * @description **Who:** administrators and auditors; users, their own. **Audit:** none.
+         */
+        get: operations["show_factors"];
+        put?: never;
+        post?: never;
+        /**
+         * Take a user's second factor off.
+         * @description For whoever lost it. Ends their sign-ins; the next one needs the password alone, and whoever must have a second factor can
+         *     then only set up a new one.
+         *
+         *     **Who:** administrators, signed in with a fresh factor, and the operator; not with a token. **Audit:** `factor.reset`.
+         */
+        delete: operations["reset_factors"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1476,6 +1774,10 @@ export interface components {
             session: components["schemas"]["SessionId"] | null;
             /** @description A sentence for people. */
             text: string;
+        };
+        /** @description A code of the app that is being set up. */
+        AppCode: {
+            code: string;
         };
         /** @description What `approval` events carry. */
         ApprovalChange: {
@@ -1967,6 +2269,20 @@ export interface components {
         EndedSessions: {
             items: components["schemas"]["EndedSession"][];
         };
+        /** @description How many were ended. */
+        EndedSignIns: {
+            /** Format: uint64 */
+            ended: number;
+        };
+        /** @description An authenticator app to be. It is shown this once, and counts when a code of it was shown. */
+        EnrolmentView: {
+            /** @description Until when a code has to be shown. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description To be typed where there is no camera. */
+            secret: string;
+            /** @description To be shown as a QR code. */
+            uri: string;
+        };
         /** @description Proof that a privilege is gone. */
         EvidenceView: {
             /** @description What else was found and dealt with. */
@@ -2030,6 +2346,15 @@ export interface components {
              * @description How many more times.
              */
             left: number;
+        };
+        /** @description What a user can show beside their password. */
+        FactorsView: {
+            /** Format: uint32 */
+            recovery_codes_left: number;
+            /** @description Whether they must have a second factor. */
+            required: boolean;
+            /** @description Since when they have an authenticator app. */
+            totp_since: components["schemas"]["Timestamp"] | null;
         };
         /** @description One field's change. Secrets are named without values. */
         FieldChangeView: {
@@ -2130,6 +2455,11 @@ export interface components {
              * @default []
              */
             members: string[];
+            /**
+             * @description Whether its members must have a second factor: without one they can do nothing but set it up.
+             * @default false
+             */
+            require_second_factor: boolean;
             /** @description Roles of all its members, beside their own. */
             roles?: string[];
         };
@@ -2140,6 +2470,11 @@ export interface components {
              * @default []
              */
             members: string[];
+            /**
+             * @description Whether its members must have a second factor: without one they can do nothing but set it up.
+             * @default false
+             */
+            require_second_factor: boolean;
             /** @description Roles of all its members, beside their own. */
             roles?: string[];
         };
@@ -2317,6 +2652,8 @@ export interface components {
             permissions: components["schemas"]["Permission"][];
             /** @description By themselves and by their groups: `administrator`, `auditor`, `user`, and names of roles. */
             roles: string[];
+            /** @description The sign-in that the caller came by, if they did. */
+            sign_in: components["schemas"]["MySignIn"] | null;
             user: string;
             /**
              * @description `operator` is whoever runs commands beside the data directory.
@@ -2324,6 +2661,8 @@ export interface components {
              */
             via: "operator" | "sign_in" | "token";
         };
+        /** @description A way to show it. */
+        Method: "password" | "recovery_code" | "totp";
         /** @description Everything that the caller may request. */
         MyActivities: {
             items: components["schemas"]["MyActivityView"][];
@@ -2338,6 +2677,24 @@ export interface components {
             platform: components["schemas"]["Platform"];
             protocol: components["schemas"]["Protocol"];
             ways: components["schemas"]["WayView"][];
+        };
+        /** @description The caller's sign-in: when it ends, and what it has shown. */
+        MySignIn: {
+            created_at: components["schemas"]["Timestamp"];
+            /** @description When it ends, whatever happens. */
+            ends_at: components["schemas"]["Timestamp"];
+            /** @description Until when sensitive acts ask for no factor. */
+            fresh_until: components["schemas"]["Timestamp"];
+            id: components["schemas"]["SignInId"];
+            /** @description When it ends if it is not used any more. Event streams are no use. */
+            idle_ends_at: components["schemas"]["Timestamp"];
+            /** @description What can be shown then. */
+            methods: components["schemas"]["Method"][];
+            /**
+             * @description What has to be done before anything else can be: set a second factor up (`enrol`), or show it (`show_factor`).
+             * @enum {string|null}
+             */
+            must: "enrol" | "show_factor" | null;
         };
         /** @description access policy to be. */
         NewAccessPolicy: {
@@ -2409,6 +2766,7 @@ export interface components {
             expires_at: components["schemas"]["Timestamp"];
             id: components["schemas"]["TokenId"];
             name: string;
+            scopes: components["schemas"]["TokenScopes"];
             /** @description For the header `Authorization: Bearer TOKEN`. */
             token: string;
         };
@@ -2449,6 +2807,15 @@ export interface components {
         };
         /** @description Whether people may see the password of their session's login account. */
         PasswordAccess: "none" | "reveal";
+        /** @description Another password. */
+        PasswordChange: {
+            new: string;
+            /**
+             * @description The present one. Whoever showed a second factor lately may leave it out.
+             * @default null
+             */
+            old: string | null;
+        };
         /** @description A password that is shown. Cardea keeps it sealed until nothing of the session is left. */
         PasswordView: {
             /**
@@ -2470,7 +2837,7 @@ export interface components {
          * @description A permission, by its name.
          * @enum {string}
          */
-        Permission: "access.explain" | "audit.see" | "configuration.change.access_policy" | "configuration.change.activity" | "configuration.change.connection_profile" | "configuration.change.group" | "configuration.change.resource" | "configuration.change.resource_group" | "configuration.change.role" | "configuration.change.service_account" | "configuration.change.user" | "configuration.see" | "figures.see" | "removals.try" | "resources.lock" | "resources.sweep" | "sessions.decide" | "sessions.dismiss_any" | "sessions.end_any" | "sessions.extend_any" | "sessions.lock" | "sessions.request" | "sessions.retry_any" | "sessions.see_all" | "tokens.create" | "users.lock";
+        Permission: "access.explain" | "audit.see" | "configuration.change.access_policy" | "configuration.change.activity" | "configuration.change.connection_profile" | "configuration.change.group" | "configuration.change.resource" | "configuration.change.resource_group" | "configuration.change.role" | "configuration.change.service_account" | "configuration.change.user" | "configuration.see" | "factors.reset" | "figures.see" | "removals.try" | "resources.lock" | "resources.sweep" | "sessions.decide" | "sessions.dismiss_any" | "sessions.end_any" | "sessions.extend_any" | "sessions.lock" | "sessions.request" | "sessions.retry_any" | "sessions.see_all" | "sign_ins.end" | "sign_ins.see" | "tokens.create" | "users.lock";
         /** @description Every permission. */
         PermissionList: {
             items: components["schemas"]["PermissionView"][];
@@ -2499,6 +2866,8 @@ export interface components {
             detail: string;
             /** @description The wrong fields, where the input is wrong. */
             fields: components["schemas"]["FieldError"][];
+            /** @description Any of these will do. */
+            methods?: components["schemas"]["Method"][];
             /** @description Finds the request in the server's log. */
             request_id: string;
             /**
@@ -2506,13 +2875,15 @@ export interface components {
              * @description The HTTP status.
              */
             status: number;
+            /** @description For the second step of the sign-in. */
+            ticket?: string | null;
             /** @description The same for every problem of the kind. */
             title: string;
             /**
              * @description `/problems/SLUG`: what kind of problem it is; a page that explains it.
              * @enum {string}
              */
-            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/foreign-origin" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
+            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-factor" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
         };
         /** @description How far the running stage is. */
         Progress: {
@@ -2526,6 +2897,14 @@ export interface components {
             /** @description What the step does. */
             text: string;
         };
+        /** @description What is shown again. */
+        ProofShown: {
+            password: string;
+        } | {
+            recovery_code: string;
+        } | {
+            totp: string;
+        };
         /** @description What people connect with. */
         Protocol: "ssh" | "none";
         /** @description Why a session is where it is. */
@@ -2534,6 +2913,10 @@ export interface components {
             code: string;
             /** @description A sentence for people. */
             detail: string;
+        };
+        /** @description Codes to be kept on paper. They are shown this once, and each works once. */
+        RecoveryCodesView: {
+            recovery_codes: string[];
         };
         RequestId: string;
         /** @description A resource. */
@@ -2748,6 +3131,12 @@ export interface components {
             /** @default [] */
             resources: string[];
         };
+        /** @description What is shown in the second step of a sign-in. */
+        SecondStep: {
+            code: string;
+            /** @description From the problem `mfa-required` that answered the password. */
+            ticket: string;
+        };
         /** @description A service account. */
         ServiceAccount: {
             created_at: components["schemas"]["Timestamp"];
@@ -2955,6 +3344,41 @@ export interface components {
             password: string;
             token: string;
         };
+        SignInId: string;
+        /** @description Sign-ins, newest first. */
+        SignInList: {
+            items: components["schemas"]["SignInView"][];
+        };
+        /** @description A sign-in. */
+        SignInView: {
+            /** @description What the browser called itself. */
+            agent: string;
+            created_at: components["schemas"]["Timestamp"];
+            /** @description When it ends, whatever happens. */
+            ends_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["SignInId"];
+            /** @description To the minute. */
+            last_seen_at: components["schemas"]["Timestamp"];
+            /** @description Whether it is the one that asks. */
+            own: boolean;
+            /** @description The address that it was made from; of IPv6 the network. */
+            peer: string;
+            /** @description Whether a second factor was shown in it. */
+            second_factor: boolean;
+        };
+        /** @description Which sign-ins. */
+        SignInsToEnd: {
+            /**
+             * @description Also the one that asks.
+             * @default false
+             */
+            own_too: boolean;
+            /**
+             * @description Name or id of the user; oneself if left out.
+             * @default null
+             */
+            user: string | null;
+        };
         /**
          * @description The stage that a log line belongs to.
          * @enum {string}
@@ -3084,6 +3508,26 @@ export interface components {
          */
         Timestamp: string;
         TokenId: string;
+        /** @description Tokens, newest first. */
+        TokenList: {
+            items: components["schemas"]["TokenView"][];
+        };
+        /** @description A family of verbs. */
+        TokenScope: "configuration" | "decide" | "operation" | "read" | "sessions";
+        /** @description What a token may be used for. Reading is always in it. */
+        TokenScopes: components["schemas"]["TokenScope"][];
+        /** @description A token, without its value. */
+        TokenView: {
+            created_at: components["schemas"]["Timestamp"];
+            expires_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["TokenId"];
+            /** @description To the minute. */
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            name: string;
+            /** @description Made by whoever runs Cardea, and not by its user. */
+            operator_issued: boolean;
+            scopes: components["schemas"]["TokenScopes"];
+        };
         /** @description A token to be. */
         TokenWish: {
             /**
@@ -3093,6 +3537,11 @@ export interface components {
             expires_at: components["schemas"]["Timestamp"] | null;
             /** @description What it is for. */
             name: string;
+            /**
+             * @description What it may be used for; left out, whatever its user may do.
+             * @default null
+             */
+            scopes: components["schemas"]["TokenScopes"] | null;
         };
         /** @description The numbers that accounts on a resource are made with, first and last included. */
         UidRange: number[];
@@ -4232,6 +4681,217 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description The caller. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_my_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the caller can show. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorsView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is off. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Recovery codes, shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enrol_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret, shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolmentView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppCode"];
+            };
+        };
+        responses: {
+            /** @description Recovery codes, shown this once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description It is changed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_proof: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofShown"];
+            };
+        };
+        responses: {
+            /** @description The caller, with the new `fresh_until`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5701,6 +6361,166 @@ export interface operations {
             };
         };
     };
+    sign_in_with_recovery_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondStep"];
+            };
+        };
+        responses: {
+            /** @description Signed in. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_with_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondStep"];
+            };
+        };
+        responses: {
+            /** @description Signed in. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sign_ins: {
+        parameters: {
+            query?: {
+                /** @description Name or id of the user; oneself if left out. */
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that are not over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInList"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_sign_ins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInsToEnd"];
+            };
+        };
+        responses: {
+            /** @description They are over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedSignIns"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sign_out: {
         parameters: {
             query?: never;
@@ -5716,6 +6536,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: {
+                /** @description Name or id of the user; oneself if left out. */
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that are not over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {
@@ -5749,6 +6601,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["NewTokenView"];
                 };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {
@@ -5910,6 +6791,68 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the user can show. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorsView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is off. */
             204: {
                 headers: {
                     [name: string]: unknown;

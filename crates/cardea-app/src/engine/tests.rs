@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, Document, NewRequest, Parts, SessionDetail, sign_in::actor_of};
+use crate::{App, Document, NewRequest, Parts, SessionDetail, SignInSettings, sign_in::actor_of};
 
 struct World {
     app: App,
@@ -173,7 +173,9 @@ async fn open_as(
     let store = Store::open(&StoreUrl::Sqlite(dir.path().join("cardea.db"))).await.expect("a store");
     let vault = Arc::new(Vault::open(&dir.path().join("key")).expect("a vault"));
     let (clock, entropy, linux) = (clock.clone(), entropy.clone(), target.clone());
-    App::open(Parts { store, vault, clock, entropy, linux, node: node.to_owned() }).await.expect("an app")
+    App::open(Parts { store, vault, clock, entropy, linux, node: node.to_owned(), sign_in: SignInSettings::default() })
+        .await
+        .expect("an app")
 }
 
 #[tokio::test]

@@ -86,6 +86,9 @@ pub struct GroupSpec {
     /// Roles of all its members, beside their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// Whether its members must have a second factor: without one they can do nothing but set it up.
+    #[serde(default)]
+    pub require_second_factor: bool,
 }
 
 impl GroupSpec {

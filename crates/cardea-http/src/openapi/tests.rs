@@ -69,7 +69,7 @@ fn every_operation_declares_what_it_takes() {
         let takes = operation["x-permission"].as_str();
         let takes = takes.unwrap_or_else(|| panic!("{method} {path}: say in `x-permission` who may do it"));
         for word in takes.split(" or ") {
-            let is_known = ["approver", "configuration.change.*", "operator", "own", "public", "signed_in"]
+            let is_known = ["approver", "configuration.change.*", "operator", "own", "public", "sign_in", "signed_in"]
                 .contains(&word)
                 || word.parse::<cardea_domain::Permission>().is_ok();
             assert!(is_known, "{method} {path}: `{word}` is neither a permission nor a word for somebody");

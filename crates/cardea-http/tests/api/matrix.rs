@@ -4,10 +4,10 @@
 //! A new operation needs its declaration, and only if it has parameters or a body that are not known here a line in [`target`] or
 //! [`body`].
 
-use cardea_domain::{Actor, Holder, Kind, Permission, Via};
+use cardea_domain::{Holder, Permission};
 use serde_json::{Value, json};
 
-use crate::world::{Answer, As, World};
+use crate::world::{Answer, As, PASSWORD, World};
 
 /// An operation with its address filled in.
 struct Asked {
@@ -28,6 +28,8 @@ enum Aimed {
     Session,
     /// A resource: vault1.
     Resource,
+    /// A sign-in or a token of zoe.
+    SignIn,
     /// A configuration object of another kind.
     Object,
 }
@@ -36,6 +38,8 @@ enum Aimed {
 struct Person {
     name: &'static str,
     who: As,
+    /// Another sign-in of theirs, to be ended.
+    spare: As,
     holds: &'static [Holder],
     /// Permissions by a custom role, whose scope is vault1.
     custom: &'static [Permission],
@@ -76,6 +80,7 @@ impl Person {
         match word {
             "public" => true,
             "signed_in" => self.name != "nobody",
+            "sign_in" => matches!(self.who, As::Cookie(..)),
             // The session is alice's; everything else here is somebody else's.
             "own" => self.is_owner && aimed == Aimed::Session,
             "approver" => self.is_approver,
@@ -97,6 +102,7 @@ impl Person {
         }
         let sees = match asked.aimed {
             Aimed::Nothing => true,
+            Aimed::SignIn => self.has(Permission::SignInsSee, Aimed::Object),
             Aimed::Session => self.is_owner || self.is_approver || self.has(Permission::SessionsSeeAll, asked.aimed),
             // Who sees no configuration at all is told so; who sees a part is not told about the rest.
             Aimed::Resource | Aimed::Object => {
@@ -130,10 +136,12 @@ struct Things {
     session: String,
     grant: String,
     zoe: String,
+    zoes_sign_in: String,
+    zoes_token: String,
 }
 
 /// The path with its parameters filled in, and what that is.
-fn target(path: &str, things: &Things) -> (String, Aimed) {
+fn target(method: &str, path: &str, things: &Things) -> (String, Aimed) {
     let kind = path.trim_start_matches("/api/v1/").split('/').next().expect("a path");
     let (parameter, thing, aimed) = match kind {
         "access-policies" => ("{name}", "operators", Aimed::Object),
@@ -148,6 +156,11 @@ fn target(path: &str, things: &Things) -> (String, Aimed) {
         "service-accounts" => ("{name}", "svc", Aimed::Object),
         "sessions" => ("{id}", things.session.as_str(), Aimed::Session),
         "users" => ("{name}", "zoe", Aimed::Object),
+        "sign-ins" | "tokens" if method == "get" => return (format!("{path}?user=zoe"), Aimed::Object),
+        // Its body names zoe.
+        "sign-ins" if path.ends_with("/end") => return (path.to_owned(), Aimed::Object),
+        "sign-ins" => ("{id}", things.zoes_sign_in.as_str(), Aimed::SignIn),
+        "tokens" => ("{id}", things.zoes_token.as_str(), Aimed::SignIn),
         "explain" => return (format!("{path}?user=zoe&resource=vault1"), Aimed::Nothing),
         _ => return (path.to_owned(), Aimed::Nothing),
     };
@@ -159,16 +172,21 @@ fn body(id: &str, things: &Things) -> Value {
     match id {
         "apply_documents" => json!({ "documents": [] }),
         "approve_session" | "deny_session" => json!({ "reason": "why not" }),
+        "change_password" => json!({ "old": "not theirs", "new": "a long new sentence" }),
+        "confirm_totp" => json!({ "code": "123456" }),
         "create_lock" => json!({ "user": "zoe", "title": "stop" }),
         "create_sessions" => json!({ "activity": "Linux admin", "resources": ["vault1"] }),
         "create_token" => json!({ "name": "mine" }),
         "end_session" | "extend_session" | "sweep_resource" | "unlock_session" => json!({}),
         "end_sessions" => json!({ "ids": [things.zoe] }),
+        "end_sign_ins" => json!({ "user": "zoe" }),
         "issue_token" => json!({ "user": "zoe" }),
         "lock_session" => json!({ "title": "stop" }),
         // Too short: told before anything is hashed.
         "set_up" => json!({ "token": "guessed", "password": "short" }),
+        "show_proof" => json!({ "totp": "123456" }),
         "sign_in" => json!({ "user": "zoe", "password": "not hers" }),
+        "sign_in_with_recovery_code" | "sign_in_with_totp" => json!({ "ticket": "guessed", "code": "123456" }),
         _ if id.starts_with("replace_") => json!({ "spec": {}, "version": 999 }),
         _ => json!({ "name": "new one", "spec": {} }),
     }
@@ -182,7 +200,7 @@ fn operations(things: &Things) -> Vec<Asked> {
             let id = operation["operationId"].as_str().expect("an id").to_owned();
             let takes = operation["x-permission"].as_str();
             let takes = takes.unwrap_or_else(|| panic!("`{id}` does not say in `x-permission` who may do it"));
-            let (path, aimed) = target(path, things);
+            let (path, aimed) = target(method, path, things);
             assert!(!path.contains('{'), "{path}: say in `target` what it is aimed at");
             let body = operation["requestBody"].is_object().then(|| body(&id, things));
             let takes = takes.split(" or ").map(ToOwned::to_owned).collect();
@@ -197,7 +215,7 @@ fn operations(things: &Things) -> Vec<Asked> {
 async fn furnished() -> (World, Things, Vec<Person>) {
     let world = World::start().await;
     world.guard_vault(1).await;
-    let user = |name: &str, roles: Value| json!({ "kind": "User", "name": name, "spec": { "roles": roles } });
+    let user = |name: &str, roles: Value| json!({ "kind": "User", "name": name, "spec": { "roles": roles, "password": PASSWORD } });
     world
         .apply(json!([
             user("alice", json!(["user"])),
@@ -215,6 +233,14 @@ async fn furnished() -> (World, Things, Vec<Person>) {
     let grant = shown["grants"][0]["id"].as_str().expect("a grant").to_owned();
     let zoe = world.get(&As::Operator, "/api/v1/users/zoe").await.ok(200);
     let zoe = zoe["id"].as_str().expect("an id").to_owned();
+    world.signed_in("zoe").await;
+    world.token("zoe").await;
+    let first = async |path: &str| {
+        let list = world.get(&As::Operator, path).await.ok(200);
+        list["items"][0]["id"].as_str().expect("an id").to_owned()
+    };
+    let zoes_sign_in = first("/api/v1/sign-ins?user=zoe").await;
+    let zoes_token = first("/api/v1/tokens?user=zoe").await;
     let mut people = Vec::new();
     let (user, none): (&'static [Holder], &'static [Permission]) = (&[Holder::User], &[]);
     for (name, holds, custom) in [
@@ -225,12 +251,13 @@ async fn furnished() -> (World, Things, Vec<Person>) {
         ("dave", user, none),
         ("admin", &[Holder::Administrator], none),
     ] {
-        let who = own_token(&world, name).await;
+        let (who, spare) = (world.signed_in(name).await, world.signed_in(name).await);
         let (is_owner, is_approver) = (name == "alice", name == "alice" || name == "dave");
-        people.push(Person { name, who, holds, custom, is_owner, is_approver, by_operators_token: false });
+        people.push(Person { name, who, spare, holds, custom, is_owner, is_approver, by_operators_token: false });
     }
-    let person = |name, who, holds, by_operators_token| Person {
+    let person = |name, who: As, holds, by_operators_token| Person {
         name,
+        spare: who.clone(),
         who,
         holds,
         custom: none,
@@ -242,17 +269,7 @@ async fn furnished() -> (World, Things, Vec<Person>) {
     people.insert(0, person("nobody", As::Nobody, &[], false));
     people.push(person("operator's token", issued, &[Holder::Administrator], true));
     people.push(person("operator", As::Operator, &[Holder::Operator], false));
-    (world, Things { session, grant, zoe }, people)
-}
-
-/// A token that the person made for themselves: it carries all that they may, and signing out does not end it.
-async fn own_token(world: &World, name: &str) -> As {
-    let configuration = world.app.configuration();
-    let id = configuration.find(Kind::User, name).expect("they are there").id;
-    let (name, roles) = (name.to_owned(), configuration.roles_of(id));
-    let person = Actor::User { id, name, roles, via: Via::Key };
-    let made = world.app.create_token(&person, "for the matrix", None).await.expect("everybody may");
-    As::Token(made.token.expose(Clone::clone))
+    (world, Things { session, grant, zoe, zoes_sign_in, zoes_token }, people)
 }
 
 async fn answered(world: &World, person: &Person, asked: &Asked, things: &Things) -> Outcome {
@@ -274,7 +291,8 @@ async fn answered(world: &World, person: &Person, asked: &Asked, things: &Things
     }
     let body = asked.body.as_ref().map_or_else(String::new, ToString::to_string);
     let request = request.header("content-type", "application/json").body(body.into()).expect("a request");
-    Outcome::of(&world.ask(&person.who, request).await)
+    let who = if asked.id == "sign_out" { &person.spare } else { &person.who };
+    Outcome::of(&world.ask(who, request).await)
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ use cardea_store::StandingLock;
 use cardea_testkit::Operation;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, As, PASSWORD, PATIENCE, World};
+use crate::{
+    factor,
+    world::{Answer, As, PASSWORD, PATIENCE, World},
+};
 
 /// Every kind that the document names.
 fn documented() -> Vec<String> {
@@ -61,6 +64,8 @@ async fn produce(world: &World, slug: &str) -> Answer {
         "changed-meanwhile" => {
             world.send(operator, "PUT", "/api/v1/users/bob", Some(json!({ "spec": {}, "version": 99 }))).await
         }
+        "enrolment-needed" | "factor-needed" | "factor-required" | "mfa-required" | "no-enrolment" | "no-factor"
+        | "no-sign-in" | "wrong-factor" => factor::produce(world, slug).await,
         "foreign-origin" => {
             let who = As::Cookie(world.cookie().await, Some("https://evil.example.com"));
             world.post(&who, "/api/v1/sign-out", json!({})).await

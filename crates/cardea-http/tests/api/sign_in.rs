@@ -2,20 +2,12 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, extract::ConnectInfo, http::Request};
 use serde_json::json;
 
 use crate::world::{Answer, As, PASSWORD, PUBLIC_URL, World};
 
 async fn sign_in_from(world: &World, peer: &str, user: &str, password: &str) -> Answer {
-    let body = json!({ "user": user, "password": password }).to_string();
-    let mut request = Request::post("/api/v1/sign-in")
-        .header("content-type", "application/json")
-        .body(Body::from(body))
-        .expect("a request");
-    let peer: std::net::SocketAddr = peer.parse().expect("an address");
-    request.extensions_mut().insert(ConnectInfo(peer));
-    world.ask(&As::Nobody, request).await
+    world.post_from(peer, "", "/api/v1/sign-in", json!({ "user": user, "password": password })).await
 }
 
 #[tokio::test]
@@ -25,11 +17,16 @@ async fn a_sign_in_lasts_until_it_is_ended() {
     let mut me = world.get(&who, "/api/v1/me").await.ok(200);
     let permissions = me.as_object_mut().and_then(|me| me.remove("permissions")).expect("permissions");
     assert!(permissions.as_array().is_some_and(|list| list.contains(&json!("configuration.change.user"))));
+    let sign_in = me["sign_in"].take();
     assert_eq!(
         me,
         json!({ "user": "admin", "full_name": "Administrator", "roles": ["administrator", "user"], "via": "sign_in",
-            "gateway": { "host": "cardea.example.com", "port": 4422 } })
+            "gateway": { "host": "cardea.example.com", "port": 4422 }, "sign_in": null })
     );
+    assert_eq!((&sign_in["methods"], &sign_in["must"]), (&json!(["password"]), &json!(null)));
+    let ends =
+        ["created_at", "fresh_until", "idle_ends_at", "ends_at"].map(|key| sign_in[key].as_str().expect("a time"));
+    assert!(ends.is_sorted() && ends[0] != ends[3], "{sign_in}");
     let out = world.post(&who, "/api/v1/sign-out", json!({})).await;
     out.ok(204);
     assert!(out.header("set-cookie").contains("Max-Age=0"));

@@ -7,7 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode, header},
 };
-use cardea_app::{App, Event, Parts};
+use cardea_app::{App, Event, Parts, SignInSettings};
 use cardea_domain::{Actor, Secret};
 use cardea_http::{Gateway, HttpSettings, MetricsSettings, Operator};
 use cardea_store::{Store, StoreUrl};
@@ -100,6 +100,10 @@ impl Answer {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_with(SignInSettings::default()).await
+    }
+
+    pub(crate) async fn start_with(sign_in: SignInSettings) -> Self {
         let dir = TempDir::new().expect("a scratch folder");
         let key_file = dir.path().join("master.key");
         Vault::create_key_file(&key_file).expect("a master key");
@@ -113,6 +117,7 @@ impl World {
             entropy: entropy.clone(),
             linux: hosts.clone(),
             node: "main".to_owned(),
+            sign_in,
         };
         let app = App::open(parts).await.expect("an application");
         app.initialise(Some(Secret::new(PASSWORD.to_owned()))).await.expect("an administrator");
@@ -149,6 +154,16 @@ impl World {
     /// The cookie of the administrator's sign-in.
     pub(crate) async fn cookie(&self) -> String {
         self.cookie_of("admin").await
+    }
+
+    /// Sends a request from an address and with a browser of one's own.
+    pub(crate) async fn post_from(&self, peer: &str, agent: &str, path: &str, body: Value) -> Answer {
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        let request = request.header(header::USER_AGENT, agent).body(Body::from(body.to_string()));
+        let mut request = request.expect("a request");
+        let peer: std::net::SocketAddr = peer.parse().expect("an address");
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        self.ask(&As::Nobody, request).await
     }
 
     /// Somebody who signed in with a password, as deciding about requests takes.

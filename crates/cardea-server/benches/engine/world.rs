@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cardea_app::{App, ApplyOptions, Document, Event, NewRequest, Parts};
+use cardea_app::{App, ApplyOptions, Document, Event, NewRequest, Parts, SignInSettings};
 use cardea_domain::{
     Actor, Clock, ClosedConnection, Credential, Gate as _, Kind, Login, Role, SessionId, Status, Timestamp, Via,
 };
@@ -118,6 +118,7 @@ impl World {
             entropy: Arc::new(System),
             linux: FakeConnector::new(),
             node: "bench".to_owned(),
+            sign_in: SignInSettings::default(),
         };
         let app = App::open(parts).await.expect("the product opens");
         furnish(&app).await;

@@ -71,6 +71,9 @@ fn wrong_values_are_refused_in_one_line_that_says_where() {
         ("[store]\nurl = \"mysql://x\"\n", "store.url: "),
         ("[metrics]\ntoken_file = \"/no/such\"\n", "metrics.token_file: cannot read"),
         ("[metrics]\ntoken_file = \"/proc/self/comm\"\n", "metrics.token_file: `/proc/self/comm` holds no token"),
+        ("[sign_in]\nfresh = \"1s\"\n", "sign_in.fresh: write 1m to 24h"),
+        ("[sign_in]\nidle = 3\n", "cardea.toml:2: "),
+        ("[sign_in]\nsecond_factor_roles = [\"root\"]\n", "cardea.toml:2: `root` is no built-in role"),
         ("[trace]\notlp_url = \"http://collector.example.com:4318\"\n", "trace.otlp_url is not"),
         ("[trace]\notlp_url = \"https://me:hunter2@collector\"\n", "trace.otlp_url is not"),
         ("[trace]\notlp_url = \"localhost:4318\"\n", "trace.otlp_url is not"),
@@ -109,4 +112,17 @@ fn what_is_shown_holds_no_password() {
         let shown = load("[store]\nurl = \"sqlite:x.db\"\n", &pairs, None).unwrap().shown().to_string();
         assert!(shown.contains("postgres://cardea") && !shown.contains("hunter2"), "{shown}");
     }
+}
+
+#[test]
+fn sign_ins_have_their_defaults_and_roles_are_a_list_or_names_with_commas() {
+    let shown = |text, pairs| load(text, pairs, None).unwrap().shown()["sign_in"].clone();
+    let default = serde_json::json!({ "lasts": "PT12H", "idle": "PT2H", "fresh": "PT15M", "second_factor_roles": [] });
+    assert_eq!(shown("", &[]), default);
+    let file = "[sign_in]\nfresh = \"5m\"\nsecond_factor_roles = [\"user\"]\n";
+    assert_eq!(shown(file, &[])["second_factor_roles"], serde_json::json!(["user"]));
+    let environment = [("CARDEA__SIGN_IN__SECOND_FACTOR_ROLES", "administrator, auditor")];
+    let over = shown(file, &environment);
+    assert_eq!(over["second_factor_roles"], serde_json::json!(["administrator", "auditor"]));
+    assert_eq!(over["fresh"], "PT5M");
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use cardea_domain::{ConnectionId, Kind, TokenId, UidRange};
+use cardea_domain::{ConnectionId, Kind, TokenId, TokenScope, TokenScopes, UidRange};
 use serde_json::json;
 
 use super::*;
@@ -104,6 +104,10 @@ on_both! {
             expires_at: at(100),
             last_seen_at: at(1),
             ended_at: None,
+            peer: Some("192.0.2.1".to_owned()),
+            agent: None,
+            password_at: Some(at(1)),
+            factor_at: None,
         };
         let (one, two) = (row(1), row(2));
         let written = [one.clone(), two.clone()];
@@ -134,6 +138,8 @@ on_both! {
             expires_at: at(100),
             operator_issued: true,
             last_used_at: None,
+            scopes: TokenScopes::new([TokenScope::Decide]),
+            revoked_at: None,
         };
         let written = token.clone();
         writes!(t, tx => tx.insert_token(&written).await).expect("a token");
@@ -142,6 +148,12 @@ on_both! {
         writes!(t, tx => tx.touch_token(id, at(4)).await).expect("a touch");
         assert_eq!(reads!(t, tx => tx.token_by_digest(&[9; 32]).await), Some(TokenRow { last_used_at: Some(at(4)), ..token }));
         assert_eq!(reads!(t, tx => tx.token_by_digest(&[8; 32]).await), None);
+        let user = token.user;
+        assert_eq!(reads!(t, tx => tx.open_tokens(user, at(99)).await).len(), 1);
+        assert_eq!(reads!(t, tx => tx.open_tokens(user, at(100)).await), []);
+        writes!(t, tx => { tx.revoke_token(id, at(5)).await?; tx.revoke_token(id, at(6)).await }).expect("an end");
+        assert_eq!(reads!(t, tx => tx.open_tokens(user, at(99)).await), []);
+        assert_eq!(reads!(t, tx => tx.token(id).await).and_then(|row| row.revoked_at), Some(at(5)));
     }
 
     async fn account_numbers_are_never_given_twice(t: &Fixture) {

@@ -339,7 +339,15 @@ impl Walk {
     async fn start(&mut self) -> Result<(), Fault> {
         let vault = Arc::new(Vault::open(&self.dir.path().join("key")).expect("a vault"));
         let (store, clock, entropy) = (self.store.clone(), self.clock.clone(), self.entropy.clone());
-        let parts = Parts { store, vault, clock, entropy, linux: self.target.clone(), node: "main".to_owned() };
+        let parts = Parts {
+            store,
+            vault,
+            clock,
+            entropy,
+            linux: self.target.clone(),
+            node: "main".to_owned(),
+            sign_in: SignInSettings::default(),
+        };
         let app = App::open(parts).await.map_err(|error| format!("it does not start again: {error}"))?;
         self.handed = Some(app.open_handover());
         self.app = Some(app);
