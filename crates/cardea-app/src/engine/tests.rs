@@ -4,6 +4,7 @@ mod control;
 mod crowd;
 mod found;
 mod handover;
+mod hashing;
 mod hosts;
 mod nodes;
 mod people;
