@@ -94,11 +94,18 @@ const PERMISSIONS: Record<string, Me["permissions"]> = {
   user: ["sessions.request"],
 };
 
+/** The sign-in of who looks. */
+export function signIn(part: Partial<NonNullable<Me["sign_in"]>> = {}): NonNullable<Me["sign_in"]> {
+  const at = "2026-01-01T00:00:00Z";
+  const times = { created_at: at, ends_at: at, fresh_until: at, idle_ends_at: at };
+  return { id: "sgn_1", ...times, methods: ["password"], must: null, ...part };
+}
+
 /** Who looks. */
-export function person(user = "alice", roles: Me["roles"] = ["user"]): Me {
+export function person(user = "alice", roles: Me["roles"] = ["user"], sign_in: Me["sign_in"] = null): Me {
   const permissions = roles.flatMap((role) => PERMISSIONS[role] ?? []);
   const gateway = { host: "gate.example.com", port: 4422 };
-  return { user, full_name: "", roles, permissions, via: "sign_in", gateway, sign_in: null };
+  return { user, full_name: "", roles, permissions, via: "sign_in", gateway, sign_in };
 }
 
 export function way(resource: string, policy: string, part: Partial<Way> = {}): Way {

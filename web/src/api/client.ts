@@ -1,6 +1,7 @@
 // The one way to the server: the generated, typed client, with a time limit, and problems as exceptions.
 import createClient from "openapi-fetch";
 import { Problem } from "./problem";
+import { withProof } from "./proof";
 import type { paths } from "./schema";
 
 /** The server gives up after 30 s; a little later nobody waits for it any more. */
@@ -10,9 +11,12 @@ const TIMEOUT_MS = 35_000;
 export const client = createClient<paths>({
   baseUrl: globalThis.location?.origin ?? "",
   credentials: "same-origin",
-  fetch: (request) =>
-    fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) }),
+  fetch: (request) => withProof(request, send),
 });
+
+function send(request: Request): Promise<Response> {
+  return fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) });
+}
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 

@@ -1,8 +1,11 @@
 // What went wrong with a call, in one shape: the server's problem details (RFC 9457), or no answer at all.
-import type { ProblemBody } from "./view";
+import type { Method, ProblemBody } from "./view";
 
 /** One field that the server refused. */
 export type FieldProblem = { pointer: string; message: string };
+
+/** What has to be shown first, and the ticket to show it with where the sign-in is half done. */
+export type Wanted = { methods: Method[]; ticket: string | undefined };
 
 /** A call that did not work. `message` is a sentence for people; code looks at `slug` only. */
 export class Problem extends Error {
@@ -11,13 +14,15 @@ export class Problem extends Error {
   /** HTTP status; 0 when there was no answer. */
   readonly status: number;
   readonly fields: FieldProblem[];
+  readonly wanted: Wanted | undefined;
 
-  constructor(slug: string, status: number, message: string, fields: FieldProblem[] = []) {
+  constructor(slug: string, status: number, message: string, fields: FieldProblem[] = [], wanted?: Wanted) {
     super(message);
     this.name = "Problem";
     this.slug = slug;
     this.status = status;
     this.fields = fields;
+    this.wanted = wanted;
   }
 
   /** Nobody answered: worth trying again. */
@@ -42,7 +47,8 @@ export class Problem extends Error {
     }
     const slug = body.type.replace(/^.*\/problems\//, "");
     const wait = retryAfter ? ` Try again in ${retryAfter} seconds.` : "";
-    return new Problem(slug, status, `${body.detail ?? body.title}${wait}`, body.fields ?? []);
+    const wanted = body.methods && { methods: body.methods, ticket: body.ticket ?? undefined };
+    return new Problem(slug, status, `${body.detail ?? body.title}${wait}`, body.fields ?? [], wanted);
   }
 
   /** Turns anything thrown into a problem. */

@@ -21,7 +21,10 @@ export function newQueryClient(): QueryClient {
   const queries: QueryClient = new QueryClient({
     queryCache: new QueryCache({
       onError: (error) => {
-        if (Problem.from(error).status === 401) queries.setQueryData(me.queryKey, null);
+        const { status, slug } = Problem.from(error);
+        if (status === 401) queries.setQueryData(me.queryKey, null);
+        // Since this page was opened, a second factor became a must.
+        if (slug === "enrolment-needed") queries.invalidateQueries({ queryKey: me.queryKey });
       },
     }),
     defaultOptions: {

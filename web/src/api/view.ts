@@ -17,12 +17,16 @@ export type LogLine = Schemas["LogLineView"];
 export type LogLevel = LogLine["level"];
 export type Stage = LogLine["stage"];
 export type Me = Schemas["Me"];
+/** A way to show who one is. */
+export type Method = Schemas["Method"];
 export type MyActivity = Schemas["MyActivityView"];
 export type NewLock = Schemas["LockingWhole"];
 export type NewSessions = Schemas["NewSessions"];
 /** The password of a login account, for its user's eyes. */
 export type Password = Schemas["PasswordView"];
 export type ProblemBody = Schemas["Problem"];
+/** What somebody shows to prove who they are. */
+export type ProofShown = Schemas["ProofShown"];
 export type Schedule = Schemas["Schedule"];
 /** A user or a resource that is locked as a whole. */
 export type StandingLock = Schemas["LockView"];

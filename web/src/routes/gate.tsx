@@ -1,22 +1,34 @@
 // Who is signed in decides what is shown: the product, or the way in.
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import { body, client } from "../api/client";
 import type { ListName } from "../api/lists";
 import { useLive } from "../api/live";
 import { me as meQuery, seesAll } from "../api/queries";
 import type { Me } from "../api/view";
 import { Alerts } from "../parts/alerts";
+import { Button } from "../parts/button";
+import { Enrolment } from "../parts/enrolment";
+import { Front } from "../parts/front";
 import { Header } from "../parts/header";
 import { Failure, Loading } from "../parts/loading";
 import { Notice } from "../parts/notice";
+import { ProofAsker, ShowAgain } from "../parts/proof-dialog";
 import { SessionsPage } from "./sessions";
 
 /** Whoever is not signed in is sent to the sign-in page, and back to where they wanted to go afterwards. */
 export function SignedIn() {
   const me = useQuery(meQuery);
   const { href } = useLocation();
-  if (me.data) return <Signed me={me.data} />;
+  if (me.data) {
+    return (
+      <>
+        {me.data.sign_in?.must ? <Incomplete me={me.data} /> : <Signed me={me.data} />}
+        <ProofAsker />
+      </>
+    );
+  }
   if (me.data === null)
     return <Go to={href === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(href)}`} />;
   return <Waiting />;
@@ -50,6 +62,31 @@ function Signed({ me }: { me: Me }) {
       <Outlet />
       {seesAll(me) && <Alerts />}
     </div>
+  );
+}
+
+/** Whoever must have a second factor sets it up, or shows it, before anything else. */
+export function Incomplete({ me }: { me: Me }) {
+  const queries = useQueryClient();
+  const signOut = useMutation({
+    mutationFn: () => body(client.POST("/api/v1/sign-out")),
+    onSuccess: () => queries.setQueryData(meQuery.queryKey, null),
+  });
+  const isNew = me.sign_in?.must === "enrol";
+  return (
+    <Front title={isNew ? "Set up your second factor" : "Show your second factor"}>
+      <div className="flex flex-col gap-4">
+        <p className="text-quiet">
+          {me.user}, your role or a group of yours must have one. Nothing else can be done before.
+        </p>
+        {isNew ? (
+          <Enrolment onDone={() => queries.invalidateQueries({ queryKey: meQuery.queryKey })} />
+        ) : (
+          <ShowAgain methods={me.sign_in?.methods ?? []} />
+        )}
+        <Button look="bare" label="Sign out" onClick={() => signOut.mutate()} />
+      </div>
+    </Front>
   );
 }
 

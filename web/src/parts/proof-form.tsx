@@ -1,0 +1,82 @@
+// One field to show who one is: a code of the app, a recovery code, or the password.
+import { type FormEvent, type ReactNode, useState } from "react";
+import type { Problem } from "../api/problem";
+import type { Method } from "../api/view";
+import { Button } from "./button";
+import { TextField } from "./field";
+import { Notice } from "./notice";
+
+const FIELDS = {
+  totp: {
+    label: "Code",
+    hint: "Six digits, from your authenticator app.",
+    other: "Use the authenticator app",
+    input: { inputMode: "numeric", autoComplete: "one-time-code", maxLength: 16 },
+  },
+  recovery_code: {
+    label: "Recovery code",
+    hint: "One of those that you kept when you set the app up. Each works once.",
+    other: "Use a recovery code",
+    input: { autoComplete: "off", spellCheck: false, autoCapitalize: "none", maxLength: 64 },
+  },
+  password: {
+    label: "Password",
+    hint: undefined,
+    other: "Use the password",
+    input: { type: "password", autoComplete: "current-password", maxLength: 1024 },
+  },
+} as const;
+
+type Properties = {
+  methods: Method[];
+  label: string;
+  problem: Problem | undefined;
+  isPending: boolean;
+  onShow: (method: Method, text: string) => void;
+  /** More buttons. */
+  children?: ReactNode;
+};
+
+export function ProofForm({ methods, label, problem, isPending, onShow, children }: Properties) {
+  const [method, setMethod] = useState<Method>(methods[0] ?? "password");
+  const [text, setText] = useState("");
+  const { input, ...field } = FIELDS[method];
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setText("");
+    onShow(method, text);
+  };
+  return (
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      {problem && <Notice tone="bad">{problem.message}</Notice>}
+      <TextField
+        key={method}
+        label={field.label}
+        hint={field.hint}
+        name={method}
+        autoFocus
+        required
+        {...input}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+      <div className="flex flex-wrap items-center justify-end gap-2">
+        {methods
+          .filter((other) => other !== method)
+          .map((other) => (
+            <Button
+              key={other}
+              look="bare"
+              label={FIELDS[other].other}
+              onClick={() => {
+                setText("");
+                setMethod(other);
+              }}
+            />
+          ))}
+        {children}
+        <Button type="submit" look="primary" label={label} disabled={isPending} />
+      </div>
+    </form>
+  );
+}
