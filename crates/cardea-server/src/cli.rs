@@ -101,6 +101,9 @@ enum ApiCommand {
     },
     /// Why somebody may, or may not, do something on a resource; exits 1 if the answer is no
     Explain(command::explain::Arguments),
+    /// Second factors of users
+    #[command(subcommand)]
+    Factors(command::factors::Command),
     /// What is out there
     #[command(subcommand)]
     Grants(command::grants::Command),
@@ -159,6 +162,7 @@ impl ApiCommand {
                 command::sessions::act(&client, &id, "deny", &json!({ "reason": reason }), json).await
             }
             Self::Explain(arguments) => command::explain::run(&client, &arguments, json).await,
+            Self::Factors(command) => command.run(&client, json).await,
             Self::Grants(command) => command.run(&client, json).await,
             Self::HostKey(command) => command.run(&client, json).await,
         };

@@ -133,6 +133,11 @@ impl Client {
         self.ask(Method::POST, target, Some(body)).await
     }
 
+    /// Takes away.
+    pub(crate) async fn delete(&self, target: &str) -> Result<(), Failure> {
+        self.ask(Method::DELETE, target, None).await?.map(drop).map_err(Failure::from)
+    }
+
     /// Lets go of what the way holds.
     pub(crate) async fn close(self) {
         if let Way::Here(here) = self.way {

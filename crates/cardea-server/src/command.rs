@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod config;
 pub(crate) mod explain;
+pub(crate) mod factors;
 pub(crate) mod grants;
 pub(crate) mod host_key;
 pub(crate) mod init;

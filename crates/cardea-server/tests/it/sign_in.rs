@@ -151,6 +151,29 @@ fn lives_with_a_factor(server: &Server, other: &Server) {
 }
 
 #[test]
+fn whoever_runs_cardea_takes_a_lost_factor_off() {
+    let server = Server::start();
+    let mut admin = Browser::of(&server);
+    admin.post("/api/v1/sign-in", &json!({ "user": "admin", "password": ADMIN_PASSWORD }));
+    let (_, enrolment) = admin.post("/api/v1/me/factors/totp", &json!({}));
+    let phone = Totp::read(&Secret::new(enrolment["secret"].as_str().expect("a secret").to_owned())).expect("base32");
+    let (status, codes) = admin.post("/api/v1/me/factors/totp/confirm", &json!({ "code": phone.code(step()) }));
+    assert_eq!(status, 200, "{codes}");
+    Browser::of(&server).ticket();
+    let shown = server.cli(&["factors", "show", "admin", "--json"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!((&shown["recovery_codes_left"], &shown["required"]), (&json!(10), &json!(false)));
+
+    let reset = server.cli(&["factors", "reset", "admin"]);
+    assert!(reset.status.success(), "{reset:?}");
+    assert_eq!(admin.get("/api/v1/me"), 401, "its sign-ins are over");
+    let signed_in =
+        Browser::of(&server).post("/api/v1/sign-in", &json!({ "user": "admin", "password": ADMIN_PASSWORD }));
+    assert_eq!(signed_in.0, 200, "the password is enough again");
+    assert_eq!(server.cli(&["factors", "reset", "nobody"]).status.code(), Some(1));
+}
+
+#[test]
 fn whoever_must_have_a_factor_sets_it_up_and_signs_in_with_it() {
     let mut server = Server::initialised(None);
     server.set("CARDEA__SIGN_IN__SECOND_FACTOR_ROLES", "administrator".to_owned());
