@@ -5,6 +5,7 @@ import { Front } from "./parts/front";
 import { LISTS } from "./parts/sessions/lists";
 import { readSearch, type ViewSearch } from "./parts/sessions/view";
 import { ListPage, SignedIn, SignedOut } from "./routes/gate";
+import { ProfilePage } from "./routes/profile";
 import { SetUpPage } from "./routes/set-up";
 import { SignInPage } from "./routes/sign-in";
 
@@ -21,6 +22,7 @@ const lists = (Object.keys(LISTS) as ListName[]).map((list) =>
     }),
   }),
 );
+const profile = createRoute({ getParentRoute: () => signedIn, path: "/profile", component: ProfilePage });
 const signedOut = createRoute({ getParentRoute: () => root, id: "signed-out", component: SignedOut });
 const signIn = createRoute({
   getParentRoute: () => signedOut,
@@ -32,7 +34,10 @@ const signIn = createRoute({
 const setUp = createRoute({ getParentRoute: () => signedOut, path: "/set-up", component: SetUpPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signedIn.addChildren(lists), signedOut.addChildren([signIn, setUp])]),
+  routeTree: root.addChildren([
+    signedIn.addChildren([...lists, profile]),
+    signedOut.addChildren([signIn, setUp]),
+  ]),
   parseSearch,
   stringifySearch,
 });

@@ -1,7 +1,7 @@
 // The bar on top of every page of a signed-in person: where one is, how the link is, and who one is.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { CircleUser, LogOut, WifiOff } from "lucide-react";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { CircleUser, KeyRound, LogOut, WifiOff } from "lucide-react";
 import { body, client } from "../api/client";
 import type { Link as LinkState } from "../api/events";
 import { canDecide, type ListName } from "../api/lists";
@@ -102,6 +102,7 @@ function LinkMark({ link }: { link: LinkState }) {
 
 function UserMenu({ me }: { me: Me }) {
   const queries = useQueryClient();
+  const navigate = useNavigate();
   const say = useSay();
   const [theme, setTheme] = useTheme();
   const [shortcuts, switchShortcuts] = useShortcutSwitch();
@@ -138,6 +139,10 @@ function UserMenu({ me }: { me: Me }) {
         Shortcuts: n new, / search
       </MenuCheck>
       <MenuLine />
+      <MenuItem onSelect={() => navigate({ to: "/profile" })}>
+        <KeyRound size={15} aria-hidden="true" />
+        Profile
+      </MenuItem>
       <MenuItem onSelect={() => signOut.mutate()}>
         <LogOut size={15} aria-hidden="true" />
         Sign out

@@ -1,0 +1,270 @@
+// One's own account: password, second factor, sign-ins and tokens.
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, type ReactNode, useState } from "react";
+import { myFactors, mySignIns, myTokens } from "../api/account";
+import { body, client } from "../api/client";
+import { Problem } from "../api/problem";
+import { Button } from "../parts/button";
+import { Dialog } from "../parts/dialog";
+import { Enrolment, RecoveryCodes } from "../parts/enrolment";
+import { TextField } from "../parts/field";
+import { Failure, Loading } from "../parts/loading";
+import { Notice, useSay } from "../parts/notice";
+import { fullTime } from "../parts/time";
+
+export function ProfilePage() {
+  return (
+    <main className="min-h-0 flex-1 overflow-auto p-6 narrow:p-3">
+      <div className="mx-auto flex max-w-3xl flex-col gap-6">
+        <h1 className="text-lg font-semibold">Profile</h1>
+        <FactorPart />
+        <PasswordPart />
+        <SignInsPart />
+        <TokensPart />
+      </div>
+    </main>
+  );
+}
+
+function Part({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <section aria-label={title} className="rounded-lg border border-line bg-surface p-4">
+      <h2 className="mb-3 text-base font-semibold">{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+/** Does something to the account, reads it anew, and says what came of it. */
+function useChange<T, R>(change: (what: T) => Promise<R>, done?: string) {
+  const queries = useQueryClient();
+  const say = useSay();
+  return useMutation({
+    mutationFn: change,
+    onSuccess: () => {
+      queries.invalidateQueries({ queryKey: ["account"] });
+      if (done) say(done);
+    },
+    onError: (error) => say(Problem.from(error).message),
+    gcTime: 0,
+  });
+}
+
+function FactorPart() {
+  const factors = useQuery(myFactors);
+  const queries = useQueryClient();
+  const [isEnrolling, setEnrolling] = useState(false);
+  const renew = useChange(() => body(client.POST("/api/v1/me/factors/recovery-codes")));
+  const remove = useChange(
+    () => body(client.DELETE("/api/v1/me/factors")),
+    "Your second factor is taken off.",
+  );
+  const { data } = factors;
+  const done = () => {
+    setEnrolling(false);
+    queries.invalidateQueries({ queryKey: ["account"] });
+  };
+  return (
+    <Part title="Second factor">
+      {factors.error && <Failure error={factors.error} onRetry={() => factors.refetch()} />}
+      {factors.isPending && <Loading what="your second factor" />}
+      {data && (
+        <div className="flex flex-col gap-3">
+          <p>
+            {data.totp_since
+              ? `Authenticator app since ${fullTime(data.totp_since)}. ${data.recovery_codes_left} recovery codes are left.`
+              : "None. With one, nobody signs in as you who only knows your password."}
+          </p>
+          <div className="flex flex-wrap gap-2">
+            <Button
+              look={data.totp_since ? "plain" : "primary"}
+              label={data.totp_since ? "Replace the app" : "Set up an authenticator app"}
+              onClick={() => setEnrolling(true)}
+            />
+            {data.totp_since && (
+              <Button
+                label="New recovery codes"
+                disabled={renew.isPending}
+                onClick={() => renew.mutate(undefined)}
+              />
+            )}
+            {data.totp_since && !data.required && (
+              <Button
+                look="danger"
+                label="Take off"
+                disabled={remove.isPending}
+                onClick={() => remove.mutate(undefined)}
+              />
+            )}
+          </div>
+        </div>
+      )}
+      {isEnrolling && (
+        <Dialog title="Authenticator app" onClose={done} isEasy={false}>
+          <Enrolment onDone={done} />
+        </Dialog>
+      )}
+      {renew.data && (
+        <Dialog title="New recovery codes" onClose={() => renew.reset()} isEasy={false}>
+          <RecoveryCodes codes={renew.data.recovery_codes} onDone={() => renew.reset()} />
+        </Dialog>
+      )}
+    </Part>
+  );
+}
+
+const NOTHING = { old: "", next: "", again: "" };
+
+function PasswordPart() {
+  const queries = useQueryClient();
+  const say = useSay();
+  const [text, setText] = useState(NOTHING);
+  const [isChecked, setChecked] = useState(false);
+  const change = useMutation({
+    mutationFn: ({ old, next }: typeof NOTHING) =>
+      body(client.PUT("/api/v1/me/password", { body: { old, new: next } })),
+    onSuccess: () => {
+      setText(NOTHING);
+      setChecked(false);
+      queries.invalidateQueries({ queryKey: ["account"] });
+      say("Your password is changed. Your other sign-ins are over.");
+    },
+    gcTime: 0,
+  });
+  const problem = change.error ? Problem.from(change.error) : undefined;
+  const isSame = text.next === text.again;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setChecked(true);
+    if (isSame) change.mutate(text);
+  };
+  const field = (key: keyof typeof NOTHING) => ({
+    type: "password",
+    required: true,
+    maxLength: 1024,
+    autoComplete: key === "old" ? "current-password" : "new-password",
+    value: text[key],
+    onChange: (event: { target: { value: string } }) => setText({ ...text, [key]: event.target.value }),
+  });
+  return (
+    <Part title="Password">
+      <form onSubmit={submit} className="flex max-w-sm flex-col gap-3">
+        {problem && problem.fields.length === 0 && <Notice tone="bad">{problem.message}</Notice>}
+        <TextField label="Present password" error={problem?.field("/old")} {...field("old")} />
+        <TextField
+          label="New password"
+          hint="At least 8 characters. A sentence is good."
+          error={problem?.field("/new")}
+          {...field("next")}
+        />
+        <TextField
+          label="New password again"
+          error={isChecked && !isSame ? "The two passwords differ." : undefined}
+          {...field("again")}
+        />
+        <Button type="submit" label="Change password" disabled={change.isPending} />
+      </form>
+    </Part>
+  );
+}
+
+function SignInsPart() {
+  const list = useQuery(mySignIns);
+  const end = useChange(
+    (id: string) => body(client.DELETE("/api/v1/sign-ins/{id}", { params: { path: { id } } })),
+    "The sign-in is over.",
+  );
+  const endOthers = useChange(
+    () => body(client.POST("/api/v1/sign-ins/end", { body: { user: null, own_too: false } })),
+    "Your other sign-ins are over.",
+  );
+  const hasOthers = list.data?.some((one) => !one.own);
+  return (
+    <Part title="Sign-ins">
+      {list.error && <Failure error={list.error} onRetry={() => list.refetch()} />}
+      {list.isPending && <Loading what="your sign-ins" />}
+      <ul className="divide-y divide-line">
+        {list.data?.map((one) => (
+          <Entry
+            key={one.id}
+            title={one.own ? `This browser, ${one.peer}` : one.peer}
+            lines={[
+              one.agent || "A program without a name",
+              `Since ${fullTime(one.created_at)}, last used ${fullTime(one.last_seen_at)}`,
+              one.second_factor ? "With a second factor" : "With a password",
+            ]}
+          >
+            {!one.own && (
+              <Button
+                label="End"
+                aria-label={`End the sign-in from ${one.peer}`}
+                disabled={end.isPending}
+                onClick={() => end.mutate(one.id)}
+              />
+            )}
+          </Entry>
+        ))}
+      </ul>
+      {hasOthers && (
+        <Button
+          label="End all others"
+          className="mt-3"
+          disabled={endOthers.isPending}
+          onClick={() => endOthers.mutate(undefined)}
+        />
+      )}
+    </Part>
+  );
+}
+
+function TokensPart() {
+  const list = useQuery(myTokens);
+  const revoke = useChange(
+    (id: string) => body(client.DELETE("/api/v1/tokens/{id}", { params: { path: { id } } })),
+    "The token is revoked.",
+  );
+  return (
+    <Part title="API tokens">
+      {list.error && <Failure error={list.error} onRetry={() => list.refetch()} />}
+      {list.isPending && <Loading what="your tokens" />}
+      {list.data?.length === 0 && <p className="text-quiet">No program acts in your name.</p>}
+      <ul className="divide-y divide-line">
+        {list.data?.map((one) => (
+          <Entry
+            key={one.id}
+            title={one.name}
+            lines={[
+              `May: ${one.scopes.join(", ")}${one.operator_issued ? "; made by whoever runs Cardea" : ""}`,
+              `Until ${fullTime(one.expires_at)}`,
+              one.last_used_at ? `Last used ${fullTime(one.last_used_at)}` : "Never used",
+            ]}
+          >
+            <Button
+              look="danger"
+              label="Revoke"
+              aria-label={`Revoke the token ${one.name}`}
+              disabled={revoke.isPending}
+              onClick={() => revoke.mutate(one.id)}
+            />
+          </Entry>
+        ))}
+      </ul>
+    </Part>
+  );
+}
+
+function Entry({ title, lines, children }: { title: string; lines: string[]; children: ReactNode }) {
+  return (
+    <li className="flex items-center gap-3 py-2">
+      <div className="min-w-0 flex-1">
+        <p className="font-medium break-words">{title}</p>
+        {lines.map((line) => (
+          <p key={line} className="break-words text-quiet">
+            {line}
+          </p>
+        ))}
+      </div>
+      {children}
+    </li>
+  );
+}
