@@ -51,7 +51,7 @@ impl AlertView {
 /// Server-sent events: `ready` first; `session` (a `SessionSummary`) and `grant` (a `GrantView`) with each change that
 /// the caller may see; `approval` (an `ApprovalChange`) when a session waits for approval, is decided about or waits no more,
 /// for its approvers too; `alert` (an `AlertView`) to administrators, auditors and the operator when
-/// a person should look at something; `configuration` when what somebody may do could be different; `reset` when events
+/// a person should look at something, and to users about their own account; `configuration` when what somebody may do could be different; `reset` when events
 /// were lost: read everything again. A comment each 15 seconds keeps the line alive. Every event has an id; sent back in the
 /// header `Last-Event-ID`, it resumes without a gap. The stream ends with the sign-in, at most 15 seconds after it.
 ///

@@ -39,5 +39,5 @@ export type SessionChange = Schemas["SessionSummary"] & { grants?: Grant[]; appr
 export type Session = SessionChange & { grants: Grant[]; approvals: Approval[] };
 /** What became of one of several sessions that were to be ended. */
 export type Ended = Schemas["EndedSession"];
-/** Something that a person should look at; only those who see everything hear of it. */
+/** Something that a person should look at: those who see everything, and whose account it is about. */
 export type Alert = Schemas["AlertView"];

@@ -5,7 +5,7 @@ import { useEffect, useState } from "react";
 import { body, client } from "../api/client";
 import type { ListName } from "../api/lists";
 import { useLive } from "../api/live";
-import { me as meQuery, seesAll } from "../api/queries";
+import { me as meQuery } from "../api/queries";
 import type { Me } from "../api/view";
 import { Alerts } from "../parts/alerts";
 import { Button } from "../parts/button";
@@ -60,7 +60,7 @@ function Signed({ me }: { me: Me }) {
     <div className="flex h-full flex-col">
       <Header me={me} link={link} />
       <Outlet />
-      {seesAll(me) && <Alerts />}
+      <Alerts />
     </div>
   );
 }
