@@ -30,6 +30,23 @@ describe("the line below a status", () => {
     expect(say({ ...waiting, user: "alice" })).toMatch(/^your own; /);
   });
 
+  it("says whose turn it is, and counts that tier alone", () => {
+    const tier = { quorum: 2, escalates_at: null, escalates_to: ["ivan"], is_escalated: false };
+    const waiting: Partial<Session> = {
+      status: "waiting_for_approval",
+      user: "carol",
+      tiers: [
+        { ...tier, approvers: ["bob"], quorum: 1 },
+        { ...tier, approvers: ["+manager", "Security"] },
+      ],
+      tier: 2,
+      approvals: [approval(), approval({ id: "apr_2", approver: "dave", tier: 2 })],
+    };
+    expect(say(waiting)).toBe("tier 2 of 2, 1 of 2, waits for the manager of carol or Security");
+    const late = { ...tier, approvers: ["bob"], quorum: 1, is_escalated: true };
+    expect(say({ ...waiting, tiers: [late], tier: 1 })).toBe("waits for bob or ivan");
+  });
+
   it("does not count approvals of what it was before a change", () => {
     const text = say({
       status: "waiting_for_approval",

@@ -30,6 +30,26 @@ describe("which list a session is on", () => {
     expect(on({ ...waiting, status: "provisioning" }, true)).toBe(false);
   });
 
+  it("is Approvals while an extension waits", () => {
+    const on = belongsTo("approvals", "mine", "bob");
+    const wish = {
+      number: 1,
+      by: "PT20M",
+      requested_by: "carol",
+      requested_at: "",
+      approve_by: "",
+      is_approved: false,
+    };
+    expect(on({ ...waiting, status: "available", wish }, false)).toBe(true);
+    expect(on({ ...waiting, status: "available", wish: { ...wish, is_approved: true } }, true)).toBe(false);
+    // What was said about the session itself is no vote about it.
+    const asked = { ...waiting, status: "available" as const, wish };
+    expect(canDecide({ ...asked, approvals: [approval({ approver: "bob" })] }, "bob")).toBe(true);
+    expect(canDecide({ ...asked, approvals: [approval({ approver: "bob", extension: 1 })] }, "bob")).toBe(
+      false,
+    );
+  });
+
   it("is never Approvals for one's own request", () => {
     expect(belongsTo("approvals", "all", "carol")(waiting, true)).toBe(false);
   });

@@ -227,10 +227,23 @@ describe("deciding about requests", () => {
     const [one, two] = [asked(), asked({ resource: "db1" })];
     show(<DecideDialog sessions={[one, two]} isYes={false} onClose={close} />);
     write(/^Reason/, "not today");
-    server.answer({ ...one, status: "denied", listed: false });
-    server.refuse(409, "not-waiting", "the session is canceled, not waiting for approval");
+    const problem = {
+      type: "/problems/not-waiting",
+      title: "not-waiting",
+      status: 409,
+      detail: "the session is canceled, not waiting for approval",
+      request_id: "r",
+      fields: [],
+    };
+    server.answer({
+      items: [
+        { id: one.id, session: { ...one, status: "denied", listed: false } },
+        { id: two.id, problem },
+      ],
+    });
     press("Deny");
     expect(await screen.findByText(/not waiting for approval/)).toBeTruthy();
+    expect(server.asked.map((it) => it.path)).toEqual(["/sessions/deny"]);
     expect(screen.getByText("Denied")).toBeTruthy();
     expect(close).not.toHaveBeenCalled();
   });

@@ -1,16 +1,20 @@
 //! Approvals: what a session's approvers decide, and asking them again when what they decided about has changed.
 
+mod round;
+pub(crate) mod votes;
+mod wish;
+
 use cardea_domain::{
-    Actor, Approval, ApprovalId, ApprovalSpec, Configuration, Decision, FieldError, Grant, GrantState, Offer, Period,
-    Permit, Reason, Session, SessionId, Stage, Status, Timestamp, Verb,
+    Actor, Approval, ApprovalId, Decision, Grant, GrantState, Period, Permit, Reason, Refusal, Session, SessionId,
+    Stage, Status, Timestamp, Verb,
 };
 use serde_json::json;
 
+use self::round::Round;
 use crate::{
     App, AppError, SessionDetail,
     change::Note,
-    plan::{closed_at, offer_of, pins_of},
-    request::AHEAD_MAX,
+    plan::{offer_of, pins_of},
     session::{check_reason, detail},
 };
 
@@ -25,7 +29,8 @@ pub struct Approve {
 }
 
 impl App {
-    /// Says yes to a request that waits. It begins when enough approvers of its profile have.
+    /// Says yes to a request that waits. It begins when enough approvers of each tier of its profile have, one tier after the
+    /// other.
     pub async fn approve_session(
         &self,
         actor: &Actor,
@@ -59,20 +64,23 @@ impl App {
             Box::pin(async move {
                 let mut session = app.visible(tx, &actor, id).await?;
                 let permit = Permit::to_decide(&actor, &session, &configuration)?;
-                session.is_waiting()?;
+                if session.is_waiting().is_err() && session.question().is_some() {
+                    return app.approve_wish(tx, &permit, session, &approve).await.map(Some);
+                }
+                app.is_in_time(&session)?;
                 let offer = offer_of(&configuration, &session, app.0.clock.now())?;
-                if pins_of(&offer) != session.pins {
+                if pins_of(&offer) != session.pins || session.asked.is_none() {
                     return Ok(None);
                 }
                 let before = tx.approvals_of(&[id]).await?;
                 let now = app.0.clock.now();
                 let round = Round { configuration: &configuration, offer, before: &before, now };
-                round.apply(&mut session, &permit, &approve)?;
-                let approval = app.decision(&permit, &session, Decision::Approved, &approve.reason)?;
+                let tier = round.apply(&mut session, &permit, &approve)?;
+                let approval = app.decision(&permit, &session, Decision::Approved, tier, &approve.reason)?;
                 tx.insert_approval(&permit, &approval).await?;
                 let message = round.message(&session, &approval);
                 let note = Note::info(Stage::Request, message).with(json!({
-                    "reason": approval.reason, "pins": approval.pins, "duration": session.duration,
+                    "reason": approval.reason, "pins": approval.pins, "tier": tier + 1, "duration": session.duration,
                     "wanted_start_at": session.wanted_start_at,
                 }));
                 app.save_session(tx, &permit, &mut session, note).await?;
@@ -100,19 +108,33 @@ impl App {
             Box::pin(async move {
                 let mut session = app.visible(tx, &actor, id).await?;
                 let permit = Permit::to_decide(&actor, &session, &configuration)?;
-                let approval = app.decision(&permit, &session, Decision::Denied, &reason)?;
+                if session.is_waiting().is_err() && session.question().is_some() {
+                    return app.deny_wish(tx, &permit, session, &reason).await;
+                }
+                app.is_in_time(&session)?;
+                let tier = session.asked.as_ref().map_or(Ok(0), |asked| round::tier_of_no(asked, &permit))?;
+                let approval = app.decision(&permit, &session, Decision::Denied, tier, &reason)?;
                 let sentence = format!("Denied by {}: {}", approval.approver_name, approval.reason);
                 session.denied(Reason::new("denied", sentence.clone()), approval.at)?;
                 tx.insert_approval(&permit, &approval).await?;
                 app.never_begun(tx, &mut session).await?;
                 let note = Note::info(Stage::Request, sentence)
-                    .with(json!({ "reason": approval.reason, "pins": approval.pins }));
+                    .with(json!({ "reason": approval.reason, "pins": approval.pins, "tier": tier + 1 }));
                 app.save_session(tx, &permit, &mut session, note).await?;
                 app.announce_approval(tx, &session, Some(&approval));
                 detail(tx, session).await
             })
         });
-        denied.await
+        let denied = denied.await?;
+        self.nudge();
+        Ok(denied)
+    }
+
+    /// Whether it waits, and its window is not over: the engine may not have come to look yet.
+    fn is_in_time(&self, session: &Session) -> Result<(), Refusal> {
+        session.is_waiting()?;
+        let is_over = session.approve_by.is_some_and(|by| by <= self.0.clock.now());
+        if is_over { Err(Refusal::NotWaiting(Status::Expired)) } else { Ok(()) }
     }
 
     fn decision(
@@ -120,6 +142,7 @@ impl App {
         permit: &Permit,
         session: &Session,
         decision: Decision,
+        tier: usize,
         reason: &str,
     ) -> Result<Approval, AppError> {
         let now = self.0.clock.now();
@@ -132,7 +155,10 @@ impl App {
             decision,
             reason: reason.trim().to_owned(),
             pins: session.pins.clone(),
+            tier,
             at: now,
+            extension: 0,
+            fell_at: None,
         })
     }
 
@@ -152,7 +178,7 @@ impl App {
             Err(AppError::Invalid(_)) => return Ok(false),
             Err(other) => return Err(other),
         };
-        let Some(window) = plan.approval_window else { return Ok(false) };
+        let Some((asks, window)) = plan.asks.clone() else { return Ok(false) };
         let app = self.clone();
         let asked = self.0.store.write(move |tx| {
             Box::pin(async move {
@@ -160,7 +186,7 @@ impl App {
                 if session.status != Status::Provisioning && session.is_waiting().is_err() {
                     return Ok(false);
                 }
-                if session.pins == plan.pins {
+                if session.pins == plan.pins && session.asked.is_some() {
                     // Somebody else brought it up to date meanwhile.
                     return Ok(false);
                 }
@@ -171,7 +197,7 @@ impl App {
                 let permit = Permit::ask(&Actor::Engine, Verb::DriveSession)?;
                 app.replan(tx, &permit, &mut session, plan).await?;
                 let until = session.approve_by.unwrap_or_else(|| app.0.clock.now().plus(window.get()));
-                session.wait_for_approval(until);
+                session.wait_for_approval(asks, until);
                 let note = Note::warn(
                     Stage::Request,
                     "The policy, activity, profile or resource was changed since the request: it has to be approved as it is \
@@ -187,90 +213,6 @@ impl App {
     }
 }
 
-/// One approver's turn: the request as it is offered now, and what others said before.
-struct Round<'a> {
-    configuration: &'a Configuration,
-    offer: Offer<'a>,
-    before: &'a [Approval],
-    now: Timestamp,
-}
-
-impl Round<'_> {
-    /// Puts the conditions on the session, and lets it begin if this yes is the last that it needs.
-    fn apply(&self, session: &mut Session, permit: &Permit, approve: &Approve) -> Result<(), AppError> {
-        // Also a yes that does not count at the moment: it counts again when its approver has their say again.
-        let mut given = self.before.iter().filter(|approval| approval.counts_for(&session.pins));
-        if given.any(|approval| Some(approval.approver) == permit.user_id()) {
-            let sentence = "you approved this request already: the others that it needs must be somebody else's";
-            return Err(AppError::refused("approved-already", sentence));
-        }
-        let mut errors = Vec::new();
-        if let Some(duration) = approve.duration {
-            if duration > session.duration {
-                let message = format!("an approval makes a session shorter: write at most {}", session.duration);
-                errors.push(FieldError::new("/duration", message));
-            }
-            session.shorten(duration);
-        }
-        if let Some(at) = approve.start_at {
-            errors.extend(self.start_fault(session, at).map(|message| FieldError::new("/start_at", message)));
-            session.wanted_start_at = Some(at);
-        }
-        if !errors.is_empty() {
-            return Err(AppError::Invalid(errors));
-        }
-        if self.have(session) >= self.needed() {
-            self.begin(session);
-        }
-        Ok(())
-    }
-
-    fn start_fault(&self, session: &Session, at: Timestamp) -> Option<String> {
-        if at <= self.now || at > self.now.plus(AHEAD_MAX) {
-            return Some("write a time to come, at most 366 days ahead".to_owned());
-        }
-        let wanted = session.wanted_start_at.filter(|wanted| at < *wanted);
-        let earlier = wanted.map(|wanted| format!("an approval makes a session begin later: write {wanted} or later"));
-        earlier.or_else(|| closed_at(&self.offer, at))
-    }
-
-    /// Approved outside of the policy's hours, it begins when they do.
-    fn begin(&self, session: &mut Session) {
-        let start = session.wanted_start_at.filter(|at| *at > self.now).unwrap_or(self.now);
-        let schedule = self.offer.schedule().filter(|schedule| schedule.open_until(start).is_none());
-        if let Some(opens) = schedule.and_then(|schedule| schedule.opens_after(start)) {
-            session.wanted_start_at = Some(opens);
-        }
-        session.ready(self.now);
-    }
-
-    /// Approvals that count: of what the session is now, by people who may still give them.
-    fn counting(&self, session: &Session) -> impl Iterator<Item = &Approval> {
-        let (pins, profile) = (session.pins.clone(), session.profile);
-        let is_approver = move |approver| self.configuration.is_approver(approver, profile, self.now);
-        self.before.iter().filter(move |approval| approval.counts_for(&pins) && is_approver(approval.approver))
-    }
-
-    /// How many said yes, with this one.
-    fn have(&self, session: &Session) -> usize {
-        self.counting(session).count() + 1
-    }
-
-    fn needed(&self) -> usize {
-        let quorum = self.offer.profile_spec().approval.as_ref().map_or(1, ApprovalSpec::quorum);
-        usize::try_from(quorum).unwrap_or(usize::MAX)
-    }
-
-    fn message(&self, session: &Session, approval: &Approval) -> String {
-        let (have, needed) = (self.have(session), self.needed());
-        let then = match (session.status, session.wanted_start_at) {
-            (Status::Scheduled, Some(at)) => format!("; it begins at {at}"),
-            _ => String::new(),
-        };
-        format!("{} approved it: {} ({have} of {needed}){then}", approval.approver_name, approval.reason)
-    }
-}
-
 /// Whether nothing of it is, or could be, on the resource.
 fn is_untouched_or_gone(grant: &Grant) -> bool {
     matches!(grant.state, GrantState::Planned | GrantState::Preexisting | GrantState::Removed)
@@ -283,3 +225,6 @@ fn check_given(reason: &str) -> Result<(), AppError> {
     }
     check_reason(reason)
 }
+
+#[cfg(test)]
+mod tests;

@@ -283,7 +283,7 @@ impl App {
     /// Does what is due. `grants` are all of the session's, as they were when it was claimed.
     async fn step(&self, session: Session, grants: Vec<Grant>) -> Result<(), Stop> {
         match session.status {
-            Status::WaitingForApproval => self.expire(session.id).await,
+            Status::WaitingForApproval => self.wait_on(session.id).await,
             Status::Scheduled => self.begin_scheduled(session.id).await,
             Status::Provisioning => self.provision(session, grants).await,
             Status::Available | Status::LoggedIn | Status::Locked => self.stand(session).await,

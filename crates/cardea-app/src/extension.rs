@@ -44,6 +44,20 @@ impl App {
     }
 
     async fn extend_once(&self, actor: &Actor, id: SessionId, by: Option<Duration>) -> Result<SessionDetail, AppError> {
+        if let Some(asked) = self.wish_to_extend(actor, id, by).await? {
+            self.nudge();
+            return Ok(asked);
+        }
+        self.extend_now(actor, id, by).await
+    }
+
+    /// Extends it, whoever approved that.
+    pub(crate) async fn extend_now(
+        &self,
+        actor: &Actor,
+        id: SessionId,
+        by: Option<Duration>,
+    ) -> Result<SessionDetail, AppError> {
         let wish = self.ask_to_extend(actor, id, by).await?;
         let frame = Frame { session: id, fence: wish.session.fence, limit: EXTEND_LIMIT };
         let moved = match wish.grants.first() {
@@ -69,16 +83,7 @@ impl App {
                 Box::pin(async move {
                     let session = app.visible(tx, &actor, id).await?;
                     permit(&actor, Verb::ExtendSession, &session)?;
-                    let now = app.0.clock.now();
-                    if session.end_at.is_some_and(|end| end <= now) {
-                        let sentence = "the session has reached its end: request a new one";
-                        return Err(AppError::refused("not-extendable", sentence));
-                    }
-                    let end = session.extended_end(by)?;
-                    if let Some(lost) = app.configuration().ground_lost(&session, now) {
-                        let sentence = format!("{lost} The session lives on until its end, and not longer");
-                        return Err(AppError::refused("ground-lost", sentence));
-                    }
+                    let end = app.later_end(&session, by)?;
                     let session = tx.raise_fence(id).await?;
                     let expires_at = end.plus(Session::EXPIRY_MARGIN);
                     let (mut grants, mut orders) = (Vec::new(), Vec::new());
@@ -91,6 +96,21 @@ impl App {
                 })
             })
             .await
+    }
+
+    /// The end that the session may be given now.
+    pub(crate) fn later_end(&self, session: &Session, by: Option<Duration>) -> Result<Timestamp, AppError> {
+        let now = self.0.clock.now();
+        if session.end_at.is_some_and(|end| end <= now) {
+            let sentence = "the session has reached its end: request a new one";
+            return Err(AppError::refused("not-extendable", sentence));
+        }
+        let end = session.extended_end(by)?;
+        if let Some(lost) = self.configuration().ground_lost(session, now) {
+            let sentence = format!("{lost} The session lives on until its end, and not longer");
+            return Err(AppError::refused("ground-lost", sentence));
+        }
+        Ok(end)
     }
 
     async fn write_extension(&self, actor: &Actor, wish: Wish, moved: Vec<Placed>) -> Result<SessionDetail, AppError> {

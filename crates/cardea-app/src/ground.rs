@@ -1,8 +1,13 @@
 //! What sessions stand on: when the configuration takes it away they end, within a moment of the change.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use cardea_domain::{Configuration, EndCause, Kind, ObjectId, OnChange, Session, SessionId, Stage, Timestamp};
+use cardea_domain::{
+    Approval, Configuration, EndCause, Kind, ObjectId, OnChange, Session, SessionId, Stage, Timestamp,
+};
 use futures_util::{StreamExt as _, stream};
 
 use crate::{App, AppError, change::Note, engine::drive};
@@ -107,15 +112,37 @@ impl App {
         let configuration = self.configuration();
         let read = self.0.store.read(move |tx| {
             Box::pin(async move {
-                match changed {
-                    Changed::All => tx.live_sessions().await,
-                    Changed::Objects(objects) => tx.sessions_on(&touched(&configuration, objects)).await,
-                }
+                let mut sessions = match changed {
+                    Changed::All => tx.live_sessions().await?,
+                    Changed::Objects(objects) => {
+                        let users: Vec<_> = objects.iter().filter(|id| id.kind() == Kind::User).copied().collect();
+                        let mut sessions = tx.sessions_on(&touched(&configuration, objects)).await?;
+                        let decided =
+                            if users.is_empty() { Vec::new() } else { tx.sessions_decided_by(&users).await? };
+                        sessions.extend(decided);
+                        sessions.sort_by_key(|session| session.id);
+                        sessions.dedup_by_key(|session| session.id);
+                        sessions
+                    }
+                };
+                sessions.retain(|session| session.status.can_end());
+                let asked: Vec<_> =
+                    sessions.iter().filter(|session| session.asked.is_some()).map(|session| session.id).collect();
+                let approvals = if asked.is_empty() { Vec::new() } else { tx.approvals_of(&asked).await? };
+                Ok::<_, AppError>((sessions, approvals))
             })
         });
-        let sessions = read.await?;
-        let judged = stream::iter(sessions.into_iter().filter(|session| session.status.can_end()));
-        let mut judged = judged.map(|session| self.carry_out(session)).buffer_unordered(TOGETHER);
+        let (sessions, approvals) = read.await?;
+        let mut said: HashMap<SessionId, Vec<Approval>> = HashMap::new();
+        for approval in approvals {
+            said.entry(approval.session).or_default().push(approval);
+        }
+        let judged = sessions.into_iter().map(|session| {
+            let said = said.remove(&session.id).unwrap_or_default();
+            self.carry_out(session, said)
+        });
+        let judged: Vec<_> = judged.collect();
+        let mut judged = stream::iter(judged).buffer_unordered(TOGETHER);
         let mut first_error = Ok(());
         while let Some(done) = judged.next().await {
             first_error = first_error.and(done);
@@ -124,8 +151,13 @@ impl App {
         first_error
     }
 
-    async fn carry_out(&self, session: Session) -> Result<(), AppError> {
-        match self.judge_ground(&session) {
+    async fn carry_out(&self, session: Session, approvals: Vec<Approval>) -> Result<(), AppError> {
+        let verdict = self.judge_ground(&session);
+        let is_losing = !self.configuration().falling(&session, &approvals, self.0.clock.now()).is_empty();
+        if is_losing && !matches!(verdict, Verdict::Ends(_)) {
+            self.votes_fall(session.id).await?;
+        }
+        match verdict {
             Verdict::Stands => Ok(()),
             Verdict::Ends(why) => self.end_because(session.id, &EndCause::GroundLost(why)).await,
             // Most hours did not change: nothing is written for them.
@@ -164,7 +196,7 @@ impl App {
     }
 }
 
-/// The objects, and the policies that say whom or what they give by groups among them.
+/// The objects, and the policies and profiles that say whom or what they give, or who approves, by groups among them.
 fn touched(configuration: &Configuration, mut objects: Vec<ObjectId>) -> Vec<ObjectId> {
     let of_kind = |wanted| objects.iter().copied().filter(move |id| id.kind() == wanted);
     let around = configuration.groups_around(of_kind(Kind::Group));
@@ -177,7 +209,8 @@ fn touched(configuration: &Configuration, mut objects: Vec<ObjectId>) -> Vec<Obj
             })
         })
     };
-    let policies: Vec<_> = configuration.of(Kind::AccessPolicy).filter(names_one).map(|policy| policy.id).collect();
-    objects.extend(policies);
+    let policies = configuration.of(Kind::AccessPolicy).filter(names_one).map(|policy| policy.id);
+    let profiles = configuration.of(Kind::ConnectionProfile).filter(names_one).map(|profile| profile.id);
+    objects.extend(policies.chain(profiles).collect::<Vec<_>>());
     objects
 }

@@ -54,7 +54,7 @@ use std::{
 
 use cardea_domain::{
     Actor, Clock, Configuration, Connector, Entropy, GrantId, Permission, Reach, Scope, Secret, SecretId, SessionId,
-    Verb,
+    Timestamp, Verb,
 };
 use cardea_store::{AuditEntry, Installation, Outcome, Store};
 use cardea_vault::Vault;
@@ -241,6 +241,11 @@ impl App {
         self.0.store.read(|tx| Box::pin(async move { tx.installation().await.map(drop).map_err(AppError::from) })).await
     }
 
+    /// This moment, by the clock that everything here goes by.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// All configuration objects at this moment.
     pub fn configuration(&self) -> Arc<Configuration> {
         self.0.configuration.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -258,7 +263,7 @@ impl App {
                 let is_within = |scope: &Scope| {
                     audience.place.is_some_and(|(policy, resource)| scope.has(audience.owner, policy, resource))
                 };
-                let approves = |profile| app.configuration().names_approver(user, profile);
+                let approves = |profile| app.configuration().names_approver(user, profile, audience.owner);
                 audience.owner == user || audience.profile.is_some_and(approves) || scopes.iter().any(is_within)
             })
         };

@@ -1,9 +1,9 @@
 //! What a session will place, and on which account: an activity's stages as rows of the ledger.
 
 use cardea_domain::{
-    Action, Configuration, CustomValues, DirectLogin, FieldError, Given, Grant, GrantId, GrantState, Kind,
+    Action, Asked, Configuration, CustomValues, DirectLogin, FieldError, Given, Grant, GrantId, GrantState, Kind,
     LoginAccount, LoginAccountSpec, Object, ObjectId, Offer, Period, Permit, Pins, Privilege, Progress, Protocol,
-    Rules, Secret, SecretField, SecretId, Session, Stage, StageEntry, Target, Timestamp, UidRange, Undo,
+    Rules, Secret, SecretField, SecretId, Session, Shortage, Stage, StageEntry, Target, Timestamp, UidRange, Undo,
 };
 use cardea_store::{SecretRow, Tx};
 
@@ -16,8 +16,8 @@ const PASSWORD_LENGTH: usize = 28;
 pub(crate) struct Plan {
     pub(crate) pins: Pins,
     pub(crate) rules: Rules,
-    /// How long the session may wait for approval, if it needs one.
-    pub(crate) approval_window: Option<Period>,
+    /// Who has to say yes first, and how long the session may wait for them, if somebody has to.
+    pub(crate) asks: Option<(Asked, Period)>,
     pub(crate) target: Target,
     pub(crate) account: LoginAccount,
     /// In the order of placing.
@@ -45,7 +45,7 @@ impl App {
         let mut plan = Plan {
             pins: pins_of(offer),
             rules: Rules { has_login: has_login(offer), ..profile.rules() },
-            approval_window: profile.approval.as_ref().map(|approval| approval.window),
+            asks: self.asks(configuration, user, offer)?,
             target,
             account: LoginAccount { name: String::new(), uid: 0 },
             steps: Vec::new(),
@@ -66,6 +66,19 @@ impl App {
             self.plan_entry(&mut plan, user, stage, entry)?;
         }
         Ok(plan)
+    }
+
+    /// Whom the session would ask for approval now.
+    fn asks(
+        &self,
+        configuration: &Configuration,
+        user: &Object,
+        offer: &Offer<'_>,
+    ) -> Result<Option<(Asked, Period)>, AppError> {
+        let Some(approval) = &offer.profile_spec().approval else { return Ok(None) };
+        let asked = configuration.ask(approval, user.id, self.0.clock.now());
+        must_be_askable(&asked, (offer.profile.name.as_str(), user.name.as_str()), "/resources")?;
+        Ok(Some((asked, approval.window)))
     }
 
     fn plan_account(&self, plan: &mut Plan, user: &Object, offer: &Offer<'_>) -> Result<(), AppError> {
@@ -308,6 +321,16 @@ pub(crate) fn misfit(user: &Object, offer: &Offer<'_>) -> Option<String> {
         let given = Given { ssh_keys, password: None, direct_login, group_processes };
         if action.takes_password() { None } else { action.privileges(&given).err().map(|why| why.to_string()) }
     })
+}
+
+/// There is no use in waiting for people who do not exist.
+pub(crate) fn must_be_askable(asked: &Asked, (profile, user): (&str, &str), pointer: &str) -> Result<(), AppError> {
+    let Some(Shortage { tiers, needed, people }) = asked.shortage() else { return Ok(()) };
+    let message = format!(
+        "nobody could approve it: {tiers} of the profile {profile} must have {needed} approvers beside {user}, and there are \
+         {people}: ask an administrator"
+    );
+    Err(AppError::field(pointer, message))
 }
 
 /// Whether sudo is to ask for the password of the login account.

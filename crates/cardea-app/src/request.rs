@@ -193,9 +193,11 @@ impl App {
             custom: request.custom_of(offer),
             wanted_start_at: request.start_at,
             approve_by: None,
+            asked: None,
             duration: plan.pins.max_duration,
             closes_at: None,
             extensions: 0,
+            wish: None,
             warned: 0,
             idle_since: None,
             lock: None,
@@ -216,8 +218,8 @@ impl App {
             fence: 0,
             version: 1,
         };
-        match plan.approval_window {
-            Some(window) => session.wait_for_approval(now.plus(window.get())),
+        match &plan.asks {
+            Some((asked, window)) => session.wait_for_approval(asked.clone(), now.plus(window.get())),
             None => session.ready(now),
         }
         if session.status == Status::Provisioning {

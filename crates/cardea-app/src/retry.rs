@@ -1,6 +1,6 @@
 //! Trying a failed session again, judged by the configuration of today.
 
-use cardea_domain::{Actor, Session, SessionId, Stage, Status, Verb};
+use cardea_domain::{Actor, Asked, Session, SessionId, Stage, Status, Verb};
 use serde_json::json;
 
 use crate::{
@@ -34,18 +34,33 @@ impl App {
                 let permit = permit(&actor, Verb::RetrySession, &session)?;
                 session.retry(now)?;
                 app.must_be_unlocked(tx, [&session].into_iter()).await?;
-                let (step, window) = (plan.first_step(), plan.approval_window);
+                let (step, asks) = (plan.first_step(), plan.asks.clone());
+                let approvals = tx.approvals_of(&[id]).await?;
+                let is_approved = session.asked.as_ref().is_none_or(|asked| {
+                    asked.open_tier(&app.configuration().counting(&session, &approvals, now)) >= asked.tiers.len()
+                });
                 let (same, duration) = (plan.pins == session.pins, session.duration);
                 app.replan(tx, &permit, &mut session, plan).await?;
                 session.progress = Some(step);
-                match window.filter(|_| !same) {
-                    Some(window) => session.wait_for_approval(now.plus(window.get())),
+                if same {
                     // Whoever made it shorter meant what it still is.
-                    None if same => session.shorten(duration),
-                    None => {}
+                    session.shorten(duration);
+                }
+                if let Some((asked, window)) = asks.filter(|_| !same || !is_approved) {
+                    session.wait_for_approval(asked, now.plus(window.get()));
+                    let approvals = app.configuration().counting(&session, &approvals, now);
+                    let tier = session.asked.as_ref().map_or(0, |asked| asked.open_tier(&approvals));
+                    session.turn_to(tier, now);
+                    if session.asked.as_ref().is_some_and(Asked::is_complete) {
+                        session.ready(now);
+                    }
                 }
                 let waits = session.status == Status::WaitingForApproval;
-                let again = if waits { "; it has changed meanwhile and has to be approved again" } else { "" };
+                let again = if waits {
+                    "; what was said for it does not hold any more, and it has to be approved again"
+                } else {
+                    ""
+                };
                 let note = Note::info(Stage::Request, format!("{actor} had it tried again{again}"))
                     .with(json!({ "pins": session.pins, "account": session.account }));
                 app.save_session(tx, &permit, &mut session, note).await?;

@@ -76,7 +76,7 @@ impl App {
         let filter = SessionFilter {
             view: query.view,
             whose,
-            profiles: decides.map(|user| configuration.approves(user)),
+            approves: decides.map(|user| configuration.approves(user)),
             q: query.q,
             resource: query.resource,
             statuses: query.statuses,
@@ -232,6 +232,10 @@ impl App {
         let grants = self.remove_all(tx, session).await?;
         if session.clean && grants.iter().any(|grant| grant.state.is_out()) {
             session.reopen(self.0.clock.now());
+        }
+        if session.clean {
+            // Of a time when it was about to begin: a look at its host may have come back after it had to wait again.
+            tx.delete_snapshot(session.id).await?;
         }
         Ok(grants)
     }

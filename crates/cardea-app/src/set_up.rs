@@ -42,6 +42,7 @@ impl App {
                 roles: [Role::Administrator, Role::User].map(|role| role.name().to_owned()).into(),
                 ssh_keys: Vec::new(),
                 accounts: BTreeMap::new(),
+                manager: None,
                 disabled: false,
                 expires_at: None,
             }),

@@ -1,6 +1,6 @@
 //! Who may do what with Cardea itself. Pure: the same actor and verb give the same answer, by the table of permissions.
 
-use crate::{Actor, Configuration, Kind, Object, ObjectId, Permission, Session, token_scope::must_cover};
+use crate::{Actor, Asked, Configuration, Kind, Object, ObjectId, Permission, Session, token_scope::must_cover};
 
 /// Something an actor may or may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,7 +250,7 @@ impl Permit {
 
     /// Asks to see a session, which those who may decide about it may as well.
     pub fn to_see(actor: &Actor, session: &Session, configuration: &Configuration) -> Result<Self, Denial> {
-        if actor.user_id().is_some_and(|user| configuration.names_approver(user, session.profile)) {
+        if actor.user_id().is_some_and(|user| configuration.names_approver(user, session.profile, session.user)) {
             must_cover(actor, Verb::SeeSession)?;
             return Ok(Self { actor: actor.clone(), verb: Verb::SeeSession });
         }
@@ -269,10 +269,20 @@ impl Permit {
         if actor.is_operator_issued() {
             return Err(visible("a token that the operator issued cannot decide about requests: sign in"));
         }
-        if !configuration.names_approver(user, session.profile) {
+        if !configuration.names_approver(user, session.profile, session.user) {
             return Err(visible("only the approvers that the connection profile names may decide about this request"));
         }
         must_cover(actor, Verb::DecideSession)?;
+        let wish = session.wish.as_ref().filter(|_| session.is_waiting().is_err());
+        if wish.is_some_and(|wish| wish.user == Some(user)) {
+            return Err(visible("nobody decides about an extension that they asked for: ask another approver"));
+        }
+        let was_asked = |asked: &Asked| asked.tiers.iter().any(|tier| tier.asks(user));
+        if !wish.map(|wish| &wish.asked).or(session.asked.as_ref()).is_none_or(was_asked) {
+            return Err(visible(
+                "you became an approver after this was requested: those decide who were approvers then and still are",
+            ));
+        }
         Ok(Self { actor: actor.clone(), verb: Verb::DecideSession })
     }
 

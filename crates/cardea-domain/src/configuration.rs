@@ -1,5 +1,6 @@
 //! All configuration objects at one moment, and what follows from them: who may do what, where, by which rules.
 
+mod approver;
 mod explain;
 mod factor;
 mod people;
@@ -10,9 +11,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::approver::Approves;
 use crate::{
-    AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, Kind, Name, ObjectId, OnChange, ResourceSpec,
-    Role, RoleSpec, Schedule, ServiceAccountSpec, Session, Spec, Timestamp, UserSpec, fold,
+    AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, Kind, MANAGER, Name, ObjectId, OnChange,
+    ResourceSpec, Role, RoleSpec, Schedule, ServiceAccountSpec, Session, Spec, Timestamp, UserSpec, fold,
 };
 
 pub use explain::Finding;
@@ -160,30 +162,6 @@ impl Configuration {
             || policy.groups.iter().any(|name| self.group_has(name, user))
     }
 
-    /// Whether a profile names this user as an approver of its sessions, by themselves or by a group. Nobody is of their own: that
-    /// is asked elsewhere.
-    pub fn names_approver(&self, user: ObjectId, profile: ObjectId) -> bool {
-        let profile = self.get(profile).and_then(Object::as_profile);
-        let tiers = profile.and_then(|profile| profile.approval.as_ref()).map(|approval| &approval.tiers);
-        let names = tiers.into_iter().flatten().flat_map(|tier| &tier.approvers);
-        names.into_iter().any(|name| self.is_user(name, user) || self.group_has(name, user))
-    }
-
-    /// Whether this user is an approver of sessions under this profile, and may act.
-    pub fn is_approver(&self, user: ObjectId, profile: ObjectId, now: Timestamp) -> bool {
-        self.may_act(user, now) && self.names_approver(user, profile)
-    }
-
-    /// Everybody who may approve sessions under this profile.
-    pub fn approvers(&self, profile: ObjectId, now: Timestamp) -> Vec<ObjectId> {
-        self.of(Kind::User).map(|user| user.id).filter(|user| self.is_approver(*user, profile, now)).collect()
-    }
-
-    /// The profiles whose sessions this user may approve.
-    pub fn approves(&self, user: ObjectId) -> Vec<ObjectId> {
-        self.of(Kind::ConnectionProfile).map(|profile| profile.id).filter(|id| self.names_approver(user, *id)).collect()
-    }
-
     /// What a running session has lost that it stands on, in a sentence; `None` if nothing. Its hours are asked for at `now`.
     pub fn ground_lost(&self, session: &Session, now: Timestamp) -> Option<String> {
         let Some(user) = self.get(session.user).and_then(Object::as_user) else {
@@ -279,7 +257,7 @@ impl Spec {
     pub fn references(&self) -> Vec<Reference> {
         let mut found = Vec::new();
         let mut list = |key: &str, kinds: &'static [Kind], names: &[String]| {
-            for (index, name) in names.iter().enumerate() {
+            for (index, name) in names.iter().enumerate().filter(|(_, name)| *name != MANAGER) {
                 found.push(Reference { pointer: format!("/spec/{key}/{index}"), kinds, name: name.clone() });
             }
         };
@@ -294,8 +272,11 @@ impl Spec {
             }
             Self::ConnectionProfile(spec) => {
                 for (index, tier) in spec.approval.iter().flat_map(|approval| &approval.tiers).enumerate() {
-                    let key = format!("approval/tiers/{index}/approvers");
-                    list(&key, &[Kind::User, Kind::Group], &tier.approvers);
+                    let key = format!("approval/tiers/{index}");
+                    list(&format!("{key}/approvers"), &[Kind::User, Kind::Group], &tier.approvers);
+                    if let Some(escalation) = &tier.escalation {
+                        list(&format!("{key}/escalation/to"), &[Kind::User, Kind::Group], &escalation.to);
+                    }
                 }
             }
             Self::Group(spec) => {
@@ -318,6 +299,7 @@ impl Spec {
                     let key = resource.replace('~', "~0").replace('/', "~1");
                     found.push(one(&format!("accounts/{key}"), &[Kind::Resource], resource));
                 }
+                found.extend(spec.manager.iter().map(|manager| one("manager", &[Kind::User], manager)));
             }
             Self::Activity(_) | Self::ServiceAccount(_) => {}
         }

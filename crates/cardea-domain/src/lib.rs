@@ -35,8 +35,11 @@ pub use action::{
     RunScript, SetPassword, StageEntry,
 };
 pub use actor::{Actor, Via};
-pub use approval::{Approval, ApprovalSpec, Decision, Tier};
-pub use configuration::{Configuration, Finding, Object, Offer, Reference, Revision};
+pub use approval::{
+    Approval, ApprovalSpec, Asked, AskedEscalation, AskedTier, Decision, Escalation, MANAGER, Question, Shortage, Tier,
+    Wish,
+};
+pub use configuration::{Approves, Configuration, Finding, Object, Offer, Reference, Revision};
 pub use connector::{
     Connector, ConnectorError, Credentials, Elevation, Evidence, Frame, KnownAccount, Locked, LogIn, Observation,
     Order, Placed, Presence, ScanFinding, Script, ScriptOutcome, Target,

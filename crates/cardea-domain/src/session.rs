@@ -20,7 +20,7 @@ pub use self::{
     },
     status::Status,
 };
-use crate::{Actor, LoginAccount, ObjectId, Period, RequestId, Revision, SessionId, Timestamp};
+use crate::{Actor, Asked, LoginAccount, ObjectId, Period, RequestId, Revision, SessionId, Timestamp, Wish};
 
 /// Why a session is where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -103,6 +103,8 @@ pub enum Refusal {
     LockedAsAWhole(String),
     #[error("the session is {0}, not waiting for approval")]
     NotWaiting(Status),
+    #[error("an extension of this session waits for approval already")]
+    ExtensionWaits,
     #[error("the session is {0}: only a failed one that is clean can be tried again")]
     NotRetryable(Status),
     #[error("only a failed session whose clean-up is complete can be dismissed; this one is {0}")]
@@ -130,6 +132,7 @@ impl Refusal {
             Self::NotLocked => "not-locked",
             Self::LockedAsAWhole(_) => "locked-as-a-whole",
             Self::NotWaiting(_) => "not-waiting",
+            Self::ExtensionWaits => "extension-waits",
             Self::NotRetryable(_) => "not-retryable",
             Self::NotDismissable(_) => "not-dismissable",
             Self::NotClean => "not-clean",
@@ -172,6 +175,8 @@ pub struct Session {
     pub wanted_start_at: Option<Timestamp>,
     /// Until when somebody must have approved it; set while it waits.
     pub approve_by: Option<Timestamp>,
+    /// Whom it asked for approval, from the request until it is over.
+    pub asked: Option<Asked>,
     /// How long it lasts from its start: the profile's maximum, or less if an approver said so.
     pub duration: Period,
     /// When the pre-session stage was done.
@@ -182,6 +187,8 @@ pub struct Session {
     pub closes_at: Option<Timestamp>,
     /// How often it was extended.
     pub extensions: u32,
+    /// An extension that waits for approval, or for the host after it.
+    pub wish: Option<Wish>,
     /// How many of the warnings before its end were given.
     pub warned: u32,
     /// Since when nobody is on it; only while it is open and nobody is.

@@ -389,6 +389,11 @@ impl ConnectionProfileSpec {
             "extension/limit",
             "write 1 to 100 times, or leave `extension` out",
         );
+        check(
+            self.approval.is_none() && self.extension.is_some_and(|extension| extension.approval),
+            "extension/approval",
+            "name in `approval` who has to approve it, or leave this out",
+        );
         check(self.custom_fields.len() > CustomField::COUNT_MAX, "custom_fields", "at most 16 fields");
         for (index, field) in self.custom_fields.iter().enumerate() {
             if let Some((key, message)) = field.fault() {

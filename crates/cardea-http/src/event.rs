@@ -6,7 +6,7 @@ use axum::{
     response::{Response, sse},
 };
 use cardea_app::{Alert, Event, Subscription};
-use cardea_domain::{Actor, Configuration, SessionId, Timestamp};
+use cardea_domain::{Actor, SessionId, Timestamp};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::json;
@@ -84,21 +84,22 @@ async fn next(
         },
         change = subscription.next() => {
             let (id, event) = change?;
-            view(&event, &line.caller.actor, &line.api.app.configuration()).id(id)
+            view(&event, &line.caller.actor, &line.api).id(id)
         }
     };
     Some((event, (line, subscription)))
 }
 
-fn view(event: &Event, actor: &Actor, configuration: &Configuration) -> sse::Event {
+fn view(event: &Event, actor: &Actor, api: &Api) -> sse::Event {
+    let (configuration, now) = (api.app.configuration(), api.app.now());
     match event {
         Event::Alert(alert) => named("alert", &AlertView::of(alert)),
         Event::Approval { session, approval } => {
-            named("approval", &ApprovalChange::of(session, approval.as_deref(), actor, configuration))
+            named("approval", &ApprovalChange::of(session, approval.as_deref(), actor, &configuration, now))
         }
         Event::Configuration => named("configuration", &json!({})),
         Event::Grant(grant) => named("grant", &GrantView::of(grant)),
         Event::Reset => named("reset", &json!({})),
-        Event::Session(session) => named("session", &SessionSummary::of(session, actor, configuration)),
+        Event::Session(session) => named("session", &SessionSummary::of(session, actor, &configuration, now)),
     }
 }

@@ -37,6 +37,7 @@ macro_rules! describe { ($function:ident: $($kind:ty),* $(,)?) => {
 describe! { bodies_out:
     apply::Changes,
     approval::ApprovalChange,
+    approval::DecidedSessions,
     event::AlertView,
     explain::ExplanationView,
     factor::EnrolmentView,
@@ -69,6 +70,7 @@ describe! { bodies_out:
 describe! { bodies_in:
     apply::Documents,
     approval::Approving,
+    approval::Deciding,
     approval::Denying,
     factor::AppCode,
     factor::PasswordChange,

@@ -82,6 +82,12 @@ pub(crate) const TABLE: &[Known] = &[
         "Requests that change something and carry a cookie must come from Cardea's own pages. Programs use a token. If \
          people reach Cardea under another name than the server knows, set `public_url` in its configuration.",
     ),
+    known(
+        "extension-waits",
+        409,
+        "An extension waits for approval already",
+        "The session says who may decide about it. It ends as planned if nobody does.",
+    ),
     known("not-allowed", 403, "You may not do this", "The detail says who may. Ask an administrator."),
     known(
         "not-found",
@@ -245,6 +251,12 @@ pub(crate) const TABLE: &[Known] = &[
         409,
         "Only failed sessions are tried again",
         "End a running session, and request a new one. A failed one can be tried again while it is on the active list and clean.",
+    ),
+    known(
+        "not-your-turn",
+        409,
+        "Another tier decides now",
+        "Tiers are asked one after the other. The session says whose turn it is and who may decide.",
     ),
     known(
         "not-waiting",

@@ -300,7 +300,7 @@ pub(crate) async fn retry_session(
 impl Api {
     /// A session as this caller is shown it.
     pub(crate) fn view(&self, detail: &SessionDetail, actor: &Actor) -> SessionView {
-        SessionView::of(detail, actor, &self.app.configuration())
+        SessionView::of(detail, actor, &self.app.configuration(), self.app.now())
     }
 }
 

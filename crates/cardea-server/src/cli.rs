@@ -83,18 +83,26 @@ enum ApiCommand {
     /// Activity sessions
     #[command(subcommand)]
     Sessions(command::sessions::Command),
-    /// Say yes to a request that one is an approver of
+    /// Say yes to requests that one is an approver of
     Approve {
-        /// The session's id
-        id: String,
+        /// The sessions' ids
+        #[arg(required = true)]
+        ids: Vec<String>,
         /// Why
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// Makes the session shorter, like 30m; for one session
+        #[arg(long, value_name = "TIME")]
+        duration: Option<String>,
+        /// Makes it begin later, like 2026-12-31T22:00:00Z; for one session
+        #[arg(long, value_name = "TIME")]
+        start_at: Option<String>,
     },
-    /// Say no to a request that one is an approver of
+    /// Say no to requests that one is an approver of
     Deny {
-        /// The session's id
-        id: String,
+        /// The sessions' ids
+        #[arg(required = true)]
+        ids: Vec<String>,
         /// Why
         #[arg(long, value_name = "TEXT")]
         reason: String,
@@ -155,11 +163,16 @@ impl ApiCommand {
             Self::Apply(arguments) => command::apply::apply(&client, &arguments, json).await,
             Self::Token(command) => command.run(&client, json).await,
             Self::Sessions(command) => command.run(&client, json).await,
-            Self::Approve { id, reason } => {
-                command::sessions::act(&client, &id, "approve", &json!({ "reason": reason }), json).await
+            Self::Approve { ids, reason, duration, start_at } => {
+                let mut verdict = json!({ "reason": reason });
+                let conditions = [("duration", duration), ("start_at", start_at)];
+                for (key, value) in conditions.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+                    verdict[key] = json!(value);
+                }
+                command::sessions::decide(&client, &ids, ("approve", verdict), json).await
             }
-            Self::Deny { id, reason } => {
-                command::sessions::act(&client, &id, "deny", &json!({ "reason": reason }), json).await
+            Self::Deny { ids, reason } => {
+                command::sessions::decide(&client, &ids, ("deny", json!({ "reason": reason })), json).await
             }
             Self::Explain(arguments) => command::explain::run(&client, &arguments, json).await,
             Self::Factors(command) => command.run(&client, json).await,

@@ -1,10 +1,10 @@
 //! What approvers said.
 
-use cardea_domain::{Approval, Decision, Permit, SessionId, Timestamp, Verb};
+use cardea_domain::{Approval, ApprovalId, Decision, Permit, SessionId, Timestamp, Verb};
 
 use crate::{
     StoreError, Tx,
-    row::{from_json, id_list, must_cover, one_of, parse, to_json},
+    row::{corrupt, count, from_json, id_list, must_cover, one_of, parse, time, to_json},
     tx::{execute, fetch_all},
 };
 
@@ -18,6 +18,9 @@ struct Row {
     reason: String,
     pins: String,
     at: i64,
+    tier: i64,
+    extension: i64,
+    fell_at: Option<i64>,
 }
 
 impl TryFrom<Row> for Approval {
@@ -33,6 +36,9 @@ impl TryFrom<Row> for Approval {
             reason: row.reason,
             pins: from_json("approval.pins", &row.pins)?,
             at: Timestamp::from_micros(row.at),
+            tier: usize::try_from(row.tier).map_err(|error| corrupt("approval.tier", error))?,
+            extension: count("approval.extension", row.extension)?,
+            fell_at: time(row.fell_at),
         })
     }
 }
@@ -40,8 +46,8 @@ impl TryFrom<Row> for Approval {
 impl Tx {
     /// Writes a decision down.
     pub async fn insert_approval(&mut self, permit: &Permit, approval: &Approval) -> Result<(), StoreError> {
-        const SQL: &str = "insert into approval (id, session_id, approver_id, approver_name, decision, reason, pins, at) \
-            values ($1, $2, $3, $4, $5, $6, $7, $8)";
+        const SQL: &str = "insert into approval (id, session_id, approver_id, approver_name, decision, reason, pins, at, tier, extension) \
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         must_cover(permit, &[Verb::DecideSession], "approval")?;
         execute!(
             self,
@@ -53,8 +59,23 @@ impl Tx {
             approval.decision.as_str(),
             &approval.reason,
             to_json(&approval.pins),
-            approval.at.as_micros()
+            approval.at.as_micros(),
+            i64::try_from(approval.tier).unwrap_or(i64::MAX),
+            i64::from(approval.extension)
         )?;
+        Ok(())
+    }
+
+    /// These votes count no more, for good.
+    pub async fn let_votes_fall(
+        &mut self,
+        permit: &Permit,
+        votes: &[ApprovalId],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "update approval set fell_at = $2 where id in (select value from json_each($1))";
+        must_cover(permit, &[Verb::DriveSession], "approval")?;
+        execute!(self, SQL, id_list(votes), at.as_micros())?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! The one place that puts SQL together, from constants only. A page starts behind the last row of the one before
 //! (keyset), so rows that come or go in between neither repeat nor hide others.
 
-use cardea_domain::{ObjectId, Session, SessionId, Status, Timestamp, fold};
+use cardea_domain::{Approves, ObjectId, Session, SessionId, Status, Timestamp, fold};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
@@ -108,8 +108,8 @@ impl Whose {
 pub struct SessionFilter {
     pub view: View,
     pub whose: Whose,
-    /// Of these connection profiles only.
-    pub profiles: Option<Vec<ObjectId>>,
+    /// Only those that somebody approves.
+    pub approves: Option<Approves>,
     /// Part of any text that a table shows; empty for all. Upper and lower case are the same.
     pub q: String,
     /// Part of the resource's name; empty for all.
@@ -214,7 +214,10 @@ impl Tx {
         let statuses: Vec<_> = Status::ALL.into_iter().filter(is_wanted).collect();
         let (user, [users, policies, places]) = (filter.whose.user(), filter.whose.area());
         let (q, resource) = (like(&filter.q), like(&filter.resource));
-        let profiles = filter.profiles.as_deref().map(id_list);
+        let approves = filter.approves.as_ref();
+        let profiles = approves.map(|approves| id_list(&approves.profiles));
+        let as_manager = approves.map(|approves| id_list(&approves.as_manager));
+        let reports = approves.map(|approves| id_list(&approves.reports));
         let (statuses, limit) = (id_list(&statuses), i64::from(filter.limit));
         let listed = filter.view != View::History;
         let from = filter.requested_from.map_or(i64::MIN, Timestamp::as_micros);
@@ -223,7 +226,7 @@ impl Tx {
         macro_rules! page {
             ($($position:expr),*) => {
                 fetch_all!(SessionRow, self, sql(), listed, user, q, resource, statuses, limit, profiles, from, before,
-                    users, policies, places $(, $position)*)
+                    users, policies, places, as_manager, reports $(, $position)*)
             };
         }
         let rows = match &filter.cursor {
@@ -239,7 +242,7 @@ fn page_sql(filter: &SessionFilter) -> String {
     let column = filter.sort.column();
     let (order, beyond) = if filter.descending { ("desc", "<") } else { ("asc", ">") };
     let behind = match filter.cursor {
-        Some(_) => format!("and ({column}, id) {beyond} ($13, $14) "),
+        Some(_) => format!("and ({column}, id) {beyond} ($15, $16) "),
         None => String::new(),
     };
     // Spelled out, so that the index of a user's sessions serves; the other spelling keeps the parameters' numbers.
@@ -258,12 +261,20 @@ fn page_sql(filter: &SessionFilter) -> String {
         (None, None) => "$8 < $9",
         _ => "requested_at >= $8 and requested_at < $9",
     };
+    // An extension is asked about while its session runs.
+    let wished = match filter.view {
+        View::Approvals if filter.statuses.is_empty() => {
+            " or (wish is not null and status in ('available', 'logged_in', 'locked'))"
+        }
+        _ => "",
+    };
     format!(
         "select * from session where listed = $1 and {owner} \
          and ($3 is null or search_fold like $3 escape '\\') \
          and ($4 is null or resource_fold like $4 escape '\\') \
-         and status in (select value from json_each($5)) \
-         and ($7 is null or profile_id in (select value from json_each($7))) and {time} {behind}\
+         and (status in (select value from json_each($5)){wished}) and {time} \
+         and ($7 is null or profile_id in (select value from json_each($7)) \
+         or (profile_id in (select value from json_each($13)) and user_id in (select value from json_each($14)))) {behind}\
          order by {column} {order}, id {order} limit $6"
     )
 }

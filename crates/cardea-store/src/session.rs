@@ -61,6 +61,8 @@ pub(crate) struct SessionRow {
     locked: Option<String>,
     claim_node: Option<String>,
     claim_until: Option<i64>,
+    asked: Option<String>,
+    wish: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -97,6 +99,8 @@ impl TryFrom<SessionRow> for Session {
             custom: from_json("session.custom", &row.custom)?,
             wanted_start_at: time(row.wanted_start_at),
             approve_by: time(row.approve_by),
+            asked: from_json_optional("session.asked", row.asked.as_deref())?,
+            wish: from_json_optional("session.wish", row.wish.as_deref())?,
             closes_at: time(row.closes_at),
             extensions: count("session.extensions", row.extensions)?,
             warned: count("session.warned", row.warned)?,
@@ -133,10 +137,10 @@ impl Tx {
             profile_id, profile_name, pins, account_name, account_uid, notes, ticket, requested_at, start_at, end_at, \
             status, reason, progress, listed, clean, closes_as, cleanup_since, cleanup_attempts, cleanup_stalled, \
             wake_at, fence, version, search_fold, rules, custom, wanted_start_at, approve_by, duration, closes_at, \
-            extensions, warned, idle_since, locked, claim_node, claim_until) \
+            extensions, warned, idle_since, locked, claim_node, claim_until, asked, wish) \
             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
             $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, \
-            $43, $44, $45, $46, $47, $48 \
+            $43, $44, $45, $46, $47, $48, $49, $50 \
             where not exists (select 1 from standing_lock where object_id in ($3, $9))";
         must_cover(permit, &[Verb::CreateSession], "session")?;
         let values = values![
@@ -187,11 +191,20 @@ impl Tx {
             micros(session.idle_since),
             session.lock.as_ref().map(to_json),
             session.claim.as_ref().map(|claim| claim.node.as_str()),
-            session.claim.as_ref().map(|claim| claim.until.as_micros())
+            session.claim.as_ref().map(|claim| claim.until.as_micros()),
+            session.asked.as_ref().map(to_json),
+            session.wish.as_ref().map(to_json)
         ];
         self.keep(Write { sql: SQL.to_owned(), values, rows: 1, ids: vec![session.id.to_string()] }).await?;
         self.held.push(session.id);
         Ok(())
+    }
+
+    /// Every session that is not cleaned up yet and that one of these users decided about.
+    pub async fn sessions_decided_by(&mut self, users: &[ObjectId]) -> Result<Vec<Session>, StoreError> {
+        const SQL: &str = "select * from session where not clean and id in (select session_id from approval \
+            where approver_id in (select value from json_each($1))) order by id";
+        fetch_all!(SessionRow, self, SQL, id_list(users))?.into_iter().map(Session::try_from).collect()
     }
 
     /// The sessions of one request, in the order in which they were written.
@@ -280,7 +293,7 @@ impl Tx {
             duration = $19, closes_at = $20, extensions = $21, warned = $22, idle_since = $23, locked = $24, \
             claim_node = $25, \
             claim_until = case when claim_node = $25 and claim_until > $26 then claim_until else $26 end, \
-            version = version + 1 where id = $1 and version = $2";
+            asked = $27, wish = $28, version = version + 1 where id = $1 and version = $2";
         must_cover(permit, MOVES, "session")?;
         let mut values = values![
             session.id.to_string(),
@@ -308,7 +321,9 @@ impl Tx {
             micros(session.idle_since),
             session.lock.as_ref().map(to_json),
             session.claim.as_ref().map(|claim| claim.node.as_str()),
-            session.claim.as_ref().map(|claim| claim.until.as_micros())
+            session.claim.as_ref().map(|claim| claim.until.as_micros()),
+            session.asked.as_ref().map(to_json),
+            session.wish.as_ref().map(to_json)
         ];
         let mut sql = SQL.to_owned();
         for revision in revisions {

@@ -9,10 +9,10 @@ use crate::{
 };
 
 impl Tx {
-    /// Keeps what a host looked like before a session, unless it was kept before.
+    /// Keeps what a host looked like before a session, unless it was kept before, or the session waits again meanwhile.
     pub async fn insert_snapshot(&mut self, session: SessionId, snapshot: &Snapshot) -> Result<(), StoreError> {
-        const SQL: &str =
-            "insert into snapshot (session_id, content) values ($1, $2) on conflict (session_id) do nothing";
+        const SQL: &str = "insert into snapshot (session_id, content) select $1, $2 where exists \
+            (select 1 from session where id = $1 and status = 'provisioning') on conflict (session_id) do nothing";
         execute!(self, SQL, session.to_string(), to_json(snapshot))?;
         Ok(())
     }

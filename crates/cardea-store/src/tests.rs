@@ -18,10 +18,11 @@ use std::sync::{
 };
 
 use cardea_domain::{
-    Actor, AddSudoRule, Claim, DirectLogin, Elevation, Entropy, Evidence, Extension, Grant, GrantId, GrantState,
-    GroupProcesses, Kind, Leftovers, Lock, LockScope, LockStage, LoginAccount, Membership, Name, Object, ObjectId,
-    Observation, Period, Permit, Pins, Presence, Privilege, Progress, Reason, RequestId, Revision, Role, Rules,
-    SecretId, Session, SessionId, SignInId, Spec, Stage, Status, Target, Timestamp, Verb, Via,
+    Actor, AddSudoRule, Approves, Asked, AskedEscalation, AskedTier, Claim, DirectLogin, Elevation, Entropy, Evidence,
+    Extension, Grant, GrantId, GrantState, GroupProcesses, Kind, Leftovers, Lock, LockScope, LockStage, LoginAccount,
+    Membership, Name, Object, ObjectId, Observation, Period, Permit, Pins, Presence, Privilege, Progress, Reason,
+    RequestId, Revision, Role, Rules, SecretId, Session, SessionId, SignInId, Spec, Stage, Status, Target, Timestamp,
+    Verb, Via, Wish,
 };
 use cardea_testkit::Postgres;
 
@@ -226,9 +227,11 @@ impl Random {
             custom: [(self.text(), self.text())].into(),
             wanted_start_at: self.maybe(self.time()),
             approve_by: self.maybe(self.time()),
+            asked: self.maybe(self.asked()),
             duration: Period::from_seconds(1 + self.below(86_400)),
             closes_at: self.maybe(self.time()),
             extensions: u32::try_from(self.below(9)).expect("small"),
+            wish: self.maybe(self.wish()),
             warned: u32::try_from(self.below(9)).expect("small"),
             idle_since: self.maybe(self.time()),
             lock: self.maybe(self.lock()),
@@ -251,10 +254,31 @@ impl Random {
         }
     }
 
+    fn asked(&self) -> Asked {
+        let people = || (0..self.below(3)).map(|_| self.object_id(Kind::User)).collect();
+        let escalation = self.maybe(AskedEscalation { after: Period::from_seconds(60), to: people() });
+        let mut asked = Asked::new(vec![AskedTier { quorum: 1, approvers: people(), escalation }], self.time());
+        asked.is_escalated = self.bool();
+        asked
+    }
+
+    fn wish(&self) -> Wish {
+        Wish {
+            number: 1,
+            by: Period::from_seconds(60),
+            user: self.maybe(self.object_id(Kind::User)),
+            who: self.text(),
+            at: self.time(),
+            until: self.time(),
+            asked: self.asked(),
+            try_at: self.maybe(self.time()),
+        }
+    }
+
     fn rules(&self) -> Rules {
         Rules {
             direct_login: self.one(&[DirectLogin::Deny, DirectLogin::Alert, DirectLogin::Allow]),
-            extension: self.maybe(Extension { by: Period::from_seconds(600), limit: 2 }),
+            extension: self.maybe(Extension { by: Period::from_seconds(600), limit: 2, approval: self.bool() }),
             idle_limit: self.maybe(Period::from_seconds(60)),
             ..Rules::default()
         }

@@ -1,6 +1,6 @@
 // The lists of sessions, and which sessions are on which. The server decides the same way.
 import type { Belongs } from "./ledger";
-import type { Session, Status } from "./view";
+import type { Approval, Session, SessionChange, Status } from "./view";
 
 /** A list of sessions, as the API and the pages name it. */
 export type ListName = "active" | "scheduled" | "approvals" | "history";
@@ -21,8 +21,7 @@ export function belongsTo(list: HeldList, scope: Scope, user: string | undefined
     if (!session.listed) return false;
     const isOwn = session.user === user;
     // What one has decided about stays on the list while it waits for others.
-    if (list === "approvals")
-      return session.status === "waiting_for_approval" && !isOwn && (session.actions.decide || isKnown);
+    if (list === "approvals") return isAsked(session) && !isOwn && (session.actions.decide || isKnown);
     // Approvers hear of sessions that are neither theirs nor for them to see otherwise.
     if (scope === "mine" && !isOwn) return false;
     return (session.status === "scheduled") === (list === "scheduled");
@@ -34,8 +33,18 @@ export function canRunAgain(session: Session, user: string): boolean {
   return session.user === user && OVER.includes(session.status);
 }
 
+/** Whether somebody is asked about it: whether it begins, or whether it becomes longer. */
+export function isAsked({ status, wish }: SessionChange): boolean {
+  return status === "waiting_for_approval" || (wish !== null && !wish.is_approved);
+}
+
+/** The yeses that count for what is asked about it now. */
+export function votes({ approvals, status, wish }: Session): Approval[] {
+  const about = status === "waiting_for_approval" ? 0 : (wish?.number ?? 0);
+  return approvals.filter((it) => it.is_current && it.decision === "approved" && it.extension === about);
+}
+
 /** Whether the person may decide about it now. Events do not know what the person said before: approvals do. */
 export function canDecide(session: Session, user: string): boolean {
-  const hasSaid = session.approvals.some((it) => it.is_current && it.approver === user);
-  return session.actions.decide && !hasSaid;
+  return session.actions.decide && !votes(session).some((it) => it.approver === user);
 }

@@ -14,6 +14,9 @@ impl App {
             EndCause::ReachedEnd
         } else if session.idle_until().is_some_and(|until| until <= now) {
             EndCause::Idle
+        } else if self.settle_wish(&session).await? {
+            self.warn_and_rest(session.id).await?;
+            return Ok(());
         } else if session.lock.as_ref().is_some_and(|lock| lock.stage != LockStage::Locked) {
             return self.settle_lock(session).await;
         } else {

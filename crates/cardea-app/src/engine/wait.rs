@@ -6,21 +6,34 @@ use super::{Stop, drive};
 use crate::{App, AppError, change::Note};
 
 impl App {
-    /// The approval window is over.
-    pub(super) async fn expire(&self, id: SessionId) -> Result<(), Stop> {
+    /// The approval window is over, or it is time to ask more people.
+    pub(super) async fn wait_on(&self, id: SessionId) -> Result<(), Stop> {
         let app = self.clone();
-        let expired = self.store().write(move |tx| {
+        let waited = self.store().write(move |tx| {
             Box::pin(async move {
+                let now = app.0.clock.now();
                 let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
-                session.expired(app.0.clock.now())?;
-                app.never_begun(tx, &mut session).await?;
-                let note = Note::warn(Stage::Request, "Nobody approved it within the approval window");
+                session.is_waiting()?;
+                let note = if session.approve_by.is_none_or(|by| by <= now) {
+                    session.expired(now)?;
+                    app.never_begun(tx, &mut session).await?;
+                    Note::warn(Stage::Request, "Nobody approved it within the approval window")
+                } else if session.escalate(now) {
+                    let tier = session.asked.as_ref().map_or(0, |asked| asked.tier) + 1;
+                    Note::warn(
+                        Stage::Request,
+                        format!("Nobody decided in time: more people are asked in tier {tier} now"),
+                    )
+                } else {
+                    // Decided meanwhile, and the next tier has its own time.
+                    return Ok(tx.save_session(&drive()?, &mut session).await?);
+                };
                 app.save_session(tx, &drive()?, &mut session, note).await?;
                 app.announce_approval(tx, &session, None);
                 Ok::<_, AppError>(())
             })
         });
-        Ok(expired.await?)
+        Ok(waited.await?)
     }
 
     /// The time has come that its user wanted it to begin at. What is locked waits until it is unlocked.

@@ -1,7 +1,7 @@
 //! Why somebody may, or may not: each rule that a policy asks, how it came out, and what would change it.
 
 use super::{Configuration, Object};
-use crate::{AccessPolicySpec, ApprovalSpec, ConnectionProfileSpec, Kind, Permission, Timestamp};
+use crate::{AccessPolicySpec, ConnectionProfileSpec, Kind, Permission, Shortage, Timestamp};
 
 /// How one rule came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Configuration {
         findings.extend(explain_hours(policy, spec, now));
         let profile = self.find(Kind::ConnectionProfile, &spec.connection_profile);
         if let Some((profile, rules)) = profile.and_then(|profile| Some((profile, profile.as_profile()?))) {
-            findings.extend(self.explain_approval(profile, rules, user));
+            findings.extend(self.explain_approval(profile, rules, (user, now)));
         }
         findings
     }
@@ -99,16 +99,21 @@ impl Configuration {
         Finding::no("resource_named", format!("It names neither {name} nor a group that has it."), remedy)
     }
 
-    fn explain_approval(&self, profile: &Object, rules: &ConnectionProfileSpec, user: &Object) -> Option<Finding> {
+    fn explain_approval(
+        &self,
+        profile: &Object,
+        rules: &ConnectionProfileSpec,
+        (user, now): (&Object, Timestamp),
+    ) -> Option<Finding> {
         let approval = rules.approval.as_ref()?;
         let names: Vec<_> = approval.tiers.iter().map(|tier| tier.approvers.join(", ")).collect();
         let (quorum, profile_name) = (approval.quorum(), &profile.name);
         let text = format!("Its profile {profile_name} asks for {quorum} approval(s) by {}.", names.join(", then "));
-        // Nobody decides about their own.
-        let others = self.of(Kind::User).filter(|other| other.id != user.id);
-        let can = others.filter(|other| self.names_approver(other.id, profile.id)).count();
-        if can < usize::try_from(ApprovalSpec::quorum(approval)).unwrap_or(usize::MAX) {
-            let text = format!("{text} Beside the requester there are only {can} of them, so nobody can ever begin.");
+        if let Some(shortage) = self.ask(approval, user.id, now).shortage() {
+            let Shortage { tiers, needed, people } = shortage;
+            let text = format!(
+                "{text} Beside the requester, {tiers} must have {needed} of them and there are {people}, so nobody can ever begin."
+            );
             return Some(Finding::no("approval", text, "Name more approvers in the profile."));
         }
         Some(Finding::yes("approval", text))

@@ -208,3 +208,29 @@ fn from_their_expiry_on_users_may_do_nothing() {
     assert_eq!(world.expired_between(at("2026-11-01T00:00:00Z"), at("2026-11-30T00:00:00Z")), []);
     assert_eq!(pointers(Kind::User, json!({ "expires_at": "tomorrow" })), ["/spec/expires_at"]);
 }
+
+#[test]
+fn tiers_name_people_who_exist_and_can_be_waited_for() {
+    let profile =
+        |tiers: serde_json::Value| json!({ "max_duration": "1h", "approval": { "tiers": tiers, "window": "2h" } });
+    let tier = |more: serde_json::Value| {
+        let mut tier = json!({ "approvers": ["alice", "+manager"] });
+        tier.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+        json!([{ "approvers": ["bob"] }, tier])
+    };
+    let wrong = |tiers| pointers(Kind::ConnectionProfile, profile(tiers));
+    assert!(wrong(tier(json!({ "escalation": { "after": "1h", "to": ["bob"] } }))).is_empty());
+    assert_eq!(wrong(json!([])), ["/spec/approval/tiers"]);
+    assert_eq!(wrong(json!(vec![json!({ "approvers": ["bob"] }); 6])), ["/spec/approval/tiers"]);
+    assert_eq!(wrong(tier(json!({ "quorum": 0 }))), ["/spec/approval/tiers/1/quorum"]);
+    for escalation in [json!({ "after": "2h", "to": ["bob"] }), json!({ "after": "59s", "to": ["bob"] })] {
+        assert_eq!(wrong(tier(json!({ "escalation": escalation }))), ["/spec/approval/tiers/1/escalation/after"]);
+    }
+    assert_eq!(
+        wrong(tier(json!({ "escalation": { "after": "1h", "to": [] } }))),
+        ["/spec/approval/tiers/1/escalation/to"]
+    );
+    let named = parsed(Kind::ConnectionProfile, profile(tier(json!({})))).expect("a good profile").references();
+    let named: Vec<_> = named.into_iter().map(|reference| reference.name).collect();
+    assert_eq!(named, ["bob", "alice"], "the manager is nobody's name");
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{EndCause, Lock, LockStage, OnChange, Reason, Refusal, Session, Status};
-use crate::{Actor, Period, Timestamp};
+use crate::{Actor, Asked, Period, Question, Timestamp, Wish};
 
 impl Session {
     /// A failed session whose clean-up is complete stays on the list this long.
@@ -18,13 +18,40 @@ impl Session {
     /// and the longest step together, so that no command of before can still be under way; and one scan serves many sessions.
     const SCAN_AFTER: Duration = Duration::from_secs(90);
 
-    /// It waits for somebody's yes until `by`.
-    pub fn wait_for_approval(&mut self, by: Timestamp) {
+    /// It waits for the yes of those whom it asked, until `by`.
+    pub fn wait_for_approval(&mut self, asked: Asked, by: Timestamp) {
         self.status = Status::WaitingForApproval;
         self.approve_by = Some(by);
+        self.asked = Some(asked);
         self.progress = None;
         self.claim = None;
-        self.wake_at = Some(by);
+        self.wait_on();
+    }
+
+    /// When it wants to be looked at while it waits: at the end of its window, or when more people are to be asked.
+    fn wait_on(&mut self) {
+        let escalates_at = self.asked.as_ref().and_then(Asked::escalates_at);
+        self.wake_at = [self.approve_by, escalates_at].into_iter().flatten().min();
+    }
+
+    /// It is this tier's turn, by the votes that count now. Whether that is another than before.
+    pub fn turn_to(&mut self, tier: usize, now: Timestamp) -> bool {
+        let is_new = self.asked.as_mut().is_some_and(|asked| asked.turn_to(tier, now));
+        if self.is_waiting().is_ok() {
+            self.wait_on();
+        }
+        is_new
+    }
+
+    /// More people are asked, if it is time to. Whether it was.
+    pub fn escalate(&mut self, now: Timestamp) -> bool {
+        if self.is_waiting().is_err() {
+            return false;
+        }
+        let is_time = self.asked.as_mut().is_some_and(|asked| asked.escalate(now));
+        self.claim = None;
+        self.wait_on();
+        is_time
     }
 
     /// Nothing stands in its way but time: it begins now, or when its user wants it to.
@@ -72,12 +99,22 @@ impl Session {
         if self.status == Status::WaitingForApproval { Ok(()) } else { Err(Refusal::NotWaiting(self.status)) }
     }
 
+    /// What its approvers are asked now: whether it begins, or whether it becomes longer.
+    pub fn question(&self) -> Option<Question<'_>> {
+        if self.is_waiting().is_ok() {
+            return self.asked.as_ref().map(|asked| Question { asked, extension: 0 });
+        }
+        let wish = self.wish.as_ref().filter(|wish| self.status.is_standing() && !wish.asked.is_complete())?;
+        Some(Question { asked: &wish.asked, extension: wish.number })
+    }
+
     /// It is over before anything was placed.
     fn never_begins(&mut self, status: Status, reason: Reason, now: Timestamp) {
         self.status = status;
         self.reason = Some(reason);
         self.progress = None;
         self.approve_by = None;
+        self.asked = None;
         self.end_at = Some(now);
         self.listed = false;
         self.clean = true;
@@ -108,7 +145,10 @@ impl Session {
     pub fn rest(&mut self, now: Timestamp) {
         self.claim = None;
         let locking = self.lock.as_ref().is_some_and(|lock| lock.stage != LockStage::Locked).then_some(now);
-        self.wake_at = [self.end_at, self.next_warning(), self.idle_until(), locking].into_iter().flatten().min();
+        // An extension is carried out when the session is unlocked.
+        let wish = self.wish.as_ref().filter(|wish| self.status.is_open() || !wish.asked.is_complete());
+        let wish = wish.and_then(Wish::wake_at);
+        self.wake_at = [self.end_at, self.next_warning(), self.idle_until(), locking, wish].into_iter().flatten().min();
     }
 
     /// Wants to be looked at no later than this. Only the engine, which looks at everything, puts it off.
@@ -210,8 +250,24 @@ impl Session {
         }
     }
 
+    /// Somebody wishes it longer, and others have to approve that.
+    pub fn wish_longer(&mut self, wish: Wish) -> Result<(), Refusal> {
+        if self.wish.is_some() {
+            return Err(Refusal::ExtensionWaits);
+        }
+        self.wake_by(wish.wake_at());
+        self.wish = Some(wish);
+        Ok(())
+    }
+
+    /// The wish moved on: to another tier, or to its end.
+    pub fn wish_moved(&mut self) {
+        self.wake_by(self.wish.as_ref().and_then(Wish::wake_at));
+    }
+
     /// The end is moved: the resource's own expiries were moved before.
     pub fn extend(&mut self, end: Timestamp, now: Timestamp) {
+        self.wish = None;
         self.end_at = Some(end);
         self.extensions += 1;
         self.warned = 0;
@@ -355,6 +411,7 @@ impl Session {
     fn begin_cleanup(&mut self, now: Timestamp) {
         self.progress = None;
         self.lock = None;
+        self.wish = None;
         self.idle_since = None;
         self.end_at = Some(now);
         self.cleanup_since = Some(now);
@@ -373,6 +430,7 @@ impl Session {
         // Failed ones stay to be read, then leave the list by themselves.
         if let Some(status) = self.closes_as {
             self.status = status;
+            self.asked = None;
             self.listed = false;
         }
     }

@@ -14,6 +14,9 @@ pub struct Extension {
     pub by: Period,
     /// How many times.
     pub limit: u32,
+    /// Whether those who approve sessions have to approve it, each time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approval: bool,
 }
 
 /// What a log-in past the gateway means.

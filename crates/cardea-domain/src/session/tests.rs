@@ -48,9 +48,11 @@ fn session() -> Session {
         custom: CustomValues::new(),
         wanted_start_at: None,
         approve_by: None,
+        asked: None,
         duration: Period::from_seconds(3600),
         closes_at: None,
         extensions: 0,
+        wish: None,
         warned: 0,
         idle_since: None,
         lock: None,
@@ -71,6 +73,10 @@ fn session() -> Session {
         fence: 0,
         version: 1,
     }
+}
+
+fn nobody() -> Asked {
+    Asked::new(Vec::new(), at(0))
 }
 
 fn user(id: ObjectId, name: &str) -> EndCause {
@@ -147,7 +153,7 @@ fn time_is_counted_from_when_the_session_is_ready() {
 #[test]
 fn a_session_that_waits_begins_when_it_may_and_when_it_is_wanted() {
     let mut waiting = session();
-    waiting.wait_for_approval(at(500));
+    waiting.wait_for_approval(nobody(), at(500));
     assert_eq!((waiting.status, waiting.wake_at), (Status::WaitingForApproval, Some(at(500))));
     waiting.ready(at(10));
     assert_eq!((waiting.status, waiting.wake_at), (Status::Provisioning, Some(at(10))));
@@ -161,7 +167,7 @@ fn a_session_that_waits_begins_when_it_may_and_when_it_is_wanted() {
 #[test]
 fn what_never_began_is_over_and_clean_at_once() {
     let mut waiting = session();
-    waiting.wait_for_approval(at(500));
+    waiting.wait_for_approval(nobody(), at(500));
     waiting.expired(at(500)).expect("it waits");
     assert!(waiting.clean && !waiting.listed && waiting.wake_at.is_none());
     let mut scheduled = Session { wanted_start_at: Some(at(900)), ..session() };
@@ -172,7 +178,7 @@ fn what_never_began_is_over_and_clean_at_once() {
 
 #[test]
 fn each_warning_is_given_once_and_again_after_an_extension() {
-    let extension = Some(Extension { by: Period::from_seconds(1800), limit: 1 });
+    let extension = Some(Extension { by: Period::from_seconds(1800), limit: 1, approval: false });
     let mut session = running(Rules { extension, ..Rules::default() });
     assert_eq!(session.warn(at(2999)), None);
     assert_eq!(session.warn(at(3000)), Some(Duration::from_secs(600)));
@@ -189,7 +195,7 @@ fn each_warning_is_given_once_and_again_after_an_extension() {
 
 #[test]
 fn the_hours_of_a_policy_end_a_session_and_bound_its_extensions_unless_the_profile_keeps_it() {
-    let extension = Some(Extension { by: Period::from_seconds(1800), limit: 9 });
+    let extension = Some(Extension { by: Period::from_seconds(1800), limit: 9, approval: false });
     let mut session = Session { rules: Rules { extension, ..Rules::default() }, ..session() };
     let mut kept = session.clone();
     kept.rules.on_hours_close = OnChange::Keep;
@@ -204,7 +210,7 @@ fn the_hours_of_a_policy_end_a_session_and_bound_its_extensions_unless_the_profi
 
 #[test]
 fn hours_that_change_move_the_end_but_never_one_that_was_extended_to_later() {
-    let extension = Some(Extension { by: Period::from_seconds(600), limit: 9 });
+    let extension = Some(Extension { by: Period::from_seconds(600), limit: 9, approval: false });
     let mut session = Session { rules: Rules { extension, ..Rules::default() }, ..session() };
     assert!(!session.clone().hours_changed(Some(at(600)), at(0)), "it has not begun");
     session.provisioned(at(0), Some(at(1800))).expect("it is provisioning");
@@ -224,7 +230,7 @@ fn hours_that_change_move_the_end_but_never_one_that_was_extended_to_later() {
 #[test]
 fn what_is_approved_while_it_is_locked_begins_when_it_is_unlocked() {
     let mut session = session();
-    session.wait_for_approval(at(100));
+    session.wait_for_approval(nobody(), at(100));
     session.lock(lock(LockScope::User), at(1)).expect("it is ahead");
     session.ready(at(2));
     assert_eq!((session.status, session.wake_at), (Status::Scheduled, None));

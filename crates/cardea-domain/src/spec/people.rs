@@ -26,6 +26,9 @@ pub struct UserSpec {
     /// The user's own accounts on resources, by the resource's name: what activities with a requester account use.
     #[serde(default)]
     pub accounts: BTreeMap<String, String>,
+    /// Name of the user who approves this one's requests where a profile asks `+manager`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
     /// A disabled user does nothing any more, and their sessions end.
     #[serde(default)]
     pub disabled: bool,

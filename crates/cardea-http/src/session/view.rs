@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use cardea_app::{Connection, Page, SessionDetail};
 use cardea_domain::{
-    Actor, ApprovalSpec, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, PasswordAccess, Period,
-    Permit, Progress, Reason, RequestId, Session, SessionId, Status, Timestamp, Verb,
+    Actor, ApprovalSpec, Asked, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, PasswordAccess,
+    Period, Permit, Progress, Reason, RequestId, Session, SessionId, Status, Tier, Timestamp, Verb,
 };
 use serde::Serialize;
 
@@ -36,6 +36,12 @@ pub(crate) struct SessionSummary {
     approvals_needed: Option<u32>,
     /// The users and groups who may approve it, while it waits.
     approvers: Vec<String>,
+    /// The tiers that have to approve it one after the other, while it waits.
+    tiers: Vec<TierView>,
+    /// Whose turn it is, while it waits; the first tier is 1.
+    tier: Option<usize>,
+    /// The users who may decide now: at most 50 of them. In `session` events, also those whose vote is in.
+    deciders: Vec<String>,
     /// When it became available.
     start_at: Option<Timestamp>,
     /// When it will end, or ended.
@@ -47,6 +53,8 @@ pub(crate) struct SessionSummary {
     duration: Period,
     /// Whether and how far it can be made longer.
     extension: Option<ExtensionView>,
+    /// An extension that waits for approval, or for the host after it. Tiers, turn and deciders are about it then.
+    wish: Option<WishView>,
     /// How long before the end its user is warned.
     end_warnings: Vec<Period>,
     /// When it ends because nobody is on it, while nobody is.
@@ -68,6 +76,37 @@ pub(crate) struct SessionSummary {
     /// What it will be when clean-up is done.
     closes_as: Option<Status>,
     actions: SessionActions,
+}
+
+/// An extension that has to be approved.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct WishView {
+    /// Which of the session's: what was said about it has the same.
+    number: u32,
+    /// By how much.
+    by: Period,
+    /// Who asked for it.
+    requested_by: String,
+    requested_at: Timestamp,
+    /// Until when it has to be approved.
+    approve_by: Timestamp,
+    /// Whether it is approved; the host is being told.
+    is_approved: bool,
+}
+
+/// One tier of approval.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct TierView {
+    /// Users and groups; `+manager` is the manager of its user.
+    approvers: Vec<String>,
+    /// How many of them must say yes.
+    quorum: u32,
+    /// When others may decide as well, if it is this tier's turn and they may not yet.
+    escalates_at: Option<Timestamp>,
+    /// Those others.
+    escalates_to: Vec<String>,
+    /// Whether they may decide by now.
+    is_escalated: bool,
 }
 
 /// What the caller may do with a session as it is now.
@@ -161,7 +200,7 @@ pub(crate) struct ConnectionList {
 }
 
 impl SessionSummary {
-    pub(crate) fn of(session: &Session, actor: &Actor, configuration: &Configuration) -> Self {
+    pub(crate) fn of(session: &Session, actor: &Actor, configuration: &Configuration, now: Timestamp) -> Self {
         Self {
             id: session.id,
             request_id: session.request,
@@ -178,6 +217,9 @@ impl SessionSummary {
             approve_by: session.approve_by,
             approvals_needed: approval_of(session, configuration).map(ApprovalSpec::quorum),
             approvers: approval_of(session, configuration).map(approvers).unwrap_or_default(),
+            tiers: approval_of(session, configuration).map(|approval| tiers(approval, session)).unwrap_or_default(),
+            tier: session.question().map(|question| question.asked.tier + 1),
+            deciders: names_of(&configuration.deciders(session, &[], now)),
             start_at: session.start_at,
             end_at: session.end_at,
             closes_at: session.closes_at,
@@ -187,6 +229,14 @@ impl SessionSummary {
                 .rules
                 .extension
                 .map(|rule| ExtensionView { by: rule.by, left: rule.limit.saturating_sub(session.extensions) }),
+            wish: session.wish.as_ref().map(|wish| WishView {
+                number: wish.number,
+                by: wish.by,
+                requested_by: wish.who.clone(),
+                requested_at: wish.at,
+                approve_by: wish.until,
+                is_approved: wish.asked.is_complete(),
+            }),
             end_warnings: session.rules.end_warnings.clone(),
             idle_until: session.idle_until(),
             lock: session.lock.clone(),
@@ -198,14 +248,16 @@ impl SessionSummary {
             listed: session.listed,
             clean: session.clean,
             closes_as: session.closes_as,
-            actions: SessionActions::of(session, actor, configuration),
+            actions: SessionActions::of(session, actor, configuration, now),
         }
     }
 }
 
 /// What has to be approved, while it waits.
 fn approval_of<'a>(session: &Session, configuration: &'a Configuration) -> Option<&'a ApprovalSpec> {
-    session.is_waiting().ok()?;
+    if session.is_waiting().is_err() {
+        session.question()?;
+    }
     configuration.get(session.profile).and_then(Object::as_profile)?.approval.as_ref()
 }
 
@@ -213,15 +265,38 @@ fn approvers(approval: &ApprovalSpec) -> Vec<String> {
     approval.tiers.iter().flat_map(|tier| tier.approvers.iter().cloned()).collect()
 }
 
+fn tiers(approval: &ApprovalSpec, session: &Session) -> Vec<TierView> {
+    let asked = session.question().map(|question| question.asked);
+    let view = |(index, tier): (usize, &Tier)| {
+        let now = asked.filter(|asked| asked.tier == index);
+        TierView {
+            approvers: tier.approvers.clone(),
+            quorum: tier.quorum,
+            escalates_at: now.and_then(Asked::escalates_at),
+            escalates_to: tier.escalation.iter().flat_map(|escalation| escalation.to.clone()).collect(),
+            is_escalated: now.is_some_and(|asked| asked.is_escalated),
+        }
+    };
+    approval.tiers.iter().enumerate().map(view).collect()
+}
+
+/// A page of a thousand sessions names no thousands of people each.
+const DECIDERS_MAX: usize = 50;
+
+fn names_of(people: &[&Object]) -> Vec<String> {
+    people.iter().take(DECIDERS_MAX).map(|user| user.name.to_string()).collect()
+}
+
 impl SessionActions {
     /// Whether the state allows it is the session's to say; asked of a copy, it changes nothing.
-    fn of(session: &Session, actor: &Actor, configuration: &Configuration) -> Self {
+    fn of(session: &Session, actor: &Actor, configuration: &Configuration, now: Timestamp) -> Self {
         let may = |verb| Permit::for_session(actor, verb, session).is_ok();
         let may_lock = may(Verb::Lock);
         let lock = session.lock.as_ref().filter(|lock| lock.stage != LockStage::Unlocking);
         let failed = session.status == Status::Failed;
         Self {
-            decide: session.is_waiting().is_ok() && Permit::to_decide(actor, session, configuration).is_ok(),
+            decide: is_asked_now(session, actor, configuration, now)
+                && Permit::to_decide(actor, session, configuration).is_ok(),
             dismiss: failed && session.clone().dismiss().is_ok() && may(Verb::DismissSession),
             end: session.status.can_end() && may(Verb::EndSession),
             extend: session.extended_end(None).is_ok() && may(Verb::ExtendSession),
@@ -236,17 +311,40 @@ impl SessionActions {
     }
 }
 
+/// Whether it is the turn of this actor's tier. Of a session from before there were tiers, everybody's.
+fn is_asked_now(session: &Session, actor: &Actor, configuration: &Configuration, now: Timestamp) -> bool {
+    let is_asked = |asked: &Asked| {
+        let is = |user| asked.asks_now(user) && configuration.still_approves(user, session, asked.tier, now);
+        actor.user_id().is_some_and(is)
+    };
+    match session.question() {
+        Some(question) => is_asked(question.asked),
+        None => session.is_waiting().is_ok() && session.asked.is_none(),
+    }
+}
+
 impl SessionView {
-    pub(crate) fn of(detail: &SessionDetail, actor: &Actor, configuration: &Configuration) -> Self {
+    pub(crate) fn of(detail: &SessionDetail, actor: &Actor, configuration: &Configuration, now: Timestamp) -> Self {
         let session = &detail.session;
-        let mut summary = SessionSummary::of(session, actor, configuration);
-        let counts = |approval: &&cardea_domain::Approval| approval.counts_for(&session.pins);
-        let said = detail.approvals.iter().filter(counts).any(|yes| Some(yes.approver) == actor.user_id());
-        summary.actions.decide &= !said;
+        let mut summary = SessionSummary::of(session, actor, configuration, now);
+        let counting = match session.question() {
+            Some(question) => configuration.counting_for(session, question, &detail.approvals, now),
+            None => Vec::new(),
+        };
+        let has_approved = |user| {
+            let is_in = |question| Configuration::has_approved(session, question, &detail.approvals, user);
+            session.question().is_some_and(is_in)
+        };
+        summary.actions.decide &= !actor.user_id().is_some_and(has_approved);
+        summary.deciders = names_of(&configuration.deciders(session, &counting, now));
         Self {
             summary,
             grants: detail.grants.iter().map(GrantView::of).collect(),
-            approvals: detail.approvals.iter().map(|approval| ApprovalView::of(approval, session)).collect(),
+            approvals: detail
+                .approvals
+                .iter()
+                .map(|approval| ApprovalView::of(approval, session, configuration, now))
+                .collect(),
         }
     }
 }
@@ -264,8 +362,8 @@ impl CreatedSessions {
 }
 
 fn views(details: &[SessionDetail], api: &Api, actor: &Actor) -> Vec<SessionView> {
-    let configuration = api.app.configuration();
-    details.iter().map(|detail| SessionView::of(detail, actor, &configuration)).collect()
+    let (configuration, now) = (api.app.configuration(), api.app.now());
+    details.iter().map(|detail| SessionView::of(detail, actor, &configuration, now)).collect()
 }
 
 impl EndedSession {

@@ -113,3 +113,243 @@ async fn an_approver_puts_the_start_off_and_it_is_listed_as_scheduled() {
     let session = world.until_status(&id, "available").await;
     assert_eq!(session["start_at"], "2027-01-15T09:00:00.000000Z");
 }
+
+/// Two tiers: of the group `guards` (dave and erin) two, then the manager of whoever requests, or frank after ten minutes.
+async fn with_tiers(world: &World) {
+    world.guard_vault(1).await;
+    let user = |name: &str, more: Value| {
+        let mut spec = json!({ "password": crate::world::PASSWORD });
+        spec.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+        json!({ "kind": "User", "name": name, "spec": spec })
+    };
+    world
+        .apply(json!([
+            user("frank", json!({})),
+            user("grace", json!({})),
+            user("alice", json!({ "manager": "grace" })),
+            { "kind": "Group", "name": "guards", "spec": { "members": ["dave", "erin", "alice"] } },
+            { "kind": "ConnectionProfile", "name": "guarded", "spec": { "max_duration": "1h", "approval": { "tiers": [
+                { "approvers": ["guards"], "quorum": 2 },
+                { "approvers": ["+manager"], "escalation": { "after": "10m", "to": ["frank", "dave"] } },
+            ], "window": "2h" } } },
+        ]))
+        .await;
+}
+
+async fn yes(world: &World, who: &As, id: &str) -> crate::world::Answer {
+    decide(world, who, id, "approve", json!({ "reason": "fine" })).await
+}
+
+fn names(value: &Value) -> Vec<&str> {
+    value.as_array().expect("a list").iter().map(|name| name.as_str().expect("a name")).collect()
+}
+
+#[tokio::test]
+async fn tiers_decide_one_after_the_other_and_nobody_in_two_of_them() {
+    let world = World::start().await;
+    with_tiers(&world).await;
+    let alice = world.signed_in("alice").await;
+    let (dave, erin) = (world.signed_in("dave").await, world.signed_in("erin").await);
+    let (frank, grace) = (world.signed_in("frank").await, world.signed_in("grace").await);
+    let id = world.request(&alice, &["vault1"]).await.remove(0);
+    let waiting = world.get(&grace, &format!("{SESSIONS}/{id}")).await.ok(200);
+    assert_eq!((&waiting["tier"], &waiting["approvals_needed"]), (&json!(1), &json!(3)));
+    assert_eq!(names(&waiting["deciders"]), ["dave", "erin"], "not alice, whose request it is");
+    assert_eq!(waiting["actions"]["decide"], json!(false));
+    assert_eq!(waiting["tiers"][1]["approvers"], json!(["+manager"]));
+    for what in ["approve", "deny"] {
+        decide(&world, &grace, &id, what, json!({ "reason": "early" })).await.problem(409, "not-your-turn");
+        decide(&world, &alice, &id, what, json!({ "reason": "mine" })).await.problem(403, "not-allowed");
+    }
+    yes(&world, &dave, &id).await.ok(200);
+    yes(&world, &dave, &id).await.problem(409, "approved-already");
+    let next = yes(&world, &erin, &id).await.ok(200);
+    assert_eq!((&next["tier"], names(&next["deciders"])), (&json!(2), vec!["grace"]));
+    // Grace lets ten minutes pass; those who voted before do not count again.
+    yes(&world, &frank, &id).await.problem(409, "not-your-turn");
+    world.clock.advance(std::time::Duration::from_secs(600));
+    world.app.nudge();
+    let late = world.until(&id, |session| session["tiers"][1]["is_escalated"] == true).await;
+    assert_eq!(names(&late["deciders"]), ["frank", "grace"]);
+    yes(&world, &dave, &id).await.problem(409, "approved-already");
+    yes(&world, &frank, &id).await.ok(200);
+    let session = world.until_status(&id, "available").await;
+    for vote in session["approvals"].as_array().expect("approvals") {
+        assert_eq!(vote["tier"], json!(if vote["approver"] == "frank" { 2 } else { 1 }), "{vote}");
+    }
+}
+
+#[tokio::test]
+async fn votes_of_those_who_lost_their_say_fall_and_who_came_later_has_none() {
+    let world = World::start().await;
+    with_tiers(&world).await;
+    let alice = world.signed_in("alice").await;
+    let (dave, erin) = (world.signed_in("dave").await, world.signed_in("erin").await);
+    let (frank, grace) = (world.signed_in("frank").await, world.signed_in("grace").await);
+    let body = json!({ "activity": "Linux admin", "resources": ["vault1"], "start_at": "2027-01-15T09:00:00Z" });
+    let created = world.post(&alice, SESSIONS, body).await.ok(201);
+    let id = created["items"][0]["id"].as_str().expect("an id").to_owned();
+    for who in [&dave, &erin, &grace] {
+        yes(&world, who, &id).await.ok(200);
+    }
+    world.until_status(&id, "scheduled").await;
+    // Erin leaves the group, and frank joins it: her vote falls, and he was not asked.
+    let guards = |members: Value| json!([{ "kind": "Group", "name": "guards", "spec": { "members": members } }]);
+    world.apply(guards(json!(["dave", "alice", "frank"]))).await;
+    let waits = world.until_status(&id, "waiting_for_approval").await;
+    assert_eq!((&waits["tier"], names(&waits["deciders"])), (&json!(1), vec![]));
+    assert_eq!(waits["approve_by"], "2027-01-15T10:00:00.000000Z");
+    for vote in waits["approvals"].as_array().expect("approvals") {
+        assert_eq!(vote["is_current"], json!(vote["approver"] != "erin"), "{vote}");
+    }
+    yes(&world, &frank, &id).await.problem(409, "not-your-turn");
+    yes(&world, &erin, &id).await.problem(404, "not-found");
+    // She comes back, and has to say it anew.
+    world.apply(guards(json!(["dave", "erin", "alice"]))).await;
+    yes(&world, &dave, &id).await.problem(409, "approved-already");
+    let again = yes(&world, &erin, &id).await.ok(200);
+    assert_eq!(again["status"], "scheduled", "grace had said yes");
+    let log = world.get(&alice, &format!("{SESSIONS}/{id}/log")).await.ok(200);
+    assert!(log.to_string().contains("erin may not approve it any more: it waits for tier 1 again"), "{log}");
+}
+
+#[tokio::test]
+async fn a_running_session_ends_or_stays_when_its_approval_falls_as_its_profile_says() {
+    let world = World::start().await;
+    for (kept, status) in [(false, "canceled"), (true, "available")] {
+        world.guard_vault(1).await;
+        let rule = if kept { "keep" } else { "end" };
+        world
+            .apply(json!([{ "kind": "ConnectionProfile", "name": "guarded", "spec": { "max_duration": "1h",
+                "on_policy_change": rule,
+                "approval": { "tiers": [{ "approvers": ["guards", "erin"] }] } } }]))
+            .await;
+        let (alice, dave) = (world.token("alice").await, world.signed_in("dave").await);
+        let id = world.request(&alice, &["vault1"]).await.remove(0);
+        yes(&world, &dave, &id).await.ok(200);
+        world.until_status(&id, "available").await;
+        world
+            .apply(json!([{ "kind": "User", "name": "dave", "spec": { "password": crate::world::PASSWORD, "disabled": true } }]))
+            .await;
+        // Judged in the same round as this one, which loses its ground in any case.
+        let session = if kept {
+            world.get(&As::Operator, &format!("{SESSIONS}/{id}")).await.ok(200)
+        } else {
+            world.until_status(&id, status).await
+        };
+        assert_eq!(session["status"], status, "{session:#}");
+        if !kept {
+            assert!(
+                session["reason"]["detail"]
+                    .as_str()
+                    .expect("a sentence")
+                    .starts_with("dave may not approve it any more")
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_could_approve_is_refused_and_its_user_can_take_one_back() {
+    let world = World::start().await;
+    with_tiers(&world).await;
+    let approval = json!({ "tiers": [{ "approvers": ["guards"] }, { "approvers": ["+manager"] }] });
+    world
+        .apply(json!([
+            { "kind": "User", "name": "alice", "spec": { "password": crate::world::PASSWORD } },
+            { "kind": "ConnectionProfile", "name": "guarded", "spec": { "max_duration": "1h", "approval": approval } },
+        ]))
+        .await;
+    let alice = world.signed_in("alice").await;
+    let body = json!({ "activity": "Linux admin", "resources": ["vault1"] });
+    let refused = world.post(&alice, SESSIONS, body).await;
+    assert_eq!(refused.wrong_fields(), ["/resources"]);
+    assert!(refused.text.contains("tier 2 of the profile guarded"), "{}", refused.text);
+    // A manager of oneself is none.
+    for manager in ["alice", "grace"] {
+        let spec = json!({ "password": crate::world::PASSWORD, "manager": manager });
+        world.apply(json!([{ "kind": "User", "name": "alice", "spec": spec }])).await;
+        if manager == "alice" {
+            let body = json!({ "activity": "Linux admin", "resources": ["vault1"] });
+            assert_eq!(world.post(&alice, SESSIONS, body).await.wrong_fields(), ["/resources"]);
+        }
+    }
+    let id = world.request(&alice, &["vault1"]).await.remove(0);
+    let dave = world.signed_in("dave").await;
+    yes(&world, &dave, &id).await.ok(200);
+    let ended = decide(&world, &alice, &id, "end", json!({ "reason": "not needed" })).await.ok(200);
+    assert_eq!((&ended["status"], &ended["clean"], &ended["tier"]), (&json!("canceled"), &json!(true), &Value::Null));
+    yes(&world, &dave, &id).await.problem(409, "not-waiting");
+}
+
+#[tokio::test]
+async fn several_are_decided_about_at_once_and_each_has_its_own_outcome() {
+    let world = World::start().await;
+    world.guard_vault(1).await;
+    let (alice, dave) = (world.token("alice").await, world.signed_in("dave").await);
+    let mut ids = world.request(&alice, &["vault1"]).await;
+    ids.extend(world.request(&alice, &["vault1"]).await);
+    ids.extend(["ses_nonsense".to_owned(), ids[0].clone()]);
+    let all = json!({ "ids": ids, "reason": "one change for all" });
+    let decided = world.post(&dave, &format!("{SESSIONS}/deny"), all).await.ok(200);
+    let items = decided["items"].as_array().expect("items");
+    let told: Vec<_> =
+        items.iter().map(|item| item["session"]["status"].as_str().or(item["problem"]["type"].as_str())).collect();
+    assert_eq!(
+        told,
+        [Some("denied"), Some("denied"), Some("/problems/not-found"), Some("/problems/not-waiting")],
+        "in the order of the ids"
+    );
+    let id = world.request(&alice, &["vault1"]).await;
+    let one = json!({ "ids": id, "reason": "known work" });
+    let decided = world.post(&dave, &format!("{SESSIONS}/approve"), one).await.ok(200);
+    assert_eq!(decided["items"][0]["session"]["status"], "provisioning");
+    let nothing = world.post(&dave, &format!("{SESSIONS}/approve"), json!({ "ids": [], "reason": "r" })).await;
+    assert_eq!(nothing.wrong_fields(), ["/ids"]);
+    let unsaid = world.post(&dave, &format!("{SESSIONS}/approve"), json!({ "ids": ids, "reason": " " })).await.ok(200);
+    assert_eq!(unsaid["items"][0]["problem"]["fields"][0]["pointer"], "/reason");
+}
+
+#[tokio::test]
+async fn an_extension_waits_for_approval_where_the_profile_says_so() {
+    let world = World::start().await;
+    world.guard_vault(1).await;
+    let approval = json!({ "tiers": [{ "approvers": ["guards", "erin"] }] });
+    world
+        .apply(json!([{ "kind": "ConnectionProfile", "name": "guarded", "spec": { "max_duration": "1h", "approval": approval,
+            "extension": { "by": "30m", "limit": 2, "approval": true } } }]))
+        .await;
+    let (alice, dave) = (world.token("alice").await, world.signed_in("dave").await);
+    let id = world.request(&alice, &["vault1"]).await.remove(0);
+    yes(&world, &dave, &id).await.ok(200);
+    let end = world.until_status(&id, "available").await["end_at"].clone();
+    // Asked for, denied; asked for again, approved.
+    for is_denied in [true, false] {
+        let asked = world.post(&alice, &format!("{SESSIONS}/{id}/extend"), json!({ "minutes": 20 })).await.ok(200);
+        assert_eq!((&asked["end_at"], &asked["wish"]["by"]), (&end, &json!("PT20M")));
+        assert_eq!(names(&asked["deciders"]), ["dave", "erin"]);
+        let twice = world.post(&alice, &format!("{SESSIONS}/{id}/extend"), json!({})).await;
+        twice.problem(409, "extension-waits");
+        decide(&world, &alice, &id, "approve", json!({ "reason": "mine" })).await.problem(403, "not-allowed");
+        assert_eq!(listed(&world, &dave, "view=approvals").await, std::slice::from_ref(&id));
+        if is_denied {
+            let denied = decide(&world, &dave, &id, "deny", json!({ "reason": "enough" })).await.ok(200);
+            assert_eq!(
+                (&denied["status"], &denied["end_at"], &denied["wish"]),
+                (&json!("available"), &end, &Value::Null)
+            );
+            assert_eq!(listed(&world, &dave, "view=approvals").await, Vec::<String>::new());
+        } else {
+            let shorter = decide(&world, &dave, &id, "approve", json!({ "reason": "r", "duration": "1m" })).await;
+            assert_eq!(shorter.wrong_fields(), ["/duration"]);
+            yes(&world, &dave, &id).await.ok(200);
+        }
+    }
+    let longer = world.until(&id, |session| session["end_at"] != end).await;
+    assert_eq!((&longer["end_at"], &longer["wish"]), (&json!("2027-01-15T09:20:00.000000Z"), &Value::Null));
+    // Nobody answers: it ends as planned.
+    world.post(&alice, &format!("{SESSIONS}/{id}/extend"), json!({})).await.ok(200);
+    world.clock.advance(std::time::Duration::from_secs(80 * 60));
+    world.app.nudge();
+    world.until_status(&id, "completed").await;
+}

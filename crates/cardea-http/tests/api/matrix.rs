@@ -174,6 +174,7 @@ fn body(id: &str, things: &Things) -> Value {
         "approve_session" | "deny_session" => json!({ "reason": "why not" }),
         "change_password" => json!({ "old": "not theirs", "new": "a long new sentence" }),
         "confirm_totp" => json!({ "code": "123456" }),
+        "approve_sessions" | "deny_sessions" => json!({ "ids": [things.zoe], "reason": "why not" }),
         "create_lock" => json!({ "user": "zoe", "title": "stop" }),
         "create_sessions" => json!({ "activity": "Linux admin", "resources": ["vault1"] }),
         "create_token" => json!({ "name": "mine" }),

@@ -50,7 +50,7 @@ async fn produce(world: &World, slug: &str) -> Answer {
     let delete = async |path: &str| world.send(operator, "DELETE", path, None).await;
     let sign_in = json!({ "user": "admin", "password": "wrong" });
     match slug {
-        "approved-already" | "changed-since-request" | "not-waiting" => decide(world, slug).await,
+        "approved-already" | "changed-since-request" | "not-waiting" | "not-your-turn" => decide(world, slug).await,
         "already-ending" => end_twice(world).await,
         "already-locked" | "locked-as-a-whole" | "not-lockable" | "not-locked" | "not-removing" | "own-lock" => {
             hold(world, slug).await
@@ -59,6 +59,7 @@ async fn produce(world: &World, slug: &str) -> Answer {
         | "extension-not-allowed"
         | "extension-too-long"
         | "extension-used-up"
+        | "extension-waits"
         | "ground-lost"
         | "not-extendable" => extend(world, slug).await,
         "changed-meanwhile" => {
@@ -177,7 +178,13 @@ async fn hold(world: &World, slug: &str) -> Answer {
 /// Extends a session in ways that are not allowed.
 async fn extend(world: &World, slug: &str) -> Answer {
     let keep = json!({ "max_duration": "1h", "on_policy_change": "keep", "extension": { "by": "30m", "limit": 1 } });
-    let profile = if slug == "extension-not-allowed" { json!({ "max_duration": "1h" }) } else { keep };
+    let asked = json!({ "max_duration": "1h", "approval": { "tiers": [{ "approvers": ["admin"] }] },
+        "extension": { "by": "30m", "limit": 1, "approval": true } });
+    let profile = match slug {
+        "extension-not-allowed" => json!({ "max_duration": "1h" }),
+        "extension-waits" => asked,
+        _ => keep,
+    };
     let policy = |user: &str, to: &str| {
         json!([
             { "kind": "Resource", "name": "new3", "spec": { "platform": "linux", "address": "new3.example.com",
@@ -192,11 +199,15 @@ async fn extend(world: &World, slug: &str) -> Answer {
     world.apply(policy("alice", if slug == "beyond-hours" { "09:10" } else { "24:00" })).await;
     let alice = world.token("alice").await;
     let id = world.request(&alice, &["new3"]).await.remove(0);
+    if slug == "extension-waits" {
+        let yes = json!({ "reason": "known work" });
+        world.post(&world.signed_in("admin").await, &format!("/api/v1/sessions/{id}/approve"), yes).await.ok(200);
+    }
     world.until_status(&id, "available").await;
     let extend = async |body: Value| world.post(&alice, &format!("/api/v1/sessions/{id}/extend"), body).await;
     match slug {
         "extension-too-long" => extend(json!({ "minutes": 31 })).await,
-        "extension-used-up" => {
+        "extension-used-up" | "extension-waits" => {
             extend(json!({})).await.ok(200);
             extend(json!({})).await
         }
@@ -223,13 +234,19 @@ async fn end_twice(world: &World) -> Answer {
 /// Decides about a request in a way that is too late, too early or twice.
 async fn decide(world: &World, slug: &str) -> Answer {
     world.guard_vault(2).await;
+    if slug == "not-your-turn" {
+        let tiers = json!([{ "approvers": ["erin"] }, { "approvers": ["dave"] }]);
+        let spec = json!({ "max_duration": "1h", "approval": { "tiers": tiers } });
+        world.apply(json!([{ "kind": "ConnectionProfile", "name": "guarded", "spec": spec }])).await;
+    }
     let (alice, dave) = (world.token("alice").await, world.signed_in("dave").await);
     let id = world.request(&alice, &["vault1"]).await.remove(0);
     let (yes, path) = (json!({ "reason": "known work" }), format!("/api/v1/sessions/{id}"));
     match slug {
         "approved-already" => drop(world.post(&dave, &format!("{path}/approve"), yes.clone()).await.ok(200)),
         "not-waiting" => drop(world.post(&dave, &format!("{path}/deny"), yes.clone()).await.ok(200)),
-        _ => world.guard_vault(1).await,
+        "changed-since-request" => world.guard_vault(1).await,
+        _ => {}
     }
     world.post(&dave, &format!("{path}/approve"), yes).await
 }

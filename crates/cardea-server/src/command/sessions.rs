@@ -155,6 +155,9 @@ impl Command {
                 let mut query =
                     vec![("view", view.as_str()), ("scope", if mine { "mine" } else { "all" }), ("limit", &limit)];
                 query.extend(search.as_deref().map(|text| ("q", text)));
+                if let View::Approvals = view {
+                    return approvals(&client.get(&target(&["sessions"], &query)).await?, json);
+                }
                 list(&client.get(&target(&["sessions"], &query)).await?, json)
             }
             Self::Create { activity, resources, policy, notes, ticket, start_at, custom } => {
@@ -209,18 +212,41 @@ pub(crate) async fn act(
     list(&json!({ "items": [answer] }), json)
 }
 
+/// Decides about one request, with what was wished for it, or about several for one reason.
+pub(crate) async fn decide(
+    client: &Client,
+    ids: &[String],
+    (what, mut verdict): (&str, Value),
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    if let [id] = ids {
+        return act(client, id, what, &verdict, json).await;
+    }
+    if verdict.as_object().is_some_and(|verdict| verdict.len() > 1) {
+        return Err(Failure::Usage("--duration and --start-at are for one session: name one id".to_owned()));
+    }
+    verdict["ids"] = json!(ids);
+    let answer = client.post(&target(&["sessions", what], &[]), &verdict).await?;
+    outcomes(client, &answer, json)
+}
+
 async fn end(client: &Client, ids: &[String], reason: Option<&str>, json: bool) -> Result<ExitCode, Failure> {
     let mut request = json!({ "ids": ids });
     if let Some(reason) = reason {
         request["reason"] = json!(reason);
     }
     let answer = client.post("/sessions/end", &request).await?;
+    outcomes(client, &answer, json)
+}
+
+/// Says of each session what became of it. No, if one of them was refused.
+fn outcomes(client: &Client, answer: &Value, json: bool) -> Result<ExitCode, Failure> {
     remark_if_alone(client);
-    let refused = items(&answer).iter().any(|item| item.get("problem").is_some_and(|problem| !problem.is_null()));
+    let refused = items(answer).iter().any(|item| item.get("problem").is_some_and(|problem| !problem.is_null()));
     if json {
-        output::json(&answer)?;
+        output::json(answer)?;
     } else {
-        for item in items(&answer) {
+        for item in items(answer) {
             let told = item.pointer("/problem/detail").or_else(|| item.pointer("/session/status"));
             output::line(&format!("{}  {}", text(item, "/id"), shown(told)))?;
         }
@@ -239,6 +265,29 @@ fn list(answer: &Value, json: bool) -> Result<ExitCode, Failure> {
     };
     let rows: Vec<_> = items(answer).iter().map(row).collect();
     output::table(["ID", "STATUS", "USER", "ACTIVITY", "RESOURCE", "ACCOUNT", "END"], &rows)?;
+    if answer.get("next").is_some_and(Value::is_string) {
+        output::remark("There are more: raise --limit or narrow with --search.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What waits for approval: whose turn it is, and who may decide.
+fn approvals(answer: &Value, json: bool) -> Result<ExitCode, Failure> {
+    if json {
+        output::json(answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |session: &Value| {
+        let [id, user, activity, resource, by] =
+            ["/id", "/user", "/activity", "/resource", "/approve_by"].map(|pointer| text(session, pointer));
+        let of = session.get("tiers").and_then(Value::as_array).map_or(0, Vec::len);
+        let tier = format!("{} of {of}", text(session, "/tier"));
+        let deciders = session.get("deciders").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let deciders: Vec<_> = deciders.iter().map(|name| shown(Some(name))).collect();
+        [id, user, activity, resource, tier, deciders.join(", "), by]
+    };
+    let rows: Vec<_> = items(answer).iter().map(row).collect();
+    output::table(["ID", "USER", "ACTIVITY", "RESOURCE", "TIER", "MAY DECIDE", "UNTIL"], &rows)?;
     if answer.get("next").is_some_and(Value::is_string) {
         output::remark("There are more: raise --limit or narrow with --search.");
     }

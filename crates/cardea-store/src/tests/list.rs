@@ -16,7 +16,7 @@ fn everything() -> SessionFilter {
     SessionFilter {
         view: View::Active,
         whose: Whose::Everybody,
-        profiles: None,
+        approves: None,
         q: String::new(),
         resource: String::new(),
         statuses: Vec::new(),
@@ -67,7 +67,7 @@ on_both! {
         ] {
             assert_eq!(ids(listed(t, SessionFilter { view, ..everything() }).await), [expected], "{view:?}");
         }
-        let of = |whose, profile| SessionFilter { view: View::Approvals, whose, profiles: Some(vec![profile]), ..everything() };
+        let of = |whose, profile| SessionFilter { view: View::Approvals, whose, approves: Some(Approves { profiles: vec![profile], ..Approves::default() }), ..everything() };
         let (own, other) = (Whose::Others(waiting.user), Whose::Others(over.user));
         assert_eq!(ids(listed(t, of(own, waiting.profile)).await), []);
         assert_eq!(ids(listed(t, of(other.clone(), scheduled.profile)).await), []);

@@ -70,6 +70,8 @@ on_both! {
             session.wake_at = other.wake_at;
             session.wanted_start_at = other.wanted_start_at;
             session.approve_by = other.approve_by;
+            session.asked = other.asked;
+            session.wish = other.wish;
             session.duration = other.duration;
             session.closes_at = other.closes_at;
             session.extensions = other.extensions;

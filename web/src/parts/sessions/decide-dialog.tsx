@@ -13,7 +13,7 @@ import { Notice, useSay } from "../notice";
 import { OutcomeMark } from "../outcome";
 import { fromLocal, fullTime, parsePeriod, period, toLocal, zoneAt } from "../time";
 import { nameOf, usePage } from "./context";
-import { approvalCount } from "./hint";
+import { approvalCount, tierText } from "./hint";
 
 const REASON_MAX = 1_000;
 const MINUTE_MS = 60_000;
@@ -116,7 +116,7 @@ export function DecideDialog({ sessions, isYes, onClose }: Properties) {
               value={verdict.reason}
               onChange={(event) => setVerdict({ ...verdict, reason: event.target.value })}
             />
-            {isYes && (
+            {isYes && deciding.every((it) => !it.wish) && (
               <Conditions
                 deciding={deciding}
                 verdict={verdict}
@@ -149,10 +149,16 @@ function Wish({ session }: { session: Session }) {
       </span>
       <span className="text-quiet">
         {[
-          `for ${period(session.duration)}`,
-          session.wanted_start_at ? `from ${fullTime(session.wanted_start_at)}` : "from when it is approved",
+          session.wish
+            ? `${period(session.wish.by)} more, asked for by ${session.wish.requested_by}`
+            : `for ${period(session.duration)}`,
+          !session.wish &&
+            (session.wanted_start_at
+              ? `from ${fullTime(session.wanted_start_at)}`
+              : "from when it is approved"),
           session.ticket && `ticket ${session.ticket}`,
           ...custom,
+          tierText(session),
           needed > 1 && `${have} of ${needed} approved it`,
         ]
           .filter(Boolean)
@@ -215,6 +221,18 @@ function faultsOf({ reason, minutes, start }: Verdict, isYes: boolean, sessions:
 }
 
 async function decideAll(ids: string[], isYes: boolean, verdict: Verdict): Promise<Outcome[]> {
+  // Conditions belong to one request each; without them one call is enough.
+  if (ids.length > 1 && !(isYes && (verdict.minutes || verdict.start))) {
+    const sent = { body: { ids, reason: verdict.reason.trim() } };
+    const { items } = isYes
+      ? await body(client.POST("/api/v1/sessions/approve", sent))
+      : await body(client.POST("/api/v1/sessions/deny", sent));
+    return items.map(({ id, session, problem }) => ({
+      id,
+      ...(session ? { session } : {}),
+      ...(problem ? { problem: Problem.of(problem.status, problem) } : {}),
+    }));
+  }
   const waiting = [...ids];
   const outcomes: Outcome[] = [];
   const work = async () => {

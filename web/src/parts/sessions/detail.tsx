@@ -132,6 +132,7 @@ function Fact({ name, isWide, children }: { name: string; isWide?: boolean; chil
 
 function Approvals({ approvals }: { approvals: Approval[] }) {
   if (approvals.length === 0) return null;
+  const isTiered = approvals.some((it) => it.tier > 1);
   return (
     <section aria-label="Approvals">
       <h3 className="text-quiet">Approvals</h3>
@@ -141,9 +142,13 @@ function Approvals({ approvals }: { approvals: Approval[] }) {
             <span className={`font-medium ${it.decision === "denied" ? "text-bad" : "text-good"}`}>
               {it.decision === "denied" ? "Denied" : "Approved"}
             </span>{" "}
-            by {it.approver}, {shortTime(it.at)}: {it.reason}
+            by {it.approver}
+            {isTiered && ` in tier ${it.tier}`}, {shortTime(it.at)}: {it.reason}
             {!it.is_current && (
-              <span className="text-quiet"> (of what it was before a change: does not count)</span>
+              <span className="text-quiet">
+                {" "}
+                (does not count: what was approved has changed, or {it.approver} may not approve it any more)
+              </span>
             )}
           </li>
         ))}

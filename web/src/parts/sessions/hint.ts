@@ -1,5 +1,6 @@
 // What a session does or waits for now, in a few words: the line below its status.
 import { isOut } from "../../api/ledger";
+import { votes } from "../../api/lists";
 import type { Session } from "../../api/view";
 import { length, period } from "../time";
 
@@ -23,8 +24,10 @@ export function hint(session: Session, now: number, user: string): string {
       if (!at) return "";
       return Date.parse(at) > now ? `begins in ${inTime(at)}` : "begins now";
     }
+    case "logged_in":
     case "available": {
-      const at = session.idle_until;
+      if (session.wish) return wishText(session);
+      const at = session.status === "available" ? session.idle_until : null;
       return at && Date.parse(at) - now < 60 * 60_000 ? `ends in ${inTime(at)} if nobody logs in` : "";
     }
     case "locked":
@@ -46,18 +49,44 @@ export function hint(session: Session, now: number, user: string): string {
 function waitsFor(session: Session): string {
   const { have, needed } = approvalCount(session);
   const waits = `waits for ${approversText(session)}`;
-  return needed > 1 ? `${have} of ${needed}, ${waits}` : waits;
+  return [tierText(session), needed > 1 && `${have} of ${needed}`, waits].filter(Boolean).join(", ");
 }
 
-/** How many approved it, and how many have to. */
+/** An extension that somebody asked for. */
+function wishText(session: Session): string {
+  const { wish } = session;
+  if (!wish) return "";
+  const more = `${period(wish.by)} more`;
+  return wish.is_approved ? `is given ${more}` : `${more} asked for, ${waitsFor(session)}`;
+}
+
+/** Which tier it waits for; empty where there is one only. */
+export function tierText({ tier, tiers }: Session): string {
+  return tier && tiers.length > 1 ? `tier ${tier} of ${tiers.length}` : "";
+}
+
+/** How many approved it in the tier whose turn it is, and how many have to. */
 export function approvalCount(session: Session): { have: number; needed: number } {
-  const counts = session.approvals.filter((it) => it.is_current && it.decision === "approved");
-  return { have: counts.length, needed: session.approvals_needed ?? 1 };
+  const now = turn(session);
+  const counts = votes(session).filter((it) => !now || it.tier === session.tier);
+  return { have: counts.length, needed: now?.quorum ?? session.approvals_needed ?? 1 };
 }
 
-/** Who may approve it. */
-export function approversText({ approvers }: Session): string {
-  return approvers.join(" or ") || "somebody to approve it";
+/** Who may approve it now. */
+export function approversText(session: Session): string {
+  const now = turn(session);
+  const names = now ? [...now.approvers, ...(now.is_escalated ? now.escalates_to : [])] : session.approvers;
+  return names.map((name) => approverName(name, session)).join(" or ") || "somebody to approve it";
+}
+
+/** The tier whose turn it is. */
+function turn({ tier, tiers }: Session): Session["tiers"][number] | undefined {
+  return tier ? tiers[tier - 1] : undefined;
+}
+
+/** A user or a group as it is called, or the one person whom no name stands for. */
+function approverName(name: string, { user }: Session): string {
+  return name === "+manager" ? `the manager of ${user}` : name;
 }
 
 function approveBy(session: Session, inTime: (at: string) => string): string {

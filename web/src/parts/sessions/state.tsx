@@ -1,15 +1,15 @@
 // Why a session is where it is, on top of its details: what it waits for, does, or failed at, and what one can do about it.
 import { Check, ClipboardCheck, Lock, LockOpen, OctagonX, Plus, RotateCcw, Trash2, X } from "lucide-react";
 import { isOut } from "../../api/ledger";
-import { canDecide } from "../../api/lists";
+import { canDecide, isAsked, votes } from "../../api/lists";
 import { Problem } from "../../api/problem";
 import { seesAll } from "../../api/queries";
 import type { Grant, Session } from "../../api/view";
 import { Button } from "../button";
 import { Notice } from "../notice";
-import { countdown, fullTime, length, useSecond } from "../time";
+import { countdown, fullTime, length, period, useSecond } from "../time";
 import { usePage } from "./context";
-import { approvalCount, approversText, extensionText } from "./hint";
+import { approvalCount, approversText, extensionText, tierText } from "./hint";
 import { useDismiss, useRetry } from "./moves";
 
 export function State({ session }: { session: Session }) {
@@ -22,7 +22,12 @@ export function State({ session }: { session: Session }) {
       return session.progress && <Steps session={session} />;
     case "available":
     case "logged_in":
-      return <Idle session={session} />;
+      return (
+        <>
+          {isAsked(session) && <Waiting session={session} />}
+          <Idle session={session} />
+        </>
+      );
     case "locked":
       return <Locked session={session} />;
     case "canceling":
@@ -39,14 +44,30 @@ function Waiting({ session }: { session: Session }) {
   const now = useSecond();
   const isOwn = session.user === me.user;
   const { have, needed } = approvalCount(session);
-  const hasSaid = session.approvals.some((it) => it.is_current && it.approver === me.user);
+  // Events do not know whose vote is in.
+  const voted = votes(session).map((it) => it.approver);
+  const hasSaid = voted.includes(me.user);
+  const tier = tierText(session);
+  const escalates = session.tiers[(session.tier ?? 0) - 1]?.escalates_at;
+  const deciders = session.deciders.filter((name) => !voted.includes(name));
   return (
     <Notice tone="warn">
       <p>
-        It waits for {approversText(session)}.{needed > 1 && ` ${have} of ${needed} approved it so far.`}
+        {session.wish && `${session.wish.requested_by} asks for ${period(session.wish.by)} more. `}
+        {tier && `It is the turn of ${tier}. `}It waits for {approversText(session)}.
+        {needed > 1 && ` ${have} of ${needed} approved it so far.`}
         {session.approve_by &&
           ` Unless that happens by ${fullTime(session.approve_by)} (${length(Date.parse(session.approve_by) - now)} left), it expires.`}
       </p>
+      {session.wish && (
+        <p>Unless that is approved by {fullTime(session.wish.approve_by)}, it ends as planned.</p>
+      )}
+      {session.tier && (
+        <p>
+          {deciders.length > 0 ? `May decide now: ${deciders.join(", ")}.` : "Nobody may decide now."}
+          {escalates && ` More people are asked at ${fullTime(escalates)}.`}
+        </p>
+      )}
       {isOwn && <p>It is your own request, so somebody else has to decide about it.</p>}
       {hasSaid && !isOwn && <p>You approved it: the others that it needs must be somebody else's.</p>}
       <LockedAhead session={session} />

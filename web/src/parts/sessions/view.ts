@@ -207,6 +207,7 @@ function haystack(session: Session): string {
     session.progress?.text ?? "",
     session.lock ? `${session.lock.title}\n${session.lock.text}` : "",
     session.approvers.join("\n"),
+    session.deciders.join("\n"),
     Object.values(session.custom).join("\n"),
     shortTime(session.requested_at),
     shortTime(startOf(session)),

@@ -230,7 +230,10 @@ async fn what_never_began_by_name_is_cleaned_up_all_the_same() {
     let waits = world.app.0.store.write(move |tx| {
         Box::pin(async move {
             let mut session = tx.session(id).await?.ok_or(crate::AppError::NotFound)?;
-            session.wait_for_approval(session.requested_at.plus(Duration::from_secs(60)));
+            session.wait_for_approval(
+                cardea_domain::Asked::new(Vec::new(), session.requested_at),
+                session.requested_at.plus(Duration::from_secs(60)),
+            );
             tx.save_session(&crate::engine::drive()?, &mut session).await.map_err(crate::AppError::from)
         })
     });

@@ -169,6 +169,10 @@ fn opening(dice: &Dice) -> Vec<Action> {
     }
     if dice.below(2) == 0 {
         actions.extend([2, 3, 0].map(|by| Action::Approve { by, session: LATEST, condition: dice.byte() & 7 }));
+        // The second tier is theirs alone when nobody answered in it for a while.
+        if dice.below(2) == 0 {
+            actions.extend([Action::Wait { seconds: 305 }, Action::Approve { by: 1, session: LATEST, condition: 0 }]);
+        }
     }
     if dice.below(2) == 0 {
         actions.push(Action::Flow { calls: 1 + (dice.byte() & 15) });

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use cardea_domain::{Approval, Grant, LockStage, Privilege, Session};
 use cardea_store::ManagedAccount;
 
-use super::{world::HOSTS, *};
+use super::{
+    world::{HOSTS, PEOPLE},
+    *,
+};
 use crate::plan::host_of;
 
 /// Everything that the store says about the walk's sessions at one moment.
@@ -83,7 +86,14 @@ impl Walk {
             if let Err(what) = check_end(session, known) {
                 return wrong(&what);
             }
-            if let Err(what) = check_approvals(session, &picture.approvals) {
+            // Users 1 and 3 while they are disabled, user 2 while she is out of the group that approves.
+            let changed = self.changed;
+            let has_lost = |name: &str| {
+                (name == PEOPLE[1] && changed[8])
+                    || (name == PEOPLE[3] && changed[12])
+                    || (name == PEOPLE[2] && changed[13])
+            };
+            if let Err(what) = check_approvals(session, &picture.approvals, has_lost) {
                 return wrong(&what);
             }
             let is_busy = self.busy.held().contains(&session.id);
@@ -383,21 +393,41 @@ fn check_end(session: &Session, known: &mut Known) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Nobody approved their own, nobody twice, and it does not begin without enough of them.
-fn check_approvals(session: &Session, approvals: &[Approval]) -> Result<(), Fault> {
+/// Nobody approved their own, nobody twice, and it does not go on without the whole quorum of each tier, by people who may
+/// still give it. `has_lost` says of somebody whether they may not any more.
+fn check_approvals(session: &Session, approvals: &[Approval], has_lost: impl Fn(&str) -> bool) -> Result<(), Fault> {
     let own: Vec<_> = approvals.iter().filter(|approval| approval.session == session.id).collect();
     if own.iter().any(|approval| approval.approver == session.user) {
         return Err("its user decided about it".to_owned());
     }
-    let counting = own.iter().filter(|approval| approval.counts_for(&session.pins));
-    let who: Vec<_> = counting.map(|approval| approval.approver).collect();
+    // Also of whoever has no say at the moment: it would count again when they have.
+    let given = own.iter().filter(|approval| {
+        let tier = session.asked.as_ref().and_then(|asked| asked.tiers.get(approval.tier));
+        approval.counts_for(&session.pins) && tier.is_some_and(|tier| tier.asks(approval.approver))
+    });
+    let who: Vec<_> = given.map(|approval| approval.approver).collect();
     if who.iter().collect::<BTreeSet<_>>().len() != who.len() {
         return Err("somebody approved twice".to_owned());
     }
-    // The quorum is 2, or 1 while the profile says so; the pins name which.
+    let counting: Vec<_> = own
+        .iter()
+        .filter(|approval| approval.counts_for(&session.pins) && !has_lost(&approval.approver_name))
+        .collect();
     let has_begun = session.status.is_standing() || matches!(session.status, Status::Provisioning | Status::Scheduled);
-    if session.profile_name == "asked" && has_begun && who.is_empty() {
-        return Err("it goes on without approval".to_owned());
+    if session.profile_name != "asked" || !has_begun {
+        return Ok(());
+    }
+    let tiers = session.asked.as_ref().map(|asked| &asked.tiers[..]).unwrap_or_default();
+    if tiers.len() != 2 {
+        return Err("it does not know whom it asked".to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    for (index, tier) in tiers.iter().enumerate() {
+        let votes = counting.iter().filter(|approval| approval.tier == index && tier.asks(approval.approver));
+        let people: BTreeSet<_> = votes.map(|approval| approval.approver).filter(|who| seen.insert(*who)).collect();
+        if people.len() < tier.quorum as usize {
+            return Err(format!("it goes on without approval of tier {}: {own:#?}", index + 1));
+        }
     }
     Ok(())
 }

@@ -146,7 +146,7 @@ fn profile(name: &str, spec: Value) -> Document {
 }
 
 /// How many changes [`change`] knows.
-pub(super) const CHANGES: u8 = 13;
+pub(super) const CHANGES: u8 = 14;
 
 /// An object as it is at first, or as an administrator changes it.
 pub(super) fn change(what: u8, is_changed: bool) -> Document {
@@ -160,8 +160,9 @@ pub(super) fn change(what: u8, is_changed: bool) -> Document {
         }
         3 => profile("hour", json!({ "max_duration": either("1h", "30m"), "extension": { "by": "20m", "limit": 2 } })),
         4 => {
-            let tier = json!({ "approvers": ["alice", "carol", "dave"], "quorum": if is_changed { 1 } else { 2 } });
-            let approval = json!({ "tiers": [tier], "window": "30m" });
+            let first = json!({ "approvers": ["alice", "guards"], "quorum": if is_changed { 1 } else { 2 } });
+            let second = json!({ "approvers": ["alice"], "escalation": { "after": "5m", "to": ["bob"] } });
+            let approval = json!({ "tiers": [first, second], "window": "30m" });
             profile("asked", json!({ "max_duration": "2h", "approval": approval, "idle_limit": "10m" }))
         }
         5 => {
@@ -188,6 +189,10 @@ pub(super) fn change(what: u8, is_changed: bool) -> Document {
         }
         10 => resource("web1", &json!({ "labels": { "env": either("test", "live") } })),
         11 => service_account(either("not a real one", "another")),
-        _ => user("dave", &json!({ "disabled": is_changed })),
+        12 => user("dave", &json!({ "disabled": is_changed })),
+        _ => {
+            let members: &[&str] = if is_changed { &["dave"] } else { &["carol", "dave"] };
+            Document { kind: Kind::Group, name: "guards".to_owned(), spec: json!({ "members": members }) }
+        }
     }
 }
