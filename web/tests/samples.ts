@@ -23,6 +23,7 @@ export function session(part: Partial<Session> = {}): Session {
     max_duration: "PT1H",
     notes: "",
     ticket: "",
+    break_glass: false,
     custom: {},
     progress: null,
     cleanup_stalled: false,

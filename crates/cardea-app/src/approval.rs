@@ -219,7 +219,7 @@ fn is_untouched_or_gone(grant: &Grant) -> bool {
 }
 
 /// A decision carries its reason.
-fn check_given(reason: &str) -> Result<(), AppError> {
+pub(crate) fn check_given(reason: &str) -> Result<(), AppError> {
     if reason.trim().is_empty() {
         return Err(AppError::field("/reason", "say why: the requester and auditors read it"));
     }

@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) rules: Rules,
     /// Who has to say yes first, and how long the session may wait for them, if somebody has to.
     pub(crate) asks: Option<(Asked, Period)>,
+    /// How soon after it began somebody has to review it, if somebody has to.
+    pub(crate) review_within: Option<Period>,
     pub(crate) target: Target,
     pub(crate) account: LoginAccount,
     /// In the order of placing.
@@ -46,6 +48,7 @@ impl App {
             pins: pins_of(offer),
             rules: Rules { has_login: has_login(offer), ..profile.rules() },
             asks: self.asks(configuration, user, offer)?,
+            review_within: profile.break_glass.as_ref().map(|break_glass| break_glass.review_within),
             target,
             account: LoginAccount { name: String::new(), uid: 0 },
             steps: Vec::new(),
@@ -204,6 +207,9 @@ impl App {
         session.pins = plan.pins;
         session.rules = plan.rules;
         tx.repin_session(permit, session).await?;
+        if let Some(within) = plan.review_within {
+            self.owe_review(tx, permit, session, within).await?;
+        }
         Ok(())
     }
 

@@ -246,6 +246,9 @@ impl App {
         if session.is_waiting().is_ok() {
             self.announce_approval(tx, &session, None);
         }
+        if let Some(within) = plan.review_within {
+            self.owe_review(tx, permit, &session, within).await?;
+        }
         self.hand_over(tx, hand, &session, &grants);
         Ok(SessionDetail { session, grants, approvals: Vec::new() })
     }
@@ -301,6 +304,14 @@ impl NewRequest {
         if profile.require_notes && self.notes.trim().is_empty() {
             let message = format!("the profile `{name}` requires notes: say what the session is for");
             errors.push(FieldError::new("/notes", message));
+        }
+        if profile.break_glass.is_some() && self.notes.trim().is_empty() && !profile.require_notes {
+            let message = format!("the profile `{name}` begins without approval: say why it cannot wait");
+            errors.push(FieldError::new("/notes", message));
+        }
+        if profile.break_glass.is_some() && self.start_at.is_some() {
+            let message = format!("the profile `{name}` is for what cannot wait, and begins at once: leave this out");
+            errors.push(FieldError::new("/start_at", message));
         }
         if profile.require_ticket && self.ticket.trim().is_empty() {
             errors.push(FieldError::new("/ticket", format!("the profile `{name}` requires a ticket number")));

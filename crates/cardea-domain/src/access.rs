@@ -37,6 +37,8 @@ pub enum Verb {
     ResetFactors,
     /// Begin a failed session again.
     RetrySession,
+    /// Say whether it was right to begin somebody else's session without approval.
+    ReviewSession,
     /// Be shown the password of one's own session's login account.
     RevealPassword,
     /// End a token: one's own, or an administrator somebody else's.
@@ -82,6 +84,7 @@ impl Verb {
             Self::RetrySession => "session.retry",
             Self::RevealPassword => "session.password",
             Self::RevokeToken => "token.revoke",
+            Self::ReviewSession => "session.review",
             Self::SeeAllSessions => "session.list_all",
             Self::SeeAudit => "audit.see",
             Self::SeeConfiguration => "configuration.see",
@@ -102,7 +105,7 @@ impl Verb {
             Self::ChangeConfiguration(kind) => Permission::to_change(kind),
             Self::CreateSession => Permission::SessionsRequest,
             Self::CreateToken => Permission::TokensCreate,
-            Self::DecideSession => Permission::SessionsDecide,
+            Self::DecideSession | Self::ReviewSession => Permission::SessionsDecide,
             Self::DismissSession => Permission::SessionsDismissAny,
             Self::EndSession => Permission::SessionsEndAny,
             Self::EndSignIn | Self::RevokeToken => Permission::SignInsEnd,
@@ -284,6 +287,24 @@ impl Permit {
             ));
         }
         Ok(Self { actor: actor.clone(), verb: Verb::DecideSession })
+    }
+
+    /// Asks to review a session that began without approval. Nobody reviews their own, whoever they are.
+    pub fn to_review(actor: &Actor, session: &Session, configuration: &Configuration) -> Result<Self, Denial> {
+        Self::to_see(actor, session, configuration)?;
+        let Some(user) = actor.user_id() else {
+            return Err(visible("sessions are reviewed by their reviewers, not by whoever runs Cardea"));
+        };
+        if user == session.user {
+            return Err(visible("nobody reviews their own session: ask another reviewer"));
+        }
+        if actor.is_operator_issued() {
+            return Err(visible("a token that the operator issued cannot review sessions: sign in"));
+        }
+        if !configuration.names_approver(user, session.profile, session.user) {
+            return Err(visible("only the reviewers that the connection profile names may review this session"));
+        }
+        Ok(Self { actor: actor.clone(), verb: Verb::ReviewSession })
     }
 
     /// Who acts.

@@ -278,6 +278,9 @@ impl Spec {
                         list(&format!("{key}/escalation/to"), &[Kind::User, Kind::Group], &escalation.to);
                     }
                 }
+                if let Some(break_glass) = &spec.break_glass {
+                    list("break_glass/reviewers", &[Kind::User, Kind::Group], &break_glass.reviewers);
+                }
             }
             Self::Group(spec) => {
                 list("members", &[Kind::User, Kind::Group], &spec.members);

@@ -20,6 +20,7 @@ mod id;
 mod mark;
 mod name;
 mod permission;
+mod review;
 mod role;
 mod schedule;
 mod secret;
@@ -58,6 +59,7 @@ pub use id::{
 pub use mark::Mark;
 pub use name::{Name, NameError, fold};
 pub use permission::{Concern, Holder, Permission};
+pub use review::{BreakGlassSpec, Review, ReviewFinding, Verdict};
 pub use role::{CustomRole, Reach, Role, Scope};
 pub use schedule::{Day, Schedule, Window};
 pub use secret::Secret;

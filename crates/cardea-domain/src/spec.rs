@@ -11,8 +11,8 @@ use serde_json::Value;
 
 pub use self::activity::{ActivitySpec, LoginAccountSpec};
 use crate::{
-    ApprovalSpec, CustomField, DirectLogin, Elevation, Extension, GroupProcesses, Leftovers, OnChange, PasswordAccess,
-    Period, Rules, Schedule, Secret, UidRange,
+    ApprovalSpec, BreakGlassSpec, CustomField, DirectLogin, Elevation, Extension, GroupProcesses, Leftovers, OnChange,
+    PasswordAccess, Period, Rules, Schedule, Secret, UidRange,
 };
 
 mod people;
@@ -275,6 +275,9 @@ pub struct ConnectionProfileSpec {
     /// Whether somebody has to say yes before a session begins, and who.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalSpec>,
+    /// Whether sessions begin at once, with an alert, and are reviewed afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassSpec>,
     /// Whether and how far a session may be made longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<Extension>,
@@ -332,6 +335,7 @@ impl ConnectionProfileSpec {
     /// What a session requested now runs by.
     pub fn rules(&self) -> Rules {
         Rules {
+            break_glass: self.break_glass.is_some(),
             direct_login: self.direct_login,
             end_warnings: self.end_warnings.clone(),
             extension: self.extension,
@@ -394,6 +398,11 @@ impl ConnectionProfileSpec {
             "extension/approval",
             "name in `approval` who has to approve it, or leave this out",
         );
+        check(
+            self.approval.is_some() && self.break_glass.is_some(),
+            "break_glass",
+            "who breaks the glass does not wait for approval: leave `approval` or this out",
+        );
         check(self.custom_fields.len() > CustomField::COUNT_MAX, "custom_fields", "at most 16 fields");
         for (index, field) in self.custom_fields.iter().enumerate() {
             if let Some((key, message)) = field.fault() {
@@ -404,6 +413,9 @@ impl ConnectionProfileSpec {
         }
         if let Some(approval) = &self.approval {
             faults.extend(approval.faults());
+        }
+        if let Some(break_glass) = &self.break_glass {
+            faults.extend(break_glass.faults());
         }
         faults
     }

@@ -25,6 +25,7 @@ mod password;
 mod permission;
 mod problem;
 mod problems;
+mod review;
 mod session;
 mod sign_in;
 mod sign_ins;
@@ -170,6 +171,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(approval::approve_sessions))
         .routes(routes!(approval::deny_session))
         .routes(routes!(approval::deny_sessions))
+        .routes(routes!(review::list_reviews))
+        .routes(routes!(review::review_session))
         .routes(routes!(lock::extend_session))
         .routes(routes!(lock::lock_session))
         .routes(routes!(lock::unlock_session))

@@ -14,7 +14,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::{
     Api, apply, approval, event, explain, factor, grant, launch, lock, log, my, object, password, permission, problem,
-    problems, session, sign_in, sign_ins, token,
+    problems, review, session, sign_in, sign_ins, token,
 };
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
@@ -54,6 +54,8 @@ describe! { bodies_out:
     password::PasswordView,
     permission::PermissionList,
     problem::Problem,
+    review::ReviewPage,
+    review::ReviewView,
     session::ConnectionList,
     session::CreatedSessions,
     session::EndedSessions,
@@ -79,6 +81,7 @@ describe! { bodies_in:
     object::Sweeping,
     lock::Locking,
     lock::LockingWhole,
+    review::Reviewing,
     session::Because,
     session::NewSessions,
     session::SessionsToEnd,

@@ -107,6 +107,25 @@ enum ApiCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Sessions that began without approval, and whether they were reviewed
+    Reviews {
+        /// Which
+        #[arg(long, value_enum, default_value_t = command::reviews::State::Open)]
+        state: command::reviews::State,
+        /// The most to list, up to 1000
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Say whether it was right to begin a session without approval
+    Review {
+        /// The session's id
+        id: String,
+        #[arg(long, value_enum)]
+        verdict: command::reviews::Verdict,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Why somebody may, or may not, do something on a resource; exits 1 if the answer is no
     Explain(command::explain::Arguments),
     /// Second factors of users
@@ -173,6 +192,10 @@ impl ApiCommand {
             }
             Self::Deny { ids, reason } => {
                 command::sessions::decide(&client, &ids, ("deny", json!({ "reason": reason })), json).await
+            }
+            Self::Reviews { state, limit } => command::reviews::list(&client, state, limit, json).await,
+            Self::Review { id, verdict, reason } => {
+                command::reviews::review(&client, &id, (verdict, &reason), json).await
             }
             Self::Explain(arguments) => command::explain::run(&client, &arguments, json).await,
             Self::Factors(command) => command.run(&client, json).await,

@@ -8,5 +8,6 @@ pub(crate) mod grants;
 pub(crate) mod host_key;
 pub(crate) mod init;
 pub(crate) mod migrate;
+pub(crate) mod reviews;
 pub(crate) mod sessions;
 pub(crate) mod token;

@@ -8,6 +8,7 @@ mod host;
 mod list;
 mod node;
 mod record;
+mod review;
 mod schema;
 mod session;
 mod unit;

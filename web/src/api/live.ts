@@ -5,7 +5,7 @@ import { type Link, openLink } from "./events";
 import { record, withChanges } from "./journal";
 import { type Belongs, Changes, type Grants, mergeGrants, mergeSessions, type Sessions } from "./ledger";
 import { belongsTo, type HeldList, type Scope } from "./lists";
-import { alerts, grantsOut, me, myActivities, standingLocks, userOf } from "./queries";
+import { alerts, grantsOut, me, myActivities, openReviews, standingLocks, userOf } from "./queries";
 import type { SessionChange } from "./view";
 
 /** Changes are gathered this long, so that a burst of hundreds is drawn once. */
@@ -48,7 +48,10 @@ export function follow(queries: QueryClient, onLink: (link: Link) => void): () =
   const close = openLink({
     onSession: (change) => gather((changes) => changes.session(change)),
     onGrant: (grant) => gather((changes) => changes.grant(grant)),
-    onApproval: (change) => gather((changes) => changes.approval(change)),
+    onApproval: (change) => {
+      gather((changes) => changes.approval(change));
+      if (change.session.break_glass) queries.invalidateQueries({ queryKey: openReviews.queryKey });
+    },
     onAlert: (alert) => {
       queries.setQueryData(alerts.queryKey, (known = []) => [alert, ...known].slice(0, ALERTS_MAX));
       if (alert.session) queries.invalidateQueries({ queryKey: ["connections", alert.session] });
@@ -73,6 +76,7 @@ export function refresh(queries: QueryClient): Promise<unknown> {
     ["sessions"],
     ["history"],
     grantsOut.queryKey,
+    openReviews.queryKey,
     standingLocks.queryKey,
     myActivities.queryKey,
     ["log"],

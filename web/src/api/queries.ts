@@ -167,6 +167,13 @@ export const standingLocks = queryOptions({
   queryFn: async () => (await body(client.GET("/api/v1/locks"))).items,
 });
 
+/** Sessions that began without approval and are not reviewed yet, as far as one may see them. */
+export const openReviews = queryOptions({
+  queryKey: ["reviews"],
+  queryFn: async () =>
+    (await body(client.GET("/api/v1/reviews", { params: { query: { limit: PAGE_ROWS } } }))).items,
+});
+
 /** Who is, or was, logged in to a session. */
 export function connections(id: string) {
   return queryOptions({

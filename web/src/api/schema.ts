@@ -794,6 +794,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/reviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List reviews of sessions that began without approval.
+         * @description **Who:** everybody, of their own sessions and of those that they may review; administrators and auditors, all. **Audit:** none.
+         */
+        get: operations["list_reviews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/roles": {
         parameters: {
             query?: never;
@@ -1214,6 +1234,29 @@ export interface paths {
          *     **Who:** its user, administrators. **Audit:** `session.retry`.
          */
         post: operations["retry_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say whether it was right to begin a session without approval.
+         * @description Once, by one reviewer.
+         *
+         *     **Who:** the reviewers of its connection profile, but never its own user, and nobody by a token that the operator issued.
+         *     **Audit:** `session.review`.
+         */
+        post: operations["review_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1840,6 +1883,26 @@ export interface components {
              */
             reason: string | null;
         };
+        /** @description Lets sessions begin at once and has each of them reviewed. */
+        BreakGlassSpec: {
+            /**
+             * @description How soon after the request one of them must have.
+             * @default PT24H
+             */
+            review_within: components["schemas"]["Period"];
+            /** @description Users and groups who review its sessions, and `+manager` for the manager of whoever requests. */
+            reviewers: string[];
+        };
+        /** @description Lets sessions begin at once and has each of them reviewed. */
+        BreakGlassSpecInput: {
+            /**
+             * @description How soon after the request one of them must have.
+             * @default PT24H
+             */
+            review_within: components["schemas"]["Period"];
+            /** @description Users and groups who review its sessions, and `+manager` for the manager of whoever requests. */
+            reviewers: string[];
+        };
         /** @description One object's change. */
         ChangeView: {
             fields: components["schemas"]["FieldChangeView"][];
@@ -1985,6 +2048,8 @@ export interface components {
         ConnectionProfileSpec: {
             /** @description Whether somebody has to say yes before a session begins, and who. */
             approval?: components["schemas"]["ApprovalSpec"] | null;
+            /** @description Whether sessions begin at once, with an alert, and are reviewed afterwards. */
+            break_glass?: components["schemas"]["BreakGlassSpec"] | null;
             /** @default key */
             connect_auth: components["schemas"]["ConnectAuth"];
             /**
@@ -2071,6 +2136,8 @@ export interface components {
         ConnectionProfileSpecInput: {
             /** @description Whether somebody has to say yes before a session begins, and who. */
             approval?: components["schemas"]["ApprovalSpecInput"] | null;
+            /** @description Whether sessions begin at once, with an alert, and are reviewed afterwards. */
+            break_glass?: components["schemas"]["BreakGlassSpecInput"] | null;
             /** @default key */
             connect_auth: components["schemas"]["ConnectAuth"];
             /**
@@ -3031,6 +3098,40 @@ export interface components {
              */
             uid_range: components["schemas"]["UidRange"];
         };
+        /** @description A page of reviews, of the oldest session first. */
+        ReviewPage: {
+            items: components["schemas"]["ReviewView"][];
+            /** @description The `cursor` of the next page. */
+            next: string | null;
+        };
+        /** @description A session that began without approval, and what somebody said of it afterwards. */
+        ReviewView: {
+            activity: string;
+            connection_profile: string;
+            due_at: components["schemas"]["Timestamp"];
+            /** @description Whether somebody should have reviewed it by now. */
+            is_overdue: boolean;
+            /** @description Whether the caller may review it now. */
+            may_review: boolean;
+            notes: string;
+            reason: string | null;
+            requested_at: components["schemas"]["Timestamp"];
+            resource: string;
+            reviewed_at: components["schemas"]["Timestamp"] | null;
+            /** @description The reviewer's name. */
+            reviewer: string | null;
+            session: components["schemas"]["SessionId"];
+            /** @description Names. */
+            user: string;
+            /** @description Null until it is reviewed, like the four below. */
+            verdict: components["schemas"]["Verdict"] | null;
+        };
+        /** @description What a reviewer found. */
+        Reviewing: {
+            /** @description Why. 1 to 1,000 characters. */
+            reason: string;
+            verdict: components["schemas"]["Verdict"];
+        };
         /** @description A role. */
         Role: {
             created_at: components["schemas"]["Timestamp"];
@@ -3212,6 +3313,8 @@ export interface components {
             approve_by: components["schemas"]["Timestamp"] | null;
             /** @description The users and groups who may approve it, while it waits. */
             approvers: string[];
+            /** @description Whether it began without approval; somebody has to review it. */
+            break_glass: boolean;
             /** @description Whether nothing of it is out there any more, proven. */
             clean: boolean;
             /** @description Clean-up has been failing for more than a minute. It goes on. */
@@ -3276,6 +3379,8 @@ export interface components {
             approve_by: components["schemas"]["Timestamp"] | null;
             /** @description The users and groups who may approve it, while it waits. */
             approvers: string[];
+            /** @description Whether it began without approval; somebody has to review it. */
+            break_glass: boolean;
             /** @description Whether nothing of it is out there any more, proven. */
             clean: boolean;
             /** @description Clean-up has been failing for more than a minute. It goes on. */
@@ -3645,6 +3750,11 @@ export interface components {
              */
             ssh_keys: string[];
         };
+        /**
+         * @description What a reviewer found.
+         * @enum {string}
+         */
+        Verdict: "justified" | "unjustified";
         /** @description One resource by one policy. */
         WayView: {
             /**
@@ -5402,6 +5512,42 @@ export interface operations {
             };
         };
     };
+    list_reviews: {
+        parameters: {
+            query?: {
+                /** @description `open` (all that are still to be made), `overdue` or `done`; `open` if left out. */
+                state?: string;
+                /** @description 1 to 1000; 100 if left out. */
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of reviews. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewPage"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_roles: {
         parameters: {
             query?: never;
@@ -6247,6 +6393,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    review_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reviewing"];
+            };
+        };
+        responses: {
+            /** @description The review as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewView"];
                 };
             };
             /** @description Anything else: what went wrong and what to do. */

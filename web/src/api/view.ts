@@ -29,6 +29,7 @@ export type ProblemBody = Schemas["Problem"];
 export type ProofShown = Schemas["ProofShown"];
 export type Schedule = Schemas["Schedule"];
 /** A user or a resource that is locked as a whole. */
+export type Review = Schemas["ReviewView"];
 export type StandingLock = Schemas["LockView"];
 export type Status = Schemas["Status"];
 export type Way = Schemas["WayView"];

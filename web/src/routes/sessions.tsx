@@ -13,6 +13,7 @@ import { GrantsTile } from "../parts/grants/window";
 import { Empty, Failure, Loading } from "../parts/loading";
 import { LocksTile } from "../parts/locks";
 import { Notice } from "../parts/notice";
+import { ReviewsTile } from "../parts/reviews";
 import { PageProvider, type Window } from "../parts/sessions/context";
 import { useLayout } from "../parts/sessions/layout";
 import { LISTS } from "../parts/sessions/lists";
@@ -90,6 +91,7 @@ export function SessionsPage({ me, list }: { me: Me; list: ListName }) {
               <Counts shown={shown} total={known.size} selected={selected} hasMore={sessions.hasMore} />
             )}
             <span className="flex-1 narrow:hidden" />
+            <ReviewsTile onOpen={() => setWindow({ kind: "reviews" })} />
             {isAll && <LocksTile onOpen={() => setWindow({ kind: "locks" })} />}
             <GrantsTile onOpen={() => setWindow({ kind: "grants" })} />
           </div>

@@ -43,19 +43,30 @@ impl Configuration {
             || later.is_some_and(|escalation| self.is_named(&escalation.to, user, requester))
     }
 
-    /// Whether a profile names this user as an approver of what this requester asks for, in any tier: by themselves, by a group, or
-    /// as a manager.
+    /// Whether a profile names this user as an approver of what this requester asks for, in any tier, or as a reviewer of it: by
+    /// themselves, by a group, or as a manager.
     pub fn names_approver(&self, user: ObjectId, profile: ObjectId, requester: ObjectId) -> bool {
         let mut tiers = self.approval_of(profile).into_iter().flat_map(|approval| &approval.tiers);
-        tiers.any(|tier| self.is_in_tier(tier, user, requester))
+        tiers.any(|tier| self.is_in_tier(tier, user, requester)) || self.names_reviewer(user, profile, requester)
+    }
+
+    /// Whether a profile names this user as a reviewer of what this requester began without approval.
+    pub fn names_reviewer(&self, user: ObjectId, profile: ObjectId, requester: ObjectId) -> bool {
+        self.is_named(self.reviewers_of(profile), user, requester)
+    }
+
+    fn reviewers_of(&self, profile: ObjectId) -> &[String] {
+        let break_glass =
+            self.get(profile).and_then(Object::as_profile).and_then(|profile| profile.break_glass.as_ref());
+        break_glass.map_or(&[], |break_glass| &break_glass.reviewers)
     }
 
     /// Whose sessions this user approves.
     pub fn approves(&self, user: ObjectId) -> Approves {
         let mut approves = Approves::default();
         for profile in self.of(Kind::ConnectionProfile) {
-            let Some(approval) = self.approval_of(profile.id) else { continue };
-            let names: Vec<_> = approval.tiers.iter().flat_map(Tier::names).collect();
+            let tiers = self.approval_of(profile.id).into_iter().flat_map(|approval| &approval.tiers);
+            let names: Vec<_> = tiers.flat_map(Tier::names).chain(self.reviewers_of(profile.id)).collect();
             if names.iter().any(|name| self.is_user(name, user) || self.group_has(name, user)) {
                 approves.profiles.push(profile.id);
             } else if names.iter().any(|name| name.as_str() == MANAGER) {

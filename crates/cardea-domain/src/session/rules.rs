@@ -195,6 +195,9 @@ pub type CustomValues = BTreeMap<String, String>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
+    /// Whether it begins without anybody's yes and is reviewed afterwards.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
     pub direct_login: DirectLogin,
     /// How long before the end to say so, longest first.
     pub end_warnings: Vec<Period>,
@@ -229,6 +232,7 @@ impl Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            break_glass: false,
             direct_login: DirectLogin::default(),
             end_warnings: Self::END_WARNINGS.to_vec(),
             extension: None,

@@ -63,6 +63,8 @@ pub(crate) struct SessionSummary {
     lock: Option<Lock>,
     notes: String,
     ticket: String,
+    /// Whether it began without approval; somebody has to review it.
+    break_glass: bool,
     /// Values of the fields that its connection profile adds.
     custom: BTreeMap<String, String>,
     /// How far the running stage is, while one runs.
@@ -242,6 +244,7 @@ impl SessionSummary {
             lock: session.lock.clone(),
             notes: session.notes.clone(),
             ticket: session.ticket.clone(),
+            break_glass: session.rules.break_glass,
             custom: session.custom.clone(),
             progress: session.progress.clone(),
             cleanup_stalled: session.cleanup_stalled,

@@ -17,6 +17,7 @@ mod password;
 mod people;
 mod problem;
 mod request;
+mod review;
 mod roles;
 mod session;
 mod sign_in;

@@ -186,6 +186,7 @@ fn body(id: &str, things: &Things) -> Value {
         // Too short: told before anything is hashed.
         "set_up" => json!({ "token": "guessed", "password": "short" }),
         "show_proof" => json!({ "totp": "123456" }),
+        "review_session" => json!({ "verdict": "justified", "reason": "why not" }),
         "sign_in" => json!({ "user": "zoe", "password": "not hers" }),
         "sign_in_with_recovery_code" | "sign_in_with_totp" => json!({ "ticket": "guessed", "code": "123456" }),
         _ if id.starts_with("replace_") => json!({ "spec": {}, "version": 999 }),

@@ -5,7 +5,7 @@ import type { Me, Session } from "../../api/view";
 
 /** What lies over the page. Sessions are as they were when it opened: the list may lose them meanwhile. */
 export type Window =
-  | { kind: "grants" | "locks" }
+  | { kind: "grants" | "locks" | "reviews" }
   /** `like` a session that is over. */
   | { kind: "create"; like?: Session }
   | { kind: "extend" | "launch" | "lock" | "log" | "password" | "unlock"; session: Session }

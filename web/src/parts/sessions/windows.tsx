@@ -3,6 +3,7 @@ import type { Me } from "../../api/view";
 import { GrantsWindow } from "../grants/window";
 import { LocksWindow } from "../locks";
 import { LogWindow } from "../log/window";
+import { ReviewsWindow } from "../reviews";
 import { Wizard } from "../wizard/wizard";
 import type { Window } from "./context";
 import { DecideDialog } from "./decide-dialog";
@@ -22,6 +23,8 @@ export function OpenWindow({ window, me, onClose }: Properties) {
       return <GrantsWindow me={me} onClose={onClose} />;
     case "locks":
       return <LocksWindow me={me} onClose={onClose} />;
+    case "reviews":
+      return <ReviewsWindow onClose={onClose} />;
     case "log":
       return <LogWindow session={window.session} onClose={onClose} />;
     case "extend":
