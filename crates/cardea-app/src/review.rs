@@ -86,6 +86,7 @@ impl App {
         (verdict, reason): (Verdict, &str),
     ) -> Result<ReviewRow, AppError> {
         check_given(reason)?;
+        self.must_be_fresh(actor, Verb::ReviewSession, &id.to_string()).await?;
         let reviewed = self.retried(|| self.review_once(actor, id, (verdict, reason.trim()))).await;
         if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. })) = &reviewed {
             self.refused(actor, Verb::ReviewSession, id.to_string(), error).await;

@@ -304,6 +304,7 @@ impl Permit {
         if !configuration.names_approver(user, session.profile, session.user) {
             return Err(visible("only the reviewers that the connection profile names may review this session"));
         }
+        must_cover(actor, Verb::ReviewSession)?;
         Ok(Self { actor: actor.clone(), verb: Verb::ReviewSession })
     }
 

@@ -12,7 +12,7 @@ use crate::{Actor, Denial, Verb, Via};
 pub enum TokenScope {
     /// Change users, policies and every other object.
     Configuration,
-    /// Say yes or no to requests.
+    /// Say yes or no to requests, and review what began without.
     Decide,
     /// Lock, search hosts, have removals tried, end sign-ins and tokens.
     Operation,
@@ -51,7 +51,7 @@ impl TokenScope {
     fn of(verb: Verb) -> Option<Self> {
         match verb {
             Verb::ChangeConfiguration(_) | Verb::LearnHostKey => Some(Self::Configuration),
-            Verb::DecideSession => Some(Self::Decide),
+            Verb::DecideSession | Verb::ReviewSession => Some(Self::Decide),
             Verb::EndSignIn | Verb::Lock | Verb::RevokeToken | Verb::SweepHost | Verb::TryRemoval => {
                 Some(Self::Operation)
             }

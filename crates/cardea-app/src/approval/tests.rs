@@ -42,6 +42,7 @@ impl World {
                 entropy: entropy.clone(),
                 linux: target.clone(),
                 node: node.to_owned(),
+                sign_in: crate::SignInSettings::default(),
             })
             .await
             .expect("an application")
