@@ -26,7 +26,7 @@ fn main() {
     let words: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let number = |place: usize, usual| words.get(place).map_or(usual, |word| word.parse().expect("a number"));
     let (sessions, hosts) = (number(0, SESSIONS), number(1, HOSTS));
-    let hosts: Vec<_> = (1..=hosts).map(|number| LinuxHost::start(&format!("web{number}"))).collect();
+    let hosts: Vec<_> = (1..=hosts).map(|number| LinuxHost::plan(&format!("web{number}")).yielding().start()).collect();
     let each = sessions / hosts.len();
     // As Cardea's connector calls them: one tool at a time on each host, and the homes go separately.
     let useradd = on_all(&hosts, each, "useradd -m -U -u \"$uid\" -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 \"bare$n\"");

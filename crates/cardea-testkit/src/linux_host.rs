@@ -86,7 +86,8 @@ impl LinuxHost {
     /// Starts a stopped host again, with the files it had and the same key. Its link is up.
     pub fn resume(&mut self) {
         let log = fs::File::create(self.folder.path().join("log")).expect("the host's folder is writable");
-        let mut command = Command::new(SCRIPT);
+        let mut command = Command::new("nice");
+        command.args(["-n", if self.plan.yields { "10" } else { "0" }, SCRIPT]);
         self.plan.describe(&mut command);
         if self.plan.own_network {
             command.env("LINK", network::link(self.address));

@@ -13,11 +13,12 @@ pub struct HostPlan {
     pub(super) own_network: bool,
     clock: Option<String>,
     without: Vec<&'static str>,
+    pub(super) yields: bool,
 }
 
 impl HostPlan {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), disk: None, own_network: false, clock: None, without: Vec::new() }
+        Self { name: name.to_owned(), disk: None, own_network: false, clock: None, without: Vec::new(), yields: false }
     }
 
     /// A disk of this size (`64m`) in memory. It is lost when the host stops.
@@ -49,6 +50,13 @@ impl HostPlan {
     /// A host on which there is no at.
     pub fn without_at(mut self) -> Self {
         self.without.push("at");
+        self
+    }
+
+    /// The host's programs leave the processor to others of this machine. On a machine of its own a host takes nothing away from
+    /// Cardea; many hosts here would.
+    pub fn yielding(mut self) -> Self {
+        self.yields = true;
         self
     }
 
