@@ -226,7 +226,7 @@ export interface paths {
          * @description Server-sent events: `ready` first; `session` (a `SessionSummary`) and `grant` (a `GrantView`) with each change that
          *     the caller may see; `approval` (an `ApprovalChange`) when a session waits for approval, is decided about or waits no more,
          *     for its approvers too; `alert` (an `AlertView`) to administrators, auditors and the operator when
-         *     a person should look at something; `configuration` when what somebody may do could be different; `reset` when events
+         *     a person should look at something, and to users about their own account; `configuration` when what somebody may do could be different; `reset` when events
          *     were lost: read everything again. A comment each 15 seconds keeps the line alive. Every event has an id; sent back in the
          *     header `Last-Event-ID`, it resumes without a gap. The stream ends with the sign-in, at most 15 seconds after it.
          *
@@ -954,6 +954,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve several requests.
+         * @description Each by itself: the answer says of each what became of it.
+         *
+         *     **Who:** as for one. **Audit:** `session.decide`, for each.
+         */
+        post: operations["approve_sessions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/deny": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deny several requests.
+         * @description Each by itself: the answer says of each what became of it.
+         *
+         *     **Who:** as for one. **Audit:** `session.decide`, for each.
+         */
+        post: operations["deny_sessions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/end": {
         parameters: {
             query?: never;
@@ -1007,7 +1051,8 @@ export interface paths {
         put?: never;
         /**
          * Approve a request.
-         * @description It begins when as many approvers as its profile asks for have approved it. If what was requested has changed since,
+         * @description It begins when as many approvers as its profile asks for have approved it, one tier after the other; nobody counts in two
+         *     of them. A vote counts while whoever gave it is an approver. If what was requested has changed since,
          *     it is brought up to date and the answer is 409: read it again, then decide.
          *
          *     **Who:** the approvers of its connection profile, but never its own user, and nobody by a token that the operator issued.
@@ -1051,7 +1096,8 @@ export interface paths {
         put?: never;
         /**
          * Deny a request.
-         * @description One denial ends it.
+         * @description One denial ends it, by whoever is asked now or was asked before. Where an extension waits for approval, it is denied and the
+         *     session ends as planned.
          *
          *     **Who:** the approvers of its connection profile, but never its own user, and nobody by a token that the operator issued.
          *     **Audit:** `session.decide`.
@@ -1832,7 +1878,7 @@ export interface components {
         ApprovalId: string;
         /** @description What a profile demands before a session begins. */
         ApprovalSpec: {
-            /** @description Asked one after the other. One for now. */
+            /** @description Asked one after the other: 1 to 5. Nobody counts in two of them. */
             tiers: components["schemas"]["Tier"][];
             /**
              * @description How long a request may wait for all of them.
@@ -1842,7 +1888,7 @@ export interface components {
         };
         /** @description What a profile demands before a session begins. */
         ApprovalSpecInput: {
-            /** @description Asked one after the other. One for now. */
+            /** @description Asked one after the other: 1 to 5. Nobody counts in two of them. */
             tiers: components["schemas"]["TierInput"][];
             /**
              * @description How long a request may wait for all of them.
@@ -1856,10 +1902,23 @@ export interface components {
             approver: string;
             at: components["schemas"]["Timestamp"];
             decision: components["schemas"]["Decision"];
+            /**
+             * Format: uint32
+             * @description Which extension it is about; 0 if it is about the session itself.
+             */
+            extension: number;
             id: components["schemas"]["ApprovalId"];
-            /** @description Whether it is about the session as it is now: what is changed after an approval has to be approved again. */
+            /**
+             * @description Whether it is about the session as it is now, by somebody who may still give it: what is changed after an approval has to
+             *     be approved again, and votes of people who are approvers no more fall.
+             */
             is_current: boolean;
             reason: string;
+            /**
+             * Format: uint
+             * @description The tier that it was given in; the first is 1.
+             */
+            tier: number;
         };
         /** @description A yes. */
         Approving: {
@@ -2288,6 +2347,23 @@ export interface components {
          * @enum {string}
          */
         Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+        /** @description What became of one: the session as it is now, or the problem. */
+        DecidedSession: {
+            id: string;
+            problem?: components["schemas"]["Problem"] | null;
+            session?: components["schemas"]["SessionView"] | null;
+        };
+        /** @description What became of each request that was to be decided about. */
+        DecidedSessions: {
+            items: components["schemas"]["DecidedSession"][];
+        };
+        /** @description Requests to decide about, all for one reason. */
+        Deciding: {
+            /** @description At most 1,000. */
+            ids: string[];
+            /** @description Why. 1 to 1,000 characters. */
+            reason: string;
+        };
         /**
          * @description What an approver said.
          * @enum {string}
@@ -2350,6 +2426,13 @@ export interface components {
             /** @description To be shown as a QR code. */
             uri: string;
         };
+        /** @description Who joins a tier's approvers when it has not decided for so long. */
+        Escalation: {
+            /** @description Counted from when the tier's turn came. */
+            after: components["schemas"]["Period"];
+            /** @description Users and groups, and `+manager`. */
+            to: string[];
+        };
         /** @description Proof that a privilege is gone. */
         EvidenceView: {
             /** @description What else was found and dealt with. */
@@ -2396,6 +2479,8 @@ export interface components {
         };
         /** @description How often and by how much a session may be made longer. */
         Extension: {
+            /** @description Whether those who approve sessions have to approve it, each time. */
+            approval?: boolean;
             /** @description By how much at most, each time. */
             by: components["schemas"]["Period"];
             /**
@@ -2950,7 +3035,7 @@ export interface components {
              * @description `/problems/SLUG`: what kind of problem it is; a page that explains it.
              * @enum {string}
              */
-            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-factor" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
+            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/extension-waits" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-factor" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-your-turn" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
         };
         /** @description How far the running stage is. */
         Progress: {
@@ -3328,6 +3413,8 @@ export interface components {
             custom: {
                 [key: string]: string;
             };
+            /** @description The users who may decide now: at most 50 of them. In `session` events, also those whose vote is in. */
+            deciders: string[];
             /** @description How long it lasts from its start: the maximum, or less if an approver said so. */
             duration: components["schemas"]["Period"];
             /** @description When it will end, or ended. */
@@ -3359,10 +3446,19 @@ export interface components {
             start_at: components["schemas"]["Timestamp"] | null;
             status: components["schemas"]["Status"];
             ticket: string;
+            /**
+             * Format: uint
+             * @description Whose turn it is, while it waits; the first tier is 1.
+             */
+            tier: number | null;
+            /** @description The tiers that have to approve it one after the other, while it waits. */
+            tiers: components["schemas"]["TierView"][];
             /** @description The user's name. */
             user: string;
             /** @description When its user wants it to begin, or an approver put it off to; at once if there is none. */
             wanted_start_at: components["schemas"]["Timestamp"] | null;
+            /** @description An extension that waits for approval, or for the host after it. Tiers, turn and deciders are about it then. */
+            wish: components["schemas"]["WishView"] | null;
         };
         /** @description A session. */
         SessionView: {
@@ -3394,6 +3490,8 @@ export interface components {
             custom: {
                 [key: string]: string;
             };
+            /** @description The users who may decide now: at most 50 of them. In `session` events, also those whose vote is in. */
+            deciders: string[];
             /** @description How long it lasts from its start: the maximum, or less if an approver said so. */
             duration: components["schemas"]["Period"];
             /** @description When it will end, or ended. */
@@ -3427,10 +3525,19 @@ export interface components {
             start_at: components["schemas"]["Timestamp"] | null;
             status: components["schemas"]["Status"];
             ticket: string;
+            /**
+             * Format: uint
+             * @description Whose turn it is, while it waits; the first tier is 1.
+             */
+            tier: number | null;
+            /** @description The tiers that have to approve it one after the other, while it waits. */
+            tiers: components["schemas"]["TierView"][];
             /** @description The user's name. */
             user: string;
             /** @description When its user wants it to begin, or an approver put it off to; at once if there is none. */
             wanted_start_at: components["schemas"]["Timestamp"] | null;
+            /** @description An extension that waits for approval, or for the host after it. Tiers, turn and deciders are about it then. */
+            wish: components["schemas"]["WishView"] | null;
         };
         /** @description Sessions to end. */
         SessionsToEnd: {
@@ -3589,8 +3696,10 @@ export interface components {
         };
         /** @description Some people, and how many of them must say yes. */
         Tier: {
-            /** @description Users and groups. */
+            /** @description Users and groups, and `+manager` for the manager of whoever requests. */
             approvers: string[];
+            /** @description Who may decide as well when the tier has not for a while. */
+            escalation?: components["schemas"]["Escalation"] | null;
             /**
              * Format: uint32
              * @default 1
@@ -3599,11 +3708,29 @@ export interface components {
         };
         /** @description Some people, and how many of them must say yes. */
         TierInput: {
-            /** @description Users and groups. */
+            /** @description Users and groups, and `+manager` for the manager of whoever requests. */
             approvers: string[];
+            /** @description Who may decide as well when the tier has not for a while. */
+            escalation?: components["schemas"]["Escalation"] | null;
             /**
              * Format: uint32
              * @default 1
+             */
+            quorum: number;
+        };
+        /** @description One tier of approval. */
+        TierView: {
+            /** @description Users and groups; `+manager` is the manager of its user. */
+            approvers: string[];
+            /** @description When others may decide as well, if it is this tier's turn and they may not yet. */
+            escalates_at: components["schemas"]["Timestamp"] | null;
+            /** @description Those others. */
+            escalates_to: string[];
+            /** @description Whether they may decide by now. */
+            is_escalated: boolean;
+            /**
+             * Format: uint32
+             * @description How many of them must say yes.
              */
             quorum: number;
         };
@@ -3696,6 +3823,8 @@ export interface components {
              * @default
              */
             full_name: string;
+            /** @description Name of the user who approves this one's requests where a profile asks `+manager`. */
+            manager?: string | null;
             /**
              * @description What the user may do beside what policies give: `administrator`, `auditor`, `user`, and names of roles.
              * @default [
@@ -3735,6 +3864,8 @@ export interface components {
              * @default
              */
             full_name: string;
+            /** @description Name of the user who approves this one's requests where a profile asks `+manager`. */
+            manager?: string | null;
             /** Format: password */
             password?: string;
             /**
@@ -3818,6 +3949,23 @@ export interface components {
             from: string;
             /** @description When it closes: `18:00`, or `24:00` for the end of the day. Earlier than `from` means on the next day. */
             to: string;
+        };
+        /** @description An extension that has to be approved. */
+        WishView: {
+            /** @description Until when it has to be approved. */
+            approve_by: components["schemas"]["Timestamp"];
+            /** @description By how much. */
+            by: components["schemas"]["Period"];
+            /** @description Whether it is approved; the host is being told. */
+            is_approved: boolean;
+            /**
+             * Format: uint32
+             * @description Which of the session's: what was said about it has the same.
+             */
+            number: number;
+            requested_at: components["schemas"]["Timestamp"];
+            /** @description Who asked for it. */
+            requested_by: string;
         };
     };
     responses: never;
@@ -5958,6 +6106,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CreatedSessions"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Deciding"];
+            };
+        };
+        responses: {
+            /** @description What became of each, in the order of the ids. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecidedSessions"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deny_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Deciding"];
+            };
+        };
+        responses: {
+            /** @description What became of each, in the order of the ids. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecidedSessions"];
                 };
             };
             /** @description Anything else: what went wrong and what to do. */

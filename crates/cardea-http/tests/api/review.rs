@@ -22,7 +22,7 @@ async fn reviews(world: &World, who: &As, state: &str) -> Vec<Value> {
     page["items"].as_array().expect("items").clone()
 }
 
-fn request(more: Value) -> Value {
+fn request(more: &Value) -> Value {
     let mut body = json!({ "activity": "Linux admin", "resources": ["vault1"], "notes": "the database is down" });
     body.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
     body
@@ -35,7 +35,7 @@ async fn who_breaks_the_glass_begins_at_once_and_others_say_whether_it_was_right
     let (alice, dave, bob) = (world.token("alice").await, world.signed_in("dave").await, world.token("bob").await);
     let admin = world.signed_in("admin").await;
     let mut heard = world.listen(&admin, "/api/v1/events", None).await.expect("a stream");
-    let created = world.post(&alice, SESSIONS, request(json!({}))).await.ok(201);
+    let created = world.post(&alice, SESSIONS, request(&json!({}))).await.ok(201);
     let id = created["items"][0]["id"].as_str().expect("an id").to_owned();
     assert_eq!(created["items"][0]["break_glass"], true);
     let alert = heard.until("alert").await.json();
@@ -80,9 +80,9 @@ async fn who_breaks_the_glass_says_why_and_does_not_wait() {
     let world = World::start().await;
     with_glass(&world).await;
     let alice = world.token("alice").await;
-    let refused = world.post(&alice, SESSIONS, request(json!({ "notes": " " }))).await;
+    let refused = world.post(&alice, SESSIONS, request(&json!({ "notes": " " }))).await;
     assert_eq!(refused.wrong_fields(), ["/notes"]);
-    let later = request(json!({ "start_at": "2027-01-15T09:00:00Z" }));
+    let later = request(&json!({ "start_at": "2027-01-15T09:00:00Z" }));
     assert_eq!(world.post(&alice, SESSIONS, later).await.wrong_fields(), ["/start_at"]);
     assert_eq!(reviews(&world, &As::Operator, "open").await, Vec::<Value>::new());
     let both = json!({
