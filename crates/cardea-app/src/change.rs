@@ -89,6 +89,7 @@ impl App {
 
     /// Tells its approvers too, once the unit is committed: the session waits for them, was decided about, or waits no more.
     pub(crate) fn announce_approval(&self, tx: &mut Tx, session: &Session, approval: Option<&Approval>) {
+        self.tell_of_approval(tx, session, approval);
         tx.tell(News::Approval { session: session.id, decided: approval.is_some() });
         let audience = Audience::with_approvers(session);
         let event = Event::Approval {

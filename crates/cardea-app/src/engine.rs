@@ -264,7 +264,7 @@ impl App {
     }
 
     /// How long to sleep at most.
-    fn sleep_max(&self) -> Duration {
+    pub(crate) fn sleep_max(&self) -> Duration {
         if self.0.store.is_shared() { SHARED_SLEEP_MAX } else { SLEEP_MAX }
     }
 

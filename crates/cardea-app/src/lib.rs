@@ -22,6 +22,7 @@ mod gate;
 mod grant;
 mod ground;
 mod idempotency;
+mod invitation;
 mod keyring;
 mod launch;
 mod lock;
@@ -29,6 +30,7 @@ mod metrics;
 mod my;
 mod notice;
 mod object;
+mod outbox;
 mod pace;
 mod password;
 mod plan;
@@ -63,7 +65,9 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use apply::{Applied, ApplyOptions, Change, Document, FieldChange, What};
 pub use approval::Approve;
-pub use cardea_store::{Connection, ReviewRow, SignInRow, SortKey, StandingLock, TokenRow, View};
+pub use cardea_store::{
+    Connection, NoticeFigures, NoticeRow, ReviewRow, SignInRow, SortKey, StandingLock, TokenRow, View,
+};
 pub use device::Device;
 pub use error::AppError;
 pub use event::{Alert, Event, Subscription};
@@ -71,11 +75,13 @@ pub use explain::{Explained, ExplainedPolicy, Explanation, Question};
 pub use factor::{Enrolment, Factors, RecoveryCodes};
 pub use fresh::{Lack, Present, SignInState};
 pub use grant::OutGrant;
+pub use invitation::Invited;
 pub use keyring::Keyring;
 pub use launch::Launch;
 pub use lock::Message as LockMessage;
 pub use metrics::{Figures, StepTimes};
 pub use my::{MyActivity, Way};
+pub use outbox::{NoticePage, Outlets, TemplateFault, Templates, Webhook, WebhookKey};
 pub use request::NewRequest;
 pub use reveal::Revealed;
 pub use review::ReviewState;
@@ -129,6 +135,8 @@ struct Inner {
     host_nudge: Notify,
     metrics: metrics::Metrics,
     doors: gate::Doors,
+    /// What is told outside.
+    outbox: outbox::Outbox,
     uids: uids::Uids,
     log_ins: service::LogIns,
     /// Users and resources that are locked as a whole, as the store has them.
@@ -187,6 +195,7 @@ impl App {
             host_nudge: Notify::new(),
             metrics: metrics::Metrics::default(),
             doors: gate::Doors::default(),
+            outbox: outbox::Outbox::default(),
             uids: uids::Uids::default(),
             log_ins: service::LogIns::default(),
             locks: lock::Standing::default(),
@@ -277,6 +286,7 @@ impl App {
     pub fn nudge(&self) {
         self.0.nudge.notify_one();
         self.0.host_nudge.notify_one();
+        self.0.outbox.nudge();
     }
 
     /// The mark that Cardea's things on targets carry for this grant: an HMAC that nobody else can make.

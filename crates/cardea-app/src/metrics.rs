@@ -12,7 +12,7 @@ use std::{
 };
 
 use cardea_domain::{Session, Status, Timestamp};
-use cardea_store::StoreFigures;
+use cardea_store::{NoticeFigures, StoreFigures};
 use tokio::time::Instant;
 
 use crate::{App, AppError, engine::WORKERS_MAX};
@@ -45,6 +45,10 @@ pub struct Figures {
     pub workers_max: usize,
     /// Units of work that wait for SQLite's writer, or that hold a connection to PostgreSQL.
     pub store_units: usize,
+    /// What waits to be told outside, and what was given up.
+    pub notices: NoticeFigures,
+    /// How long the first notice has been due; zero if there is none.
+    pub oldest_notice: Duration,
     /// Steps by host, in the order of names.
     pub steps: Vec<(String, StepTimes)>,
 }
@@ -122,14 +126,16 @@ impl App {
             return Ok(figures.clone());
         }
         let now = self.0.clock.now();
-        let stored =
-            self.0.store.read(move |tx| Box::pin(async move { tx.figures(now).await.map_err(AppError::from) })).await?;
-        let figures = Arc::new(self.with_counts(&stored, now));
+        let read = self.0.store.read(move |tx| {
+            Box::pin(async move { Ok::<_, AppError>((tx.figures(now).await?, tx.notice_figures().await?)) })
+        });
+        let (stored, notices) = read.await?;
+        let figures = Arc::new(self.with_counts(&stored, notices, now));
         *last = Some((Instant::now(), figures.clone()));
         Ok(figures)
     }
 
-    fn with_counts(&self, stored: &StoreFigures, now: Timestamp) -> Figures {
+    fn with_counts(&self, stored: &StoreFigures, notices: NoticeFigures, now: Timestamp) -> Figures {
         let age = |since: Option<Timestamp>| since.map_or(Duration::ZERO, |since| now.since(since));
         let count = |status| stored.sessions.iter().find(|(known, _)| *known == status).map_or(0, |(_, count)| *count);
         let metrics = &self.0.metrics;
@@ -144,6 +150,8 @@ impl App {
             workers_busy: metrics.busy.load(Ordering::Relaxed),
             workers_max: WORKERS_MAX,
             store_units: self.0.store.units(),
+            notices,
+            oldest_notice: age(notices.due_since),
             steps: steps.iter().map(|(host, times)| (host.clone(), times.clone())).collect(),
         }
     }

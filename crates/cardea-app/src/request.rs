@@ -249,6 +249,7 @@ impl App {
         if let Some(within) = plan.review_within {
             self.owe_review(tx, permit, &session, within).await?;
         }
+        self.tell_starting(tx, &session);
         self.hand_over(tx, hand, &session, &grants);
         Ok(SessionDetail { session, grants, approvals: Vec::new() })
     }

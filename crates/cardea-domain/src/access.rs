@@ -26,6 +26,8 @@ pub enum Verb {
     /// Ask why somebody may, or may not, do something.
     ExplainAccess,
     ExtendSession,
+    /// Have a user choose a password by a link in a mail.
+    InviteUser,
     /// Make an API token for any user. The operator only.
     IssueToken,
     LearnHostKey,
@@ -35,6 +37,8 @@ pub enum Verb {
     Lock,
     /// Take somebody's second factor off, who lost it.
     ResetFactors,
+    /// Look at notices, and have one sent now.
+    ManageNotices,
     /// Begin a failed session again.
     RetrySession,
     /// Say whether it was right to begin somebody else's session without approval.
@@ -76,11 +80,13 @@ impl Verb {
             Self::EndSignIn => "sign_in.end",
             Self::ExplainAccess => "access.explain",
             Self::ExtendSession => "session.extend",
+            Self::InviteUser => "user.invite",
             Self::IssueToken => "token.issue",
             Self::Launch => "session.launch",
             Self::LearnHostKey => "host_key.learn",
             Self::Lock => "lock",
             Self::ResetFactors => "factor.reset",
+            Self::ManageNotices => "notice.manage",
             Self::RetrySession => "session.retry",
             Self::RevealPassword => "session.password",
             Self::RevokeToken => "token.revoke",
@@ -111,9 +117,12 @@ impl Verb {
             Self::EndSignIn | Self::RevokeToken => Permission::SignInsEnd,
             Self::ExplainAccess => Permission::AccessExplain,
             Self::ExtendSession => Permission::SessionsExtendAny,
+            // A password is theirs to set anyway.
+            Self::InviteUser => Permission::ChangeUsers,
             Self::LearnHostKey => Permission::ChangeResources,
             Self::Lock => Permission::SessionsLock,
             Self::ResetFactors => Permission::FactorsReset,
+            Self::ManageNotices => Permission::NoticesManage,
             Self::RetrySession => Permission::SessionsRetryAny,
             Self::SeeAllSessions | Self::SeeSession => Permission::SessionsSeeAll,
             Self::SeeAudit => Permission::AuditSee,

@@ -109,6 +109,10 @@ ids! {
     ConnectionId = "con";
     /// One privilege in the grant ledger.
     GrantId = "grt";
+    /// One invitation to choose a password.
+    InvitationId = "inv";
+    /// One notice to one receiver.
+    NoticeId = "ntc";
     /// A public key that a user registered themselves.
     OwnKeyId = "key";
     /// What a user submitted; several sessions may share it.
@@ -188,7 +192,7 @@ impl schemars::JsonSchema for ObjectId {
 
 /// Whether the text starts like an id (`ses_…`): such a name is refused, so that names and ids never mix.
 pub(crate) fn starts_like_id(text: &str) -> bool {
-    const OTHERS: [&str; 9] = ["apr", "con", "grt", "key", "req", "sec", "ses", "sgn", "tok"];
+    const OTHERS: [&str; 11] = ["apr", "con", "grt", "inv", "key", "ntc", "req", "sec", "ses", "sgn", "tok"];
     let folded = text.to_lowercase();
     let prefixes = Kind::ALL.into_iter().map(Kind::id_prefix).chain(OTHERS);
     prefixes.into_iter().any(|prefix| folded.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['_', ' '])))

@@ -19,6 +19,7 @@ mod grant;
 mod id;
 mod mark;
 mod name;
+mod notice;
 mod permission;
 mod review;
 mod role;
@@ -54,10 +55,12 @@ pub use fail_point::{FailPointHook, on_fail_points};
 pub use gate::{Admission, ClosedConnection, Credential, EndNotice, Gate, GateRefusal, Lease, Login, Word};
 pub use grant::{Grant, GrantState, Privilege, Undo};
 pub use id::{
-    ApprovalId, ConnectionId, GrantId, IdError, ObjectId, OwnKeyId, RequestId, SecretId, SessionId, SignInId, TokenId,
+    ApprovalId, ConnectionId, GrantId, IdError, InvitationId, NoticeId, ObjectId, OwnKeyId, RequestId, SecretId,
+    SessionId, SignInId, TokenId,
 };
 pub use mark::Mark;
 pub use name::{Name, NameError, fold};
+pub use notice::{Courier, Facts, Mail, NoticeKind, NoticeState, Post, is_mail_address};
 pub use permission::{Concern, Holder, Permission};
 pub use review::{BreakGlassSpec, Review, ReviewFinding, Verdict};
 pub use role::{CustomRole, Reach, Role, Scope};

@@ -141,6 +141,8 @@ permissions! {
         "Take off the second factor of somebody who lost it, which ends their sign-ins. No token is enough.";
     FiguresSee "figures.see" [Administrator Auditor Operator OperatorsToken] Everything
         "See the figures at `/metrics`.";
+    NoticesManage "notices.manage" [Administrator Operator OperatorsToken] Everything
+        "See what is told by mail and webhook, and have a notice sent now.";
     RemovalsTry "removals.try" [Administrator Operator OperatorsToken] Sessions
         "Have a removal that keeps failing tried at once.";
     ResourcesLock "resources.lock" [Administrator Operator OperatorsToken] Resources

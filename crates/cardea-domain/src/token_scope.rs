@@ -50,11 +50,14 @@ impl TokenScope {
     /// What a token needs for this verb; `None` if no token is enough.
     fn of(verb: Verb) -> Option<Self> {
         match verb {
-            Verb::ChangeConfiguration(_) | Verb::LearnHostKey => Some(Self::Configuration),
+            Verb::ChangeConfiguration(_) | Verb::InviteUser | Verb::LearnHostKey => Some(Self::Configuration),
             Verb::DecideSession | Verb::ReviewSession => Some(Self::Decide),
-            Verb::EndSignIn | Verb::Lock | Verb::RevokeToken | Verb::SweepHost | Verb::TryRemoval => {
-                Some(Self::Operation)
-            }
+            Verb::EndSignIn
+            | Verb::Lock
+            | Verb::ManageNotices
+            | Verb::RevokeToken
+            | Verb::SweepHost
+            | Verb::TryRemoval => Some(Self::Operation),
             Verb::ExplainAccess
             | Verb::SeeAllSessions
             | Verb::SeeAudit

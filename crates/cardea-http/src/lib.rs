@@ -13,11 +13,13 @@ mod grant;
 mod guard;
 mod health;
 mod input;
+mod invitation;
 mod launch;
 mod lock;
 mod log;
 mod metrics;
 mod my;
+mod notice;
 mod object;
 mod openapi;
 mod origin;
@@ -157,6 +159,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(sign_ins::end_sign_ins))
         .routes(routes!(token::list_tokens, token::create_token))
         .routes(routes!(token::revoke_token))
+        .routes(routes!(invitation::accept_invitation))
+        .routes(routes!(invitation::invite_user))
         .routes(routes!(token::issue_token))
         .routes(routes!(my::list_my_activities))
         .routes(routes!(permission::list_permissions))
@@ -184,6 +188,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(password::reveal_password))
         .routes(routes!(log::show_log))
         .routes(routes!(grant::list_grants))
+        .routes(routes!(notice::list_notices))
+        .routes(routes!(notice::try_notice))
         .routes(routes!(event::follow_events))
         .routes(routes!(apply::apply_documents))
         .routes(routes!(object::learn_host_key))

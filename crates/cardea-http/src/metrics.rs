@@ -109,6 +109,14 @@ impl Page {
             "Units of work that wait for SQLite's writer, or that hold a connection to PostgreSQL.",
             figures.store_units,
         );
+        self.head("cardea_notices", "gauge", "Mails and webhooks that wait to be sent, or were given up.");
+        self.labelled("cardea_notices", &[("state", "waiting")], figures.notices.waiting);
+        self.labelled("cardea_notices", &[("state", "failed")], figures.notices.failed);
+        self.gauge(
+            "cardea_notices_due_oldest_seconds",
+            "For how long the first of those that wait has been due; 0 without one.",
+            figures.oldest_notice.as_secs_f64(),
+        );
         self.head("cardea_step_seconds", "histogram", "Time of the engine's steps, by host; scans are not among them.");
         for (host, times) in &figures.steps {
             self.histogram("cardea_step_seconds", host, times);

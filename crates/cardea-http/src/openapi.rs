@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::{
-    Api, apply, approval, event, explain, factor, grant, launch, lock, log, my, object, password, permission, problem,
-    problems, review, session, sign_in, sign_ins, token,
+    Api, apply, approval, event, explain, factor, grant, invitation, launch, lock, log, my, notice, object, password,
+    permission, problem, problems, review, session, sign_in, sign_ins, token,
 };
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
@@ -46,11 +46,14 @@ describe! { bodies_out:
     grant::GrantPage,
     grant::GrantView,
     grant::OutGrantView,
+    invitation::InvitationView,
     launch::LaunchView,
     lock::LockList,
     lock::LockView,
     log::Log,
     my::MyActivities,
+    notice::NoticeList,
+    notice::NoticeView,
     password::PasswordView,
     permission::PermissionList,
     problem::Problem,
@@ -77,6 +80,7 @@ describe! { bodies_in:
     factor::AppCode,
     factor::PasswordChange,
     factor::ProofShown,
+    invitation::Accepting,
     lock::Extending,
     object::Sweeping,
     lock::Locking,

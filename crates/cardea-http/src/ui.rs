@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn hashed_files_are_kept_for_ever_and_the_page_is_asked_for_again() {
         assert_eq!(ask("/assets/index-abc123.js", &[]), (200, "public, max-age=31536000, immutable".to_owned()));
-        for page in ["/", "/sessions/anything", "/set-up"] {
+        for page in ["/", "/sessions/anything", "/set-up", "/invitation"] {
             assert_eq!(ask(page, &[(header::ACCEPT, "text/html")]), (200, "no-cache".to_owned()), "{page}");
         }
         assert_eq!(ask("/favicon.svg", &[(header::IF_NONE_MATCH, "\"1\"")]), (304, "no-cache".to_owned()));

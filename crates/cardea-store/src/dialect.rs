@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 35] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 38] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
@@ -33,10 +33,13 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 35] = [
     ("idempotency_pk", "idempotency.user_id, idempotency.key", "idempotency", "key"),
     ("installation_pk", "installation.id", "installation", "id"),
     ("installation_single_unique", "installation.single", "installation", "single"),
+    ("invitation_digest_unique", "invitation.digest", "invitation", "digest"),
+    ("invitation_pk", "invitation.id", "invitation", "id"),
     ("key_use_pk", "key_use.fingerprint", "key_use", "fingerprint"),
     ("launch_token_pk", "launch_token.digest", "launch_token", "digest"),
     ("managed_account_pk", "managed_account.host, managed_account.name", "managed_account", "name"),
     ("node_pk", "node.name", "node", "name"),
+    ("notice_pk", "notice.id", "notice", "id"),
     ("object_name_unique", "object.kind, object.name_fold", "object", "name"),
     ("object_pk", "object.id", "object", "id"),
     ("own_key_body_unique", "own_key.body", "own_key", "body"),
@@ -141,6 +144,24 @@ impl Tx {
                     $lock,
                     ") update host set version = version + 1, claim_node = $4, claim_until = $5 \
                      where key in (select key from due) returning *"
+                )
+            };
+        }
+        self.spelling(claim!(""), claim!(" for update skip locked"))
+    }
+
+    /// Claims notices of one outlet that are due, as [`Self::claim_due_sql`] does sessions.
+    pub(crate) fn claim_notices_sql(&self) -> &'static str {
+        macro_rules! claim {
+            ($lock:literal) => {
+                concat!(
+                    "with due as materialized (select id from notice \
+                     where outlet = $6 and wake_at <= $1 and id not in (select value from json_each($2)) \
+                     and (claim_node is null or claim_node = $4 or claim_until <= $1) \
+                     order by wake_at, id limit $3",
+                    $lock,
+                    ") update notice set version = version + 1, claim_node = $4, claim_until = $5 \
+                     where id in (select id from due) returning *"
                 )
             };
         }

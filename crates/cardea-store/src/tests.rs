@@ -7,6 +7,7 @@ mod grant;
 mod host;
 mod list;
 mod node;
+mod notice;
 mod record;
 mod review;
 mod schema;

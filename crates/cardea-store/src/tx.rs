@@ -11,6 +11,7 @@ use crate::{
     batch::Batch,
     log::PendingLine,
     news::{News, Seat},
+    notice::NoticeRow,
     postgres::{PostgresTransaction, Turn},
     tally::Counters,
 };
@@ -29,6 +30,8 @@ pub struct Tx {
     pub(crate) entries: Vec<PendingEntry>,
     /// Sessions whose row this unit has written, and so holds.
     pub(crate) held: Vec<SessionId>,
+    /// What is told outside; written at the end of the unit.
+    pub(crate) notices: Vec<NoticeRow>,
     /// What other nodes hear with the commit.
     pub(crate) news: Vec<News>,
     /// This process's place among the nodes, if there can be others.
@@ -54,6 +57,7 @@ impl Tx {
             lines: Vec::new(),
             entries: Vec::new(),
             held: Vec::new(),
+            notices: Vec::new(),
             news: Vec::new(),
             seat: None,
         }
@@ -113,6 +117,7 @@ impl Tx {
         self.lines.clear();
         self.entries.clear();
         self.held.clear();
+        self.notices.clear();
         self.news.clear();
         std::mem::take(&mut self.effects)
     }
@@ -121,6 +126,7 @@ impl Tx {
     pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
         self.keep_lines().await?;
         self.keep_entries().await?;
+        self.keep_notices().await?;
         self.send_news().await?;
         if let (false, Conn::Postgres(transaction)) = (self.batch.is_empty(), &mut self.conn)
             && transaction.commits_alone()

@@ -1,6 +1,7 @@
 //! What tests stand on: throw-away hosts and hand-set doubles of the ports. Never part of the product.
 
 mod fake_connector;
+mod fake_courier;
 mod fake_gate;
 mod history;
 mod linux_host;
@@ -10,6 +11,7 @@ mod postgres;
 mod seeded_entropy;
 
 pub use fake_connector::{Call, FakeConnector, Fate, Hold, Operation, Thing, Waiting};
+pub use fake_courier::{FakeCourier, Receiver};
 pub use fake_gate::{FakeGate, FakeSession, Join};
 pub use history::{Database, repeat_session};
 pub use linux_host::{HostPlan, LinuxHost, wait};

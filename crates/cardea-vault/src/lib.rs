@@ -7,11 +7,13 @@
 mod envelope;
 mod error;
 mod key_file;
+mod message;
 mod random;
 mod totp;
 mod vault;
 
 pub use error::VaultError;
+pub use message::MessageKey;
 pub use random::System;
 pub use totp::{TOTP_DIGITS, TOTP_PERIOD, Totp};
 pub use vault::{Binding, Vault};

@@ -410,6 +410,7 @@ impl App {
         errors.dedup();
         errors.truncate(ERRORS_MAX);
         let (name, why) = (&session.resource_name, errors.join("; "));
+        self.tell_stalled(tx, session, &why);
         let text = format!("The clean-up of {} on {name} has been failing for a minute: {why}", session.id);
         let alert = self.alert("cleanup_stalled", text, Some(session.id), Some(name));
         self.announce_alert(tx, alert);

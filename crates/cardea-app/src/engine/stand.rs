@@ -60,6 +60,7 @@ impl App {
                     let left = session.warn(now);
                     session.rest(now);
                     let Some(left) = left else { return Ok(tx.save_session(&drive()?, &mut session).await?) };
+                    app.tell_ending(tx, &session, &spoken(left));
                     let note = Note::warn(Stage::Session, format!("It ends in {}", spoken(left)));
                     let sentence = note.message.clone();
                     app.save_session(tx, &drive()?, &mut session, note).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::is_public_key;
-use crate::{Concern, Holder, Permission, Timestamp, account::is_account_name};
+use crate::{Concern, Holder, Permission, Timestamp, account::is_account_name, is_mail_address};
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -62,8 +62,8 @@ impl UserSpec {
             }
         };
         check(self.full_name.chars().count() > 200, "full_name".to_owned(), "at most 200 characters");
-        let is_no_address = self.email.len() > 254 || self.email.contains(char::is_control);
-        check(is_no_address, "email".to_owned(), "write one mail address");
+        let is_no_address = !self.email.is_empty() && !is_mail_address(&self.email);
+        check(is_no_address, "email".to_owned(), "write one mail address, as alice@example.com");
         let roles = "list 1 to 20 of administrator, auditor, user, and names of roles";
         check(self.roles.is_empty() || self.roles.len() > ROLES_MAX, "roles".to_owned(), roles);
         check(self.ssh_keys.len() > 50, "ssh_keys".to_owned(), "at most 50 keys");

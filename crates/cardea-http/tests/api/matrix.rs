@@ -5,9 +5,13 @@
 //! [`body`].
 
 use cardea_domain::{Holder, Permission};
+use cardea_testkit::FakeCourier;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, As, PASSWORD, World};
+use crate::{
+    notice::outlets,
+    world::{Answer, As, PASSWORD, World},
+};
 
 /// An operation with its address filled in.
 struct Asked {
@@ -135,6 +139,8 @@ impl Outcome {
 struct Things {
     session: String,
     grant: String,
+    /// That the session waits; nobody sends it.
+    notice: String,
     zoe: String,
     zoes_sign_in: String,
     zoes_token: String,
@@ -150,6 +156,7 @@ fn target(method: &str, path: &str, things: &Things) -> (String, Aimed) {
         "grants" => ("{id}", things.grant.as_str(), Aimed::Session),
         "groups" => ("{name}", "guards", Aimed::Object),
         "locks" => ("{id}", things.zoe.as_str(), Aimed::Nothing),
+        "notices" => ("{id}", things.notice.as_str(), Aimed::Nothing),
         "resource-groups" => ("{name}", "all", Aimed::Object),
         "resources" => ("{name}", "vault1", Aimed::Resource),
         "roles" => ("{name}", "keepers", Aimed::Object),
@@ -170,6 +177,8 @@ fn target(method: &str, path: &str, things: &Things) -> (String, Aimed) {
 /// A body that is well formed, and changes nothing that others need.
 fn body(id: &str, things: &Things) -> Value {
     match id {
+        // Too short: told before anything is hashed.
+        "accept_invitation" | "set_up" => json!({ "token": "guessed", "password": "short" }),
         "apply_documents" => json!({ "documents": [] }),
         "approve_session" | "deny_session" => json!({ "reason": "why not" }),
         "change_password" => json!({ "old": "not theirs", "new": "a long new sentence" }),
@@ -183,8 +192,6 @@ fn body(id: &str, things: &Things) -> Value {
         "end_sign_ins" => json!({ "user": "zoe" }),
         "issue_token" => json!({ "user": "zoe" }),
         "lock_session" => json!({ "title": "stop" }),
-        // Too short: told before anything is hashed.
-        "set_up" => json!({ "token": "guessed", "password": "short" }),
         "show_proof" => json!({ "totp": "123456" }),
         "review_session" => json!({ "verdict": "justified", "reason": "why not" }),
         "sign_in" => json!({ "user": "zoe", "password": "not hers" }),
@@ -216,6 +223,7 @@ fn operations(things: &Things) -> Vec<Asked> {
 /// The world with somebody of every kind.
 async fn furnished() -> (World, Things, Vec<Person>) {
     let world = World::start().await;
+    world.app.tell_by(outlets(FakeCourier::new()));
     world.guard_vault(1).await;
     let user = |name: &str, roles: Value| json!({ "kind": "User", "name": name, "spec": { "roles": roles, "password": PASSWORD } });
     world
@@ -233,6 +241,8 @@ async fn furnished() -> (World, Things, Vec<Person>) {
     let session = world.request(&alice, &["vault1"]).await.remove(0);
     let shown = world.get(&As::Operator, &format!("/api/v1/sessions/{session}")).await.ok(200);
     let grant = shown["grants"][0]["id"].as_str().expect("a grant").to_owned();
+    let notices = world.get(&As::Operator, "/api/v1/notices").await.ok(200);
+    let notice = notices["items"][0]["id"].as_str().expect("an id").to_owned();
     let zoe = world.get(&As::Operator, "/api/v1/users/zoe").await.ok(200);
     let zoe = zoe["id"].as_str().expect("an id").to_owned();
     world.signed_in("zoe").await;
@@ -271,7 +281,7 @@ async fn furnished() -> (World, Things, Vec<Person>) {
     people.insert(0, person("nobody", As::Nobody, &[], false));
     people.push(person("operator's token", issued, &[Holder::Administrator], true));
     people.push(person("operator", As::Operator, &[Holder::Operator], false));
-    (world, Things { session, grant, zoe, zoes_sign_in, zoes_token }, people)
+    (world, Things { session, grant, notice, zoe, zoes_sign_in, zoes_token }, people)
 }
 
 async fn answered(world: &World, person: &Person, asked: &Asked, things: &Things) -> Outcome {

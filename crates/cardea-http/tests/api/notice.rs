@@ -1,0 +1,237 @@
+//! What people and programs outside are told, and what administrators see of it.
+
+use std::{sync::Arc, time::Duration};
+
+use cardea_app::{Outlets, Templates, Webhook, WebhookKey};
+use cardea_domain::{ConnectorError, Mail, NoticeKind, Secret};
+use cardea_testkit::{FakeCourier, Operation, Receiver};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::world::{As, PASSWORD, PATIENCE, PUBLIC_URL, World};
+
+const KEY: &str = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
+/// A world that tells by mail and by the webhooks `chat` (of everything) and `pager` (of what does not go away).
+pub(crate) struct Telling {
+    pub(crate) world: World,
+    pub(crate) courier: Arc<FakeCourier>,
+    lanes: JoinHandle<()>,
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.lanes.abort();
+    }
+}
+
+/// Mail, and the webhooks.
+pub(crate) fn outlets(courier: Arc<FakeCourier>) -> Outlets {
+    let webhook = |name: &str, kinds: &[NoticeKind]| Webhook {
+        name: name.to_owned(),
+        kinds: kinds.iter().copied().collect(),
+        key: WebhookKey::read(&Secret::new(KEY.to_owned())).expect("a key"),
+    };
+    Outlets {
+        public_url: PUBLIC_URL.to_owned(),
+        courier,
+        mail: Some(Templates::built_in()),
+        webhooks: vec![webhook("chat", &NoticeKind::ALL), webhook("pager", &[NoticeKind::CleanupStalled])],
+    }
+}
+
+impl Telling {
+    pub(crate) async fn start() -> Self {
+        let (world, courier) = (World::start().await, FakeCourier::new());
+        world.app.tell_by(outlets(courier.clone()));
+        let person = |name: &str, roles: &[&str]| {
+            json!({ "kind": "User", "name": name, "spec": { "password": PASSWORD, "roles": roles,
+                "full_name": format!("{name} <of> the house"), "email": format!("{name}@example.com") } })
+        };
+        world.guard_vault(1).await;
+        world
+            .apply(json!([
+                person("alice", &["user"]),
+                person("dave", &["user"]),
+                person("erin", &["user"]),
+                person("root", &["administrator"])
+            ]))
+            .await;
+        let (app, stop) = (world.app.clone(), world.stop.clone());
+        let lanes = tokio::spawn(async move { app.run_notices(stop).await });
+        Self { world, courier, lanes }
+    }
+
+    pub(crate) async fn mail_to(&self, user: &str, about: &str) -> Mail {
+        let is_it = |mail: &Mail| mail.to == format!("{user}@example.com") && mail.subject.contains(about);
+        self.courier.mail(&format!("a mail to {user} about `{about}`"), is_it).await
+    }
+
+    async fn notices(&self, query: &str) -> Vec<Value> {
+        let list = self.world.get(&As::Operator, &format!("/api/v1/notices{query}")).await.ok(200);
+        list["items"].as_array().expect("a list").clone()
+    }
+
+    /// Waits until a notice is like this.
+    async fn until_notice(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let waiting = async {
+            loop {
+                if let Some(found) = self.notices("").await.into_iter().find(&is_it) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(found) => found,
+            Err(_) => panic!("{what} never came true: {:#?}", self.notices("").await),
+        }
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.world.clock.advance(Duration::from_secs(seconds));
+        self.world.app.nudge();
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_told_to_who_may_decide_and_the_decision_to_who_asked() {
+    let t = Telling::start().await;
+    let alice = t.world.token("alice").await;
+    let id = t.world.request(&alice, &["vault1"]).await.remove(0);
+    for approver in ["dave", "erin"] {
+        let mail = t.mail_to(approver, "asks for Linux admin on vault1").await;
+        assert!(mail.subject.starts_with("alice <of> the house (alice)"), "{}", mail.subject);
+        assert!(mail.text.contains("Notes: for a test\n") && !mail.text.contains("Ticket"), "{}", mail.text);
+        assert!(mail.text.contains(&format!("{PUBLIC_URL}/approvals?session={id}")), "{}", mail.text);
+        assert!(mail.html.contains("alice &lt;of&gt; the house"), "{}", mail.html);
+    }
+    let dave = t.world.signed_in("dave").await;
+    let yes = json!({ "reason": "go ahead" });
+    t.world.post(&dave, &format!("/api/v1/sessions/{id}/approve"), yes).await.ok(200);
+    let mail = t.mail_to("alice", "approved").await;
+    assert!(mail.text.contains("By: dave\n") && mail.text.contains("Reason: go ahead\n"), "{}", mail.text);
+    // She is in the group of the approvers, and was not asked about her own request.
+    assert_eq!(t.courier.mails().iter().filter(|mail| mail.to.starts_with("alice")).count(), 1);
+
+    let posts = t.courier.until_posts("chat", 2).await;
+    let bodies: Vec<Value> = posts.iter().map(|post| serde_json::from_str(&post.body).expect("JSON")).collect();
+    let waiting = bodies.iter().find(|body| body["type"] == "request_waiting").expect("told");
+    assert_eq!(waiting["data"]["facts"]["approvers"], "dave, erin");
+    assert_eq!(waiting["data"]["sessions"], json!([id]));
+    assert_eq!(t.courier.posts("pager"), []);
+}
+
+#[tokio::test]
+async fn one_request_for_many_hosts_is_one_mail() {
+    let t = Telling::start().await;
+    let more = json!([
+        { "kind": "Resource", "name": "vault2", "spec": { "platform": "linux", "address": "vault2.example.com",
+            "service_account": "svc", "host_key": cardea_testkit::FakeConnector::HOST_KEY } },
+        { "kind": "AccessPolicy", "name": "vault", "spec": { "users": ["alice"], "activities": ["Linux admin"],
+            "resources": ["vault1", "vault2"], "connection_profile": "guarded" } },
+    ]);
+    t.world.apply(more).await;
+    let alice = t.world.token("alice").await;
+    t.world.request(&alice, &["vault1", "vault2"]).await;
+    t.mail_to("erin", "vault1, vault2").await;
+    assert_eq!(t.notices("").await.len(), 3, "one for each approver and one for the webhook");
+}
+
+#[tokio::test]
+async fn beginning_and_end_are_told_ahead() {
+    let t = Telling::start().await;
+    let alice = t.world.token("alice").await;
+    let start = cardea_domain::Clock::now(&*t.world.clock).plus(Duration::from_secs(3600));
+    let body = json!({ "activity": "Linux admin", "resources": ["web1"], "start_at": start });
+    let created = t.world.post(&alice, "/api/v1/sessions", body).await.ok(201);
+    let id = created["items"][0]["id"].as_str().expect("an id").to_owned();
+    t.pass(3600 - 700);
+    assert_eq!(t.courier.mails(), []);
+    t.pass(200);
+    t.mail_to("alice", "begins at").await;
+    t.pass(600);
+    t.world.until_status(&id, "available").await;
+    t.pass(3600 - 290);
+    let mail = t.mail_to("alice", "ends in").await;
+    assert!(mail.text.contains(&format!("{PUBLIC_URL}/?session={id}")), "{}", mail.text);
+}
+
+#[tokio::test]
+async fn what_is_not_true_any_more_is_not_sent() {
+    let t = Telling::start().await;
+    t.courier.set("mail", Receiver::Refuses);
+    let alice = t.world.token("alice").await;
+    let id = t.world.request(&alice, &["vault1"]).await.remove(0);
+    let is_first = |notice: &Value| notice["receiver"] == "erin@example.com" && notice["attempts"] == 1;
+    t.until_notice("a first attempt", is_first).await;
+    t.world.post(&alice, &format!("/api/v1/sessions/{id}/end"), json!({})).await.ok(200);
+    t.courier.set("mail", Receiver::Takes);
+    t.pass(60);
+    t.until_notice("the mail is dropped", |notice| {
+        notice["receiver"] == "erin@example.com" && notice["state"] == "dropped"
+    })
+    .await;
+    assert_eq!(t.courier.mails(), []);
+}
+
+#[tokio::test]
+async fn who_does_not_answer_holds_up_nobody_else_and_is_tried_until_it_is_given_up() {
+    let t = Telling::start().await;
+    t.courier.set("chat", Receiver::Hangs);
+    t.courier.set("mail", Receiver::Refuses);
+    let alice = t.world.token("alice").await;
+    let id = t.world.request(&alice, &["web1"]).await.remove(0);
+    t.world.until_status(&id, "available").await;
+    t.world.hosts.fail_always(Operation::Remove, ConnectorError::Refused("no".to_owned()));
+    t.world.post(&alice, &format!("/api/v1/sessions/{id}/end"), json!({})).await.ok(200);
+    t.world.until(&id, |session| session["grants"][0]["attempts"].as_i64() > Some(0)).await;
+    t.pass(90);
+    // The chat hangs on its first; the pager gets its own at once.
+    let posts = t.courier.until_posts("pager", 1).await;
+    assert!(posts[0].body.contains("cleanup_stalled"), "{}", posts[0].body);
+    let is_mail = |notice: &Value| notice["receiver"] == "root@example.com" && notice["kind"] == "cleanup_stalled";
+    let refused = t.until_notice("a refused mail", |notice| is_mail(notice) && notice["attempts"] == 1).await;
+    assert_eq!((refused["state"].as_str(), refused["last_error"].as_str()), (Some("waiting"), Some("mail says no")));
+    // Each attempt a while after the last, until a day is over.
+    for _ in 0..200 {
+        let now = t.until_notice("the mail's row", is_mail).await;
+        if now["state"] == "failed" {
+            break;
+        }
+        t.pass(2300);
+        t.until_notice("another attempt", |notice| is_mail(notice) && notice["attempts"] != now["attempts"]).await;
+    }
+    let failed = t.until_notice("it is given up", |notice| is_mail(notice) && notice["state"] == "failed").await;
+    assert!(failed["attempts"].as_i64() > Some(20) && failed["next_attempt_at"].is_null(), "{failed}");
+    assert_eq!(t.notices("?state=failed").await.len(), 1);
+
+    // An administrator has it tried again.
+    t.courier.set("mail", Receiver::Takes);
+    let path = format!("/api/v1/notices/{}/try-now", failed["id"].as_str().expect("an id"));
+    assert_eq!(t.world.post(&As::Operator, &path, json!({})).await.ok(200)["state"], "waiting");
+    let mail = t.mail_to("root", "does not get on").await;
+    assert!(mail.text.contains("Reason: "), "{}", mail.text);
+    t.until_notice("it is sent", |notice| is_mail(notice) && notice["state"] == "sent").await;
+    t.world.post(&As::Operator, &path, json!({})).await.problem(409, "refused");
+}
+
+#[tokio::test]
+async fn a_page_of_notices_goes_on_where_the_last_one_ended() {
+    let t = Telling::start().await;
+    let alice = t.world.token("alice").await;
+    t.world.request(&alice, &["vault1"]).await;
+    t.mail_to("erin", "asks").await;
+    let mut seen = Vec::new();
+    let mut path = "/api/v1/notices?limit=1".to_owned();
+    loop {
+        let page = t.world.get(&As::Operator, &path).await.ok(200);
+        seen.push(page["items"][0]["id"].as_str().expect("an id").to_owned());
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/notices?limit=1&cursor={next}");
+    }
+    assert!(seen.len() == 3 && seen.is_sorted_by(|newer, older| newer > older), "{seen:?}");
+    for (query, pointer) in [("state=lost", "/state"), ("limit=0", "/limit"), ("cursor=x", "/cursor")] {
+        assert_eq!(t.world.get(&As::Operator, &format!("/api/v1/notices?{query}")).await.wrong_fields(), [pointer]);
+    }
+}
