@@ -9,6 +9,7 @@ mod long;
 mod manual_clock;
 mod postgres;
 mod seeded_entropy;
+mod smtp_catcher;
 
 pub use fake_connector::{Call, FakeConnector, Fate, Hold, Operation, Thing, Waiting};
 pub use fake_courier::{FakeCourier, Receiver};
@@ -19,3 +20,4 @@ pub use long::{is_long, setting};
 pub use manual_clock::ManualClock;
 pub use postgres::{POSTGRES_VARIABLE, Postgres};
 pub use seeded_entropy::SeededEntropy;
+pub use smtp_catcher::{Caught, Line, SmtpCatcher};

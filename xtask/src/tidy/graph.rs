@@ -27,6 +27,7 @@ pub(super) struct Dependency {
 const LAYERS: &[(&str, u8, &[&str])] = &[
     ("cardea-domain", 0, &[]),
     ("cardea-connectors", 1, &["cardea-domain"]),
+    ("cardea-courier", 1, &["cardea-domain"]),
     ("cardea-ssh", 1, &["cardea-domain"]),
     ("cardea-store", 1, &["cardea-domain"]),
     ("cardea-testkit", 1, &["cardea-domain"]),
@@ -39,6 +40,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
         &[
             "cardea-app",
             "cardea-connectors",
+            "cardea-courier",
             "cardea-domain",
             "cardea-http",
             "cardea-ssh",
@@ -57,8 +59,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["cardea-http", "cardea-server"]),
     ("axum-server", &["cardea-server"]),
     ("clap", &["cardea-server"]),
-    ("rcgen", &["cardea-server"]),
-    ("reqwest", &["cardea-server"]),
+    ("lettre", &["cardea-courier"]),
+    ("rcgen", &["cardea-server", "cardea-testkit"]),
+    ("reqwest", &["cardea-courier", "cardea-server"]),
     ("russh", &["cardea-connectors", "cardea-ssh", "cardea-testkit"]),
     ("rustls", &["cardea-server"]),
     ("sqlx", &["cardea-store", "cardea-testkit"]),
