@@ -139,7 +139,11 @@ impl App {
             let (app, id) = (self.clone(), notice.id);
             busy.insert(id);
             workers.spawn(async move {
-                app.send(notice).await;
+                // Whatever happens, its place is free again, and it is due as it was.
+                if AssertUnwindSafe(app.send(notice)).catch_unwind().await.is_err() {
+                    error!(notice = %id, "A fault inside Cardea while a notice was sent; it is sent again");
+                    sleep(STORE_PAUSE).await;
+                }
                 id
             });
         }
@@ -149,11 +153,11 @@ impl App {
 
     /// One attempt, and how it went written down.
     async fn send(&self, mut notice: NoticeRow) {
-        let guarded = AssertUnwindSafe(timeout(ATTEMPT_LIMIT, self.attempt(&notice))).catch_unwind();
-        let outcome = match guarded.await {
+        let attempt = AssertUnwindSafe(self.attempt(&notice)).catch_unwind();
+        let outcome = match timeout(ATTEMPT_LIMIT, attempt).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(format!("it was not taken within {} s", ATTEMPT_LIMIT.as_secs())),
-            Err(_) => Err("a fault inside Cardea: look for it in its log".to_owned()),
+            Ok(Err(_)) => Err("a fault inside Cardea: look for it in its log".to_owned()),
+            Err(_) => Err(format!("it was not taken within {} s", ATTEMPT_LIMIT.as_secs())),
         };
         let now = self.0.clock.now();
         match outcome {
