@@ -6,16 +6,19 @@
 mod data_dir;
 mod http;
 mod log;
+mod mail;
 mod metrics;
 mod sign_in;
 mod ssh;
 mod store;
 mod trace;
 mod vault;
+mod webhook;
 
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read as _,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -27,12 +30,14 @@ use crate::failure::Failure;
 
 pub(crate) use http::Http;
 pub(crate) use log::{Format, Log};
+pub(crate) use mail::Mail;
 pub(crate) use metrics::Metrics;
 pub(crate) use sign_in::SignIn;
 pub(crate) use ssh::Ssh;
 pub(crate) use store::Store;
 pub(crate) use trace::Trace;
 pub(crate) use vault::Vault;
+pub(crate) use webhook::Webhooks;
 
 /// The environment of the process, taken once.
 pub(crate) type Environment = BTreeMap<String, String>;
@@ -45,12 +50,15 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) http: Http,
     pub(crate) log: Log,
+    /// No mail is sent without.
+    pub(crate) mail: Option<Mail>,
     pub(crate) metrics: Metrics,
     pub(crate) sign_in: SignIn,
     pub(crate) ssh: Ssh,
     pub(crate) store: Store,
     pub(crate) trace: Trace,
     pub(crate) vault: Vault,
+    pub(crate) webhooks: Webhooks,
 }
 
 /// What one source says.
@@ -60,12 +68,14 @@ struct Layer {
     data_dir: Option<PathBuf>,
     http: http::Layer,
     log: log::Layer,
+    mail: mail::Layer,
     metrics: metrics::Layer,
     sign_in: sign_in::Layer,
     ssh: ssh::Layer,
     store: store::Layer,
     trace: trace::Layer,
     vault: vault::Layer,
+    webhook: webhook::Layers,
 }
 
 impl Config {
@@ -91,12 +101,14 @@ impl Config {
         Ok(Self {
             http: layer.http.resolve()?,
             log: layer.log.resolve()?,
+            mail: layer.mail.resolve()?,
             metrics: layer.metrics.resolve()?,
             sign_in: layer.sign_in.resolve()?,
             ssh: layer.ssh.resolve(),
             store: layer.store.resolve(&data_dir)?,
             trace: layer.trace.resolve()?,
             vault: layer.vault.resolve(&data_dir)?,
+            webhooks: webhook::resolve(layer.webhook)?,
             data_dir,
         })
     }
@@ -107,12 +119,14 @@ impl Config {
             "data_dir": self.data_dir,
             "http": self.http.shown(),
             "log": self.log.shown(),
+            "mail": self.mail.as_ref().map_or_else(|| json!({}), Mail::shown),
             "metrics": self.metrics.shown(),
             "sign_in": self.sign_in.shown(),
             "ssh": self.ssh.shown(),
             "store": self.store.shown(),
             "trace": self.trace.shown(),
             "vault": self.vault.shown(),
+            "webhook": webhook::shown(&self.webhooks),
         })
     }
 }
@@ -145,12 +159,14 @@ impl Layer {
             data_dir: self.data_dir.or(under.data_dir),
             http: self.http.over(under.http),
             log: self.log.over(under.log),
+            mail: self.mail.over(under.mail),
             metrics: self.metrics.over(under.metrics),
             sign_in: self.sign_in.over(under.sign_in),
             ssh: self.ssh.over(under.ssh),
             store: self.store.over(under.store),
             trace: self.trace.over(under.trace),
             vault: self.vault.over(under.vault),
+            webhook: webhook::over(self.webhook, under.webhook),
         }
     }
 }
@@ -167,6 +183,35 @@ impl TryFrom<String> for Listen {
         let wrong = || format!("`{text}` is not an address to listen on: write it as 127.0.0.1:8443 or [::1]:8443");
         text.parse().map(Self).map_err(|_| wrong())
     }
+}
+
+/// A list; as one text, words with commas between.
+#[derive(Deserialize)]
+#[serde(try_from = "toml::Value")]
+struct Words(Vec<String>);
+
+impl TryFrom<toml::Value> for Words {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        let wrong = || "write a list of words".to_owned();
+        let word = |value: toml::Value| value.as_str().map(str::to_owned).ok_or_else(wrong);
+        match value {
+            toml::Value::Array(words) => words.into_iter().map(word).collect::<Result<_, _>>().map(Self),
+            toml::Value::String(text) => Ok(Self(text.split(',').map(|word| word.trim().to_owned()).collect())),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// Certificates are a few KiB each.
+const PEM_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads certificates in PEM. Whether they are some is found out by whoever uses them.
+fn read_pem(file: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = fs::File::open(file).and_then(|opened| opened.take(PEM_BYTES_MAX).read_to_end(&mut bytes));
+    read.map(|_| bytes).map_err(|error| format!("cannot read `{}`: {error}", file.display()))
 }
 
 fn one_line(text: &str) -> String {

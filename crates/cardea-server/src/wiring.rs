@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use cardea_app::{App, AppError, Keyring, Parts, SignInSettings};
+use cardea_app::{App, AppError, Keyring, Outlets, Parts, SignInSettings, Webhook};
 use cardea_connectors::Linux;
+use cardea_courier::Outside;
 use cardea_domain::{Clock, Entropy, Kind};
 use cardea_http::{HttpSettings, MetricsSettings};
 use cardea_store::{Store, StoreError};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::SystemClock,
-    config::Config,
+    config::{Config, Mail},
     data_dir::DataDir,
     failure::{Failure, with_causes},
     node, process,
@@ -46,6 +47,7 @@ impl Wired {
         let hashes_at_once = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
         let sign_in = SignInSettings { hashes_at_once, ..config.sign_in.settings.clone() };
         let app = App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node, sign_in }).await?;
+        app.tell_by(outlets(config)?);
         Ok(Self { app, store })
     }
 
@@ -76,6 +78,23 @@ impl Wired {
     pub(crate) async fn close(self) {
         self.store.close().await;
     }
+}
+
+/// What is told outside, and by what.
+fn outlets(config: &Config) -> Result<Outlets, Failure> {
+    let targets = config.webhooks.iter().map(|(name, webhook)| (name.clone(), webhook.target())).collect();
+    let server = config.mail.as_ref().map(Mail::server);
+    let courier = Outside::new(server, targets).map_err(Failure::Configuration)?;
+    let webhooks = config
+        .webhooks
+        .iter()
+        .map(|(name, webhook)| Ok(Webhook { name: name.clone(), kinds: webhook.kinds.clone(), key: webhook.key()? }));
+    let webhooks = webhooks.collect::<Result<_, String>>().map_err(Failure::Configuration)?;
+    for refused in config.mail.iter().flat_map(|mail| &mail.refused) {
+        tracing::error!("{refused}: the built-in text is used in place of this template");
+    }
+    let mail = config.mail.as_ref().map(|mail| mail.templates.clone());
+    Ok(Outlets { public_url: config.http.public_url.clone(), courier: Arc::new(courier), mail, webhooks })
 }
 
 impl From<VaultError> for Failure {

@@ -77,6 +77,25 @@ fn wrong_values_are_refused_in_one_line_that_says_where() {
         ("[trace]\notlp_url = \"http://collector.example.com:4318\"\n", "trace.otlp_url is not"),
         ("[trace]\notlp_url = \"https://me:hunter2@collector\"\n", "trace.otlp_url is not"),
         ("[trace]\notlp_url = \"localhost:4318\"\n", "trace.otlp_url is not"),
+        ("[mail]\nfrom = \"a@example.com\"\n", "mail.server is missing"),
+        ("[mail]\nserver = \"smtp.example.com:x\"\n", "mail.server: "),
+        ("[mail]\nserver = \"smtp.example.com\"\n", "mail.from is missing"),
+        ("[mail]\nserver = \"smtp\"\nfrom = \"a@b, c@d\"\n", "mail.from: "),
+        ("[mail]\nserver = \"smtp\"\nfrom = \"a@b\"\nuser = \"x\"\n", "mail.password_file is missing"),
+        ("[mail]\nserver = \"smtp\"\nfrom = \"a@b\"\npassword_file = \"x\"\n", "mail.user is missing"),
+        (
+            "[mail]\nserver = \"smtp\"\nfrom = \"a@b\"\nuser = \"x\"\npassword_file = \"x\"\nsecurity = \"none\"\n",
+            "mail.security",
+        ),
+        ("[mail]\nserver = \"smtp\"\nfrom = \"a@b\"\nsecurity = \"ssl\"\n", "cardea.toml:4: "),
+        ("[mail]\nserver = \"smtp\"\nfrom = \"a@b\"\ntemplates = \"/no/such\"\n", "mail.templates: cannot read"),
+        ("[webhook.chat]\nsecret_file = \"x\"\n", "webhook.chat.url is missing"),
+        ("[webhook.chat]\nurl = \"http://chat.example.com\"\n", "webhook.chat.url: "),
+        ("[webhook.chat]\nurl = \"https://10.0.0.1\"\n", "webhook.chat.url: 10.0.0.1 is no public address"),
+        ("[webhook.chat]\nurl = \"https://x\"\nallow = [\"everything\"]\n", "webhook.chat.allow: `everything`"),
+        ("[webhook.chat]\nurl = \"https://x\"\n", "webhook.chat.secret_file is missing"),
+        ("[webhook.chat]\nurl = \"https://x\"\nsecret_file = \"/proc/self/comm\"\n", "holds no secret"),
+        ("[webhook.\"a b\"]\nurl = \"https://x\"\n", "webhook: a name has"),
         ("data_dir = \"/\"\n", "data_dir `/`"),
         ("data_dir = \"/d\"\n[vault]\nkey_file = \"/d/key\"\n", "vault.key_file `/d/key` is in the data directory"),
     ];
@@ -125,4 +144,43 @@ fn sign_ins_have_their_defaults_and_roles_are_a_list_or_names_with_commas() {
     let over = shown(file, &environment);
     assert_eq!(over["second_factor_roles"], serde_json::json!(["administrator", "auditor"]));
     assert_eq!(over["fresh"], "PT5M");
+}
+
+#[test]
+fn mail_and_webhooks_are_read_from_file_and_environment() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let password = write("password", "hunter2\n");
+    let secret = write("secret", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n");
+    fs::create_dir(folder.path().join("texts")).unwrap();
+    write("texts/invited.txt", "Subject: Hello\n\nCome here: {link}\n");
+    let broken = write("texts/session_ending.txt", "Subject: Hello\n\nYou\nare {nobody}\n");
+    let unknown = write("texts/everything.txt", "Subject: Hello\n\nx\n");
+    write("texts/README.md", "no template");
+    let text = format!(
+        "[mail]\nserver = \"smtp.example.com\"\nfrom = \"Cardea <cardea@example.com>\"\nuser = \"cardea\"\n\
+         password_file = {password:?}\ntemplates = {:?}\n[webhook.chat]\nurl = \"https://chat.example.com/T0K3N\"\n\
+         secret_file = {secret:?}\n",
+        folder.path().join("texts")
+    );
+    let environment = [
+        ("CARDEA__MAIL__SECURITY", "tls"),
+        ("CARDEA__WEBHOOK__CHAT__EVENTS", "request_waiting, invited"),
+        ("CARDEA__WEBHOOK__CHAT__ALLOW", "private"),
+    ];
+    let config = load(&text, &environment, None).unwrap();
+    let shown = config.shown();
+    assert_eq!(shown["mail"]["server"], "smtp.example.com:465");
+    assert_eq!(shown["webhook"]["chat"]["events"], json!(["request_waiting", "invited"]));
+    assert_eq!(shown["webhook"]["chat"]["allow"], json!(["private"]));
+    let text = shown.to_string();
+    assert!(!text.contains("hunter2") && !text.contains("T0K3N") && !text.contains("whsec_"), "{text}");
+    let refused = config.mail.unwrap().refused;
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(refused[0].starts_with(&format!("{unknown}: `everything` is nothing that is told about")), "{refused:?}");
+    assert!(refused[1].starts_with(&format!("{broken}:4: there is no `{{nobody}}` here")), "{refused:?}");
 }
