@@ -5,6 +5,7 @@ import { Front } from "./parts/front";
 import { LISTS } from "./parts/sessions/lists";
 import { readSearch, type ViewSearch } from "./parts/sessions/view";
 import { ListPage, SignedIn, SignedOut } from "./routes/gate";
+import { InvitationPage } from "./routes/invitation";
 import { ProfilePage } from "./routes/profile";
 import { SetUpPage } from "./routes/set-up";
 import { SignInPage } from "./routes/sign-in";
@@ -32,11 +33,17 @@ const signIn = createRoute({
     typeof search.next === "string" ? { next: search.next } : {},
 });
 const setUp = createRoute({ getParentRoute: () => signedOut, path: "/set-up", component: SetUpPage });
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: "/invitation",
+  component: InvitationPage,
+});
 
 export const router = createRouter({
   routeTree: root.addChildren([
     signedIn.addChildren([...lists, profile]),
     signedOut.addChildren([signIn, setUp]),
+    invitation,
   ]),
   parseSearch,
   stringifySearch,
