@@ -15,6 +15,7 @@ mod hosts;
 mod kill_points;
 mod launch;
 mod main_job;
+mod notices;
 mod operators_view;
 mod password;
 mod sign_in;
