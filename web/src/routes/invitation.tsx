@@ -13,7 +13,7 @@ import { Notice } from "../parts/notice";
 const LENGTH_MIN = 8;
 
 export function InvitationPage() {
-  const [token] = useState(() => decodeURIComponent(globalThis.location.hash.slice(1)));
+  const [token] = useState(() => globalThis.location.hash.slice(1));
   const [password, setPassword] = useState("");
   const [again, setAgain] = useState("");
   const [isChecked, setChecked] = useState(false);

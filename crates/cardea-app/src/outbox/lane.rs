@@ -236,13 +236,11 @@ impl App {
     fn facts_for(&self, outlets: &Outlets, notice: &NoticeRow) -> Facts {
         let mut facts = notice.facts.clone();
         let url = &outlets.public_url;
-        let link = match (notice.kind, notice.sessions.first(), notice.invitation) {
-            (NoticeKind::Invited, _, Some(invitation)) if notice.user.is_some() => {
+        let link = match (notice.kind, notice.invitation) {
+            (NoticeKind::Invited, Some(invitation)) if notice.user.is_some() => {
                 self.invitation_token(invitation).expose(|token| format!("{url}/invitation#{token}"))
             }
-            (NoticeKind::RequestWaiting, Some(session), _) => format!("{url}/approvals?session={session}"),
-            (_, Some(session), _) => format!("{url}/?session={session}"),
-            _ => format!("{url}/"),
+            _ => format!("{url}/{}", page(notice)),
         };
         facts.insert("link".to_owned(), link);
         let configuration = self.configuration();
@@ -308,6 +306,23 @@ impl Finish for NoticeRow {
         self.wake_at = None;
         self.done_at = Some(now);
         self.last_error = error;
+    }
+}
+
+/// Where in the web interface a notice's sessions are: in which list, and which of it.
+fn page(notice: &NoticeRow) -> String {
+    let is = |name: &str, value: &str| notice.facts.get(name).is_some_and(|fact| fact == value);
+    let list = match notice.kind {
+        NoticeKind::RequestWaiting => "approvals",
+        // The newest of the past is on top; ids are not searched there.
+        NoticeKind::RequestDecided if !is("decision", "approved") => return "history".to_owned(),
+        NoticeKind::RequestDecided if !is("start", "") => "scheduled",
+        NoticeKind::SessionStarting => "scheduled",
+        NoticeKind::RequestDecided | NoticeKind::SessionEnding | NoticeKind::CleanupStalled | NoticeKind::Invited => "",
+    };
+    match notice.sessions.as_slice() {
+        [one] => format!("{list}?q={one}"),
+        _ => list.to_owned(),
     }
 }
 

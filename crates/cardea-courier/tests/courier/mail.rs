@@ -29,7 +29,7 @@ fn mail() -> Mail {
         at: clock.now(),
         to: "alice@example.com".to_owned(),
         subject: "Ärger on web1".to_owned(),
-        text: "Read it here: https://cardea.example.com/?session=1\n".to_owned(),
+        text: "Read it here: https://cardea.example.com/?q=1\n".to_owned(),
         html: "<p>Read it</p>\n".to_owned(),
     }
 }
@@ -56,7 +56,7 @@ async fn a_mail_arrives_by_every_kind_of_line() {
         // The plain text first: programs that read no HTML show the first that they know.
         let (plain, html) =
             (caught.raw.find("text/plain").expect("plain"), caught.raw.find("text/html").expect("HTML"));
-        assert!(plain < html && caught.text().contains("https://cardea.example.com/?session=1"), "{}", caught.raw);
+        assert!(plain < html && caught.text().contains("https://cardea.example.com/?q=1"), "{}", caught.raw);
     }
 }
 

@@ -103,7 +103,7 @@ async fn a_request_is_told_to_who_may_decide_and_the_decision_to_who_asked() {
         let mail = t.mail_to(approver, "asks for Linux admin on vault1").await;
         assert!(mail.subject.starts_with("alice <of> the house (alice)"), "{}", mail.subject);
         assert!(mail.text.contains("Notes: for a test\n") && !mail.text.contains("Ticket"), "{}", mail.text);
-        assert!(mail.text.contains(&format!("{PUBLIC_URL}/approvals?session={id}")), "{}", mail.text);
+        assert!(mail.text.contains(&format!("{PUBLIC_URL}/approvals?q={id}")), "{}", mail.text);
         assert!(mail.html.contains("alice &lt;of&gt; the house"), "{}", mail.html);
     }
     let dave = t.world.signed_in("dave").await;
@@ -111,6 +111,7 @@ async fn a_request_is_told_to_who_may_decide_and_the_decision_to_who_asked() {
     t.world.post(&dave, &format!("/api/v1/sessions/{id}/approve"), yes).await.ok(200);
     let mail = t.mail_to("alice", "approved").await;
     assert!(mail.text.contains("By: dave\n") && mail.text.contains("Reason: go ahead\n"), "{}", mail.text);
+    assert!(mail.text.contains(&format!("{PUBLIC_URL}/?q={id}\n")), "{}", mail.text);
     // She is in the group of the approvers, and was not asked about her own request.
     assert_eq!(t.courier.mails().iter().filter(|mail| mail.to.starts_with("alice")).count(), 1);
 
@@ -149,12 +150,13 @@ async fn beginning_and_end_are_told_ahead() {
     t.pass(3600 - 700);
     assert_eq!(t.courier.mails(), []);
     t.pass(200);
-    t.mail_to("alice", "begins at").await;
+    let mail = t.mail_to("alice", "begins at").await;
+    assert!(mail.text.contains(&format!("{PUBLIC_URL}/scheduled?q={id}")), "{}", mail.text);
     t.pass(600);
     t.world.until_status(&id, "available").await;
     t.pass(3600 - 290);
     let mail = t.mail_to("alice", "ends in").await;
-    assert!(mail.text.contains(&format!("{PUBLIC_URL}/?session={id}")), "{}", mail.text);
+    assert!(mail.text.contains(&format!("{PUBLIC_URL}/?q={id}")), "{}", mail.text);
 }
 
 #[tokio::test]

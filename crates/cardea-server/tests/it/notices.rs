@@ -104,7 +104,7 @@ fn a_mail_is_not_lost_by_a_kill() {
     server.resume();
     let mail = catcher.until("the mail", |mail| mail.to == ["dave@example.com"]);
     assert!(mail.secure && mail.user.as_deref() == Some(SmtpCatcher::USER), "{}", mail.raw);
-    let link = format!("https://localhost:{}/approvals?session={id}", server.http);
+    let link = format!("https://localhost:{}/approvals?q={id}", server.http);
     assert!(mail.text().contains(&link), "{}", mail.raw);
     let admin = server.api("admin");
     let is_sent = || admin.get("/notices?state=sent").ok()["items"].as_array().is_some_and(|sent| sent.len() == 1);
