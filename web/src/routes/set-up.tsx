@@ -14,7 +14,7 @@ const LENGTH_MIN = 8;
 
 export function SetUpPage() {
   const queries = useQueryClient();
-  const [token] = useState(() => decodeURIComponent(globalThis.location.hash.slice(1)));
+  const [token] = useState(() => globalThis.location.hash.slice(1));
   const [password, setPassword] = useState("");
   const [again, setAgain] = useState("");
   const [isChecked, setChecked] = useState(false);
