@@ -7,7 +7,7 @@ use cardea_domain::{Actor, InvitationId, Kind, ObjectId, Permit, Secret, Timesta
 use cardea_store::{AuditEntry, InvitationRow, Outcome};
 use serde_json::{Value, json};
 
-use crate::{App, AppError, escalation::must_not_outrank, password};
+use crate::{App, AppError, Device, escalation::must_not_outrank, password, throttle::Step};
 
 /// An invitation that was just made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ impl App {
         let (configuration, id) = (self.configuration(), object.id);
         let permit = Permit::for_object(actor, Verb::InviteUser, &object, &configuration)?;
         must_not_outrank(actor, &configuration, id)?;
+        self.must_be_fresh(actor, Verb::InviteUser, user).await?;
         let email = object.as_user().map(|spec| spec.email.clone()).unwrap_or_default();
         if !self.sends_mail() {
             let sentence =
@@ -74,17 +75,18 @@ impl App {
     }
 
     /// Takes an invitation up: its user has this password from now on, and signs in with it like everybody.
-    pub async fn accept_invitation(&self, peer: IpAddr, token: Secret, password: Secret) -> Result<(), AppError> {
-        if let Err(retry_after) = self.0.throttle.attempt("", peer, self.0.clock.now()) {
-            return Err(AppError::Throttled { retry_after });
-        }
+    pub async fn accept_invitation(&self, device: &Device, token: Secret, password: Secret) -> Result<(), AppError> {
+        // Each token by itself: whoever guesses keeps nobody else's invitation from being taken up, only their own address.
+        let guessed = data_encoding::HEXLOWER.encode(&self.invitation_digest(&token));
+        self.must_not_guess(Step::SetUp, &guessed, device, None).await?;
+        let peer = device.peer;
         password::check_new(&password, "/password")?;
         let accepted = self.accept_once(peer, &token, password).await;
         if let Err(error @ AppError::Unauthenticated(_)) = &accepted {
             self.refused(&Actor::Gateway, Verb::SignIn, format!("invitation from {peer}"), error).await;
         }
         accepted?;
-        self.0.throttle.succeeded("", peer);
+        self.0.throttle.succeeded(Step::SetUp, &guessed, peer);
         Ok(())
     }
 

@@ -205,7 +205,15 @@ impl App {
     pub(crate) fn tell_of_approval(&self, tx: &mut Tx, session: &Session, approval: Option<&Approval>) {
         match (session.status, approval) {
             (Status::WaitingForApproval, None) => self.tell_waiting(tx, session),
+            // The turn has come to those who were not told yet.
+            (Status::WaitingForApproval, Some(vote))
+                if session.asked.as_ref().is_some_and(|asked| asked.tier > vote.tier) =>
+            {
+                self.tell_waiting(tx, session);
+            }
             (Status::WaitingForApproval, Some(_)) => {}
+            // An extension waits.
+            (status, None) if status.is_open() && session.question().is_some() => self.tell_waiting(tx, session),
             (Status::Expired, _) => {
                 let reason = session.reason.as_ref().map(|reason| reason.detail.clone()).unwrap_or_default();
                 self.tell_decided(tx, session, ("expired", "", &reason));
@@ -225,11 +233,9 @@ impl App {
     /// Tells those who may decide now that a request waits for them. Its own requester is none of them.
     fn tell_waiting(&self, tx: &mut Tx, session: &Session) {
         let Some(known) = self.known() else { return };
-        let approvers = known.configuration.approvers(session.profile, known.now);
-        let users: Vec<_> = approvers.into_iter().filter(|user| *user != session.user).collect();
-        let name = |user: &ObjectId| known.configuration.get(*user).map(|user| user.name.to_string());
-        let mut names: Vec<_> = users.iter().filter_map(name).take(RECEIVERS_MAX).collect();
-        names.sort();
+        let deciders = known.configuration.deciders(session, &[], known.now);
+        let users = deciders.iter().map(|user| user.id).collect();
+        let names: Vec<_> = deciders.iter().map(|user| user.name.to_string()).take(RECEIVERS_MAX).collect();
         let telling = Telling::of_session(NoticeKind::RequestWaiting, users, session, &known)
             .fact("approvers", names.join(", "))
             .fact("policy", &session.policy_name)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Api,
-    actor::{Caller, OwnPage, Peer},
+    actor::{Caller, From as Where, OwnPage},
     input::Input,
     problem::Problem,
 };
@@ -63,11 +63,11 @@ pub(crate) async fn invite_user(
     responses((status = 204, description = "The password is set: sign in with it.")))]
 pub(crate) async fn accept_invitation(
     State(api): State<Api>,
-    Peer(peer): Peer,
+    Where(device): Where,
     _: OwnPage,
     Input(Accepting { token, password }): Input<Accepting>,
 ) -> Result<StatusCode, Problem> {
-    let accepted = api.app.accept_invitation(peer, Secret::new(token), Secret::new(password)).await;
+    let accepted = api.app.accept_invitation(&device, Secret::new(token), Secret::new(password)).await;
     accepted.map_err(|error| match error {
         AppError::Unauthenticated(sentence) => Problem::new("wrong-credentials", sentence),
         other => Problem::from(other),

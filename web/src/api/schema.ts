@@ -24,6 +24,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accept-invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take an invitation up.
+         * @description With the token behind the `#` of the link in the mail. Sets the password and signs nobody in.
+         *
+         *     **Who:** whoever holds the token. **Audit:** `sign_in`, also when it is refused.
+         */
+        post: operations["accept_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/access-policies": {
         parameters: {
             query?: never;
@@ -585,6 +607,51 @@ export interface paths {
         get: operations["list_my_activities"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List notices.
+         * @description Mails and webhooks that wait, were sent, were given up, or were not true any more when their turn came; newest first. What
+         *     was sent is forgotten after 7 days, what was given up after 30.
+         *
+         *     **Who:** administrators, the operator. **Audit:** none.
+         */
+        get: operations["list_notices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/{id}/try-now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a notice now.
+         * @description One that waits is tried at once; one that was given up is taken up again.
+         *
+         *     **Who:** administrators, the operator. **Audit:** `notice.manage`.
+         */
+        post: operations["try_notice"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1635,6 +1702,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{name}/invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Invite a user.
+         * @description Sends them a mail with a link to choose a password. The link works once, for three days; inviting again makes it void.
+         *
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. Nobody invites a user who may do more
+         *     than they. **Audit:** `user.invite`.
+         */
+        post: operations["invite_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1700,6 +1790,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What the link holds, and the password to be. */
+        Accepting: {
+            password: string;
+            token: string;
+        };
         /** @description An access policy. */
         AccessPolicy: {
             created_at: components["schemas"]["Timestamp"];
@@ -2630,6 +2725,13 @@ export interface components {
             /** @description Roles of all its members, beside their own. */
             roles?: string[];
         };
+        /** @description An invitation that is on its way. */
+        InvitationView: {
+            /** @description Where it goes. */
+            email: string;
+            /** @description Its link works once, and not after this. */
+            expires_at: components["schemas"]["Timestamp"];
+        };
         /** @description A token of any user to be. */
         IssuedTokenWish: {
             /**
@@ -2927,6 +3029,40 @@ export interface components {
             name: string;
             spec: components["schemas"]["UserSpecInput"];
         };
+        NoticeId: string;
+        /** @description What happened. */
+        NoticeKind: "request_waiting" | "request_decided" | "session_starting" | "session_ending" | "cleanup_stalled" | "invited";
+        /** @description A part of the outbox. */
+        NoticeList: {
+            items: components["schemas"]["NoticeView"][];
+            /** @description What to send as `cursor` for the next part. */
+            next: components["schemas"]["NoticeId"] | null;
+        };
+        /** @description How far a notice is. */
+        NoticeState: "waiting" | "sent" | "failed" | "dropped";
+        /** @description One notice to one receiver. */
+        NoticeView: {
+            /** Format: uint32 */
+            attempts: number;
+            created_at: components["schemas"]["Timestamp"];
+            /** @description When it was sent, dropped or given up. */
+            done_at: components["schemas"]["Timestamp"] | null;
+            /** @description When it is given up. */
+            give_up_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["NoticeId"];
+            kind: components["schemas"]["NoticeKind"];
+            /** @description Why the last attempt failed. */
+            last_error: string | null;
+            /** @description When it is tried next. */
+            next_attempt_at: components["schemas"]["Timestamp"] | null;
+            /** @description `mail`, or `webhook:NAME`. */
+            outlet: string;
+            /** @description A mail address, or the webhook's name. */
+            receiver: string;
+            /** @description The sessions that it is about. */
+            sessions: components["schemas"]["SessionId"][];
+            state: components["schemas"]["NoticeState"];
+        };
         ObjectId: string;
         /** @description What happens to a running session when what gave it changes. */
         OnChange: "end" | "keep";
@@ -2989,7 +3125,7 @@ export interface components {
          * @description A permission, by its name.
          * @enum {string}
          */
-        Permission: "access.explain" | "audit.see" | "configuration.change.access_policy" | "configuration.change.activity" | "configuration.change.connection_profile" | "configuration.change.group" | "configuration.change.resource" | "configuration.change.resource_group" | "configuration.change.role" | "configuration.change.service_account" | "configuration.change.user" | "configuration.see" | "factors.reset" | "figures.see" | "removals.try" | "resources.lock" | "resources.sweep" | "sessions.decide" | "sessions.dismiss_any" | "sessions.end_any" | "sessions.extend_any" | "sessions.lock" | "sessions.request" | "sessions.retry_any" | "sessions.see_all" | "sign_ins.end" | "sign_ins.see" | "tokens.create" | "users.lock";
+        Permission: "access.explain" | "audit.see" | "configuration.change.access_policy" | "configuration.change.activity" | "configuration.change.connection_profile" | "configuration.change.group" | "configuration.change.resource" | "configuration.change.resource_group" | "configuration.change.role" | "configuration.change.service_account" | "configuration.change.user" | "configuration.see" | "factors.reset" | "figures.see" | "notices.manage" | "removals.try" | "resources.lock" | "resources.sweep" | "sessions.decide" | "sessions.dismiss_any" | "sessions.end_any" | "sessions.extend_any" | "sessions.lock" | "sessions.request" | "sessions.retry_any" | "sessions.see_all" | "sign_ins.end" | "sign_ins.see" | "tokens.create" | "users.lock";
         /** @description Every permission. */
         PermissionList: {
             items: components["schemas"]["PermissionView"][];
@@ -3993,6 +4129,37 @@ export interface operations {
                 content: {
                     "application/json": unknown;
                 };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accept_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Accepting"];
+            };
+        };
+        responses: {
+            /** @description The password is set: sign in with it. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {
@@ -5185,6 +5352,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MyActivities"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_notices: {
+        parameters: {
+            query?: {
+                /** @description `waiting`, `sent`, `failed` or `dropped`; all if left out. */
+                state?: string;
+                /** @description 1 to 1,000. */
+                limit?: number;
+                /** @description From the last page. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the outbox. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeList"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_notice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The notice, which is due now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeView"];
                 };
             };
             /** @description Anything else: what went wrong and what to do. */
@@ -7253,6 +7487,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    invite_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id of the user. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The mail is on its way. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationView"];
+                };
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {
