@@ -29,6 +29,11 @@ pub struct Approve {
 }
 
 impl App {
+    /// Refuses whoever would have to show a factor again before they decide about anything.
+    pub async fn must_be_fresh_to_decide(&self, actor: &Actor) -> Result<(), AppError> {
+        self.must_be_fresh(actor, Verb::DecideSession, "several requests").await
+    }
+
     /// Says yes to a request that waits. It begins when enough approvers of each tier of its profile have, one tier after the
     /// other.
     pub async fn approve_session(

@@ -1,5 +1,7 @@
 //! What approvers decide about requests.
 
+use std::collections::HashSet;
+
 use axum::{Json, extract::State};
 use cardea_app::Approve;
 use cardea_domain::{Actor, Approval, ApprovalId, Configuration, Decision, Period, Session, SessionId, Timestamp};
@@ -207,6 +209,12 @@ async fn decide_all(
     if ids.is_empty() || ids.len() > AT_ONCE_MAX {
         return Err(Problem::field("/ids", "list 1 to 1000 ids of sessions"));
     }
+    let mut seen = HashSet::new();
+    if let Some(again) = ids.iter().position(|id| !seen.insert(id)) {
+        return Err(Problem::field(format!("/ids/{again}"), "this session stands in the list twice"));
+    }
+    // Once for all of them: so whoever has to show a factor again does, and nothing was decided before.
+    api.app.must_be_fresh_to_decide(actor).await?;
     let reason = reason.as_str();
     let decided = ids.into_iter().map(|id| async move {
         let decided = match id.parse() {

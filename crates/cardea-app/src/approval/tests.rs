@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cardea_domain::{Actor, Clock as _, Decision, Kind, SessionId, SignInId, Status, Via};
+use cardea_domain::{Actor, Clock as _, Decision, Kind, SessionId, Status, Via};
 use cardea_store::{Store, StoreUrl};
 use cardea_testkit::{FakeConnector, ManualClock, Postgres, SeededEntropy};
 use cardea_vault::Vault;
@@ -23,7 +23,6 @@ struct World {
     /// Another node on the same database; the same one where there can be no other.
     other: App,
     clock: Arc<ManualClock>,
-    entropy: Arc<SeededEntropy>,
     engine: JoinHandle<()>,
     _dir: TempDir,
 }
@@ -54,7 +53,7 @@ impl World {
             let app = app.clone();
             async move { app.run_engine(CancellationToken::new()).await }
         });
-        Self { app, other, clock, entropy, engine, _dir: dir }
+        Self { app, other, clock, engine, _dir: dir }
     }
 
     async fn sqlite() -> Self {
@@ -68,8 +67,8 @@ impl World {
 
     fn actor(&self, name: &str) -> Actor {
         let configuration = self.app.configuration();
-        let via = Via::SignIn(SignInId::mint(self.clock.now(), &*self.entropy));
-        actor_of(&configuration, configuration.find(Kind::User, name).expect("they are there"), via).expect("a user")
+        actor_of(&configuration, configuration.find(Kind::User, name).expect("they are there"), Via::Key)
+            .expect("a user")
     }
 
     async fn request(&self) -> SessionId {
