@@ -296,6 +296,17 @@ impl App {
         self.tell(tx, &Telling { invitation: Some(invitation.id), useless_at, ..telling });
     }
 
+    /// Tells a user that somebody signed in as them from where they did not before.
+    pub(crate) fn tell_new_device(&self, tx: &mut Tx, user: ObjectId, (address, device): (&str, &str)) {
+        let Some(known) = self.known() else { return };
+        let telling = Telling::new(NoticeKind::NewDevice, vec![user], known.now)
+            .fact("user", person(&known.configuration, user, ""))
+            .fact("at", known.now.to_string())
+            .fact("address", address)
+            .fact("device", device);
+        self.tell(tx, &telling);
+    }
+
     /// Whether mail is sent at all.
     pub(crate) fn sends_mail(&self) -> bool {
         self.0.outbox.outlets.get().is_some_and(|outlets| outlets.mail.is_some())

@@ -187,6 +187,7 @@ impl App {
         };
         tx.record(permit, &entry).await?;
         if is_new {
+            self.tell_new_device(tx, row.user, (&peer, &agent));
             self.notify_user(tx, row.user, &Notice::NewDevice { peer, agent });
         }
         Ok(())

@@ -22,17 +22,20 @@ pub enum NoticeKind {
     CleanupStalled,
     /// Somebody is to choose a password.
     Invited,
+    /// Somebody signed in as a user from where they did not before.
+    NewDevice,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RequestWaiting,
         Self::RequestDecided,
         Self::SessionStarting,
         Self::SessionEnding,
         Self::CleanupStalled,
         Self::Invited,
+        Self::NewDevice,
     ];
 
     /// The kind in settings, on the wire and as the name of its template.
@@ -44,6 +47,7 @@ impl NoticeKind {
             Self::SessionEnding => "session_ending",
             Self::CleanupStalled => "cleanup_stalled",
             Self::Invited => "invited",
+            Self::NewDevice => "new_device",
         }
     }
 
@@ -71,6 +75,7 @@ impl NoticeKind {
             Self::SessionEnding => &["activity", "end", "left", "link", "recipient", "resources", "user"],
             Self::CleanupStalled => &["activity", "link", "reason", "recipient", "resources", "user"],
             Self::Invited => &["by", "expires", "link", "recipient", "user"],
+            Self::NewDevice => &["address", "at", "device", "link", "recipient", "user"],
         }
     }
 }

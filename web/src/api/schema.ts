@@ -3031,7 +3031,7 @@ export interface components {
         };
         NoticeId: string;
         /** @description What happened. */
-        NoticeKind: "request_waiting" | "request_decided" | "session_starting" | "session_ending" | "cleanup_stalled" | "invited";
+        NoticeKind: "request_waiting" | "request_decided" | "session_starting" | "session_ending" | "cleanup_stalled" | "invited" | "new_device";
         /** @description A part of the outbox. */
         NoticeList: {
             items: components["schemas"]["NoticeView"][];

@@ -268,7 +268,10 @@ impl App {
                         |session| matches!(session.status, Status::Scheduled | Status::Provisioning)
                     }
                     NoticeKind::SessionEnding => |session| session.status.is_standing(),
-                    NoticeKind::RequestDecided | NoticeKind::CleanupStalled | NoticeKind::Invited => return Ok(true),
+                    NoticeKind::RequestDecided
+                    | NoticeKind::CleanupStalled
+                    | NoticeKind::Invited
+                    | NoticeKind::NewDevice => return Ok(true),
                 };
                 for id in sessions {
                     if tx.session(id).await?.is_some_and(|session| is_so(&session)) {
@@ -318,6 +321,7 @@ fn page(notice: &NoticeRow) -> String {
         NoticeKind::RequestDecided if !is("decision", "approved") => return "history".to_owned(),
         NoticeKind::RequestDecided if !is("start", "") => "scheduled",
         NoticeKind::SessionStarting => "scheduled",
+        NoticeKind::NewDevice => "profile",
         NoticeKind::RequestDecided | NoticeKind::SessionEnding | NoticeKind::CleanupStalled | NoticeKind::Invited => "",
     };
     match notice.sessions.as_slice() {

@@ -51,6 +51,7 @@ fn text_of(kind: NoticeKind) -> &'static str {
         NoticeKind::SessionEnding => include_str!("texts/session_ending.txt"),
         NoticeKind::CleanupStalled => include_str!("texts/cleanup_stalled.txt"),
         NoticeKind::Invited => include_str!("texts/invited.txt"),
+        NoticeKind::NewDevice => include_str!("texts/new_device.txt"),
     }
 }
 

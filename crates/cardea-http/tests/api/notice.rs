@@ -239,3 +239,21 @@ async fn a_page_of_notices_goes_on_where_the_last_one_ended() {
         assert_eq!(t.world.get(&As::Operator, &format!("/api/v1/notices?{query}")).await.wrong_fields(), [pointer]);
     }
 }
+
+#[tokio::test]
+async fn a_sign_in_from_a_new_device_is_mailed_to_its_user() {
+    let t = Telling::start().await;
+    let sign_in = async |peer: &str, program: &str| {
+        let body = json!({ "user": "dave", "password": PASSWORD });
+        t.world.post_from(peer, program, "/api/v1/sign-in", body).await.ok(200);
+    };
+    sign_in("192.0.2.1:1", "Firefox").await;
+    sign_in("192.0.2.1:2", "Firefox").await;
+    sign_in("198.51.100.9:1", "curl/8").await;
+    let mail = t.mail_to("dave", "A new sign-in").await;
+    assert!(mail.text.contains("Address: 198.51.100.9\nProgram: curl/8\n"), "{}", mail.text);
+    assert!(mail.text.contains(&format!("{PUBLIC_URL}/profile")), "{}", mail.text);
+    let mails =
+        t.notices("").await.into_iter().filter(|notice| notice["kind"] == "new_device" && notice["outlet"] == "mail");
+    assert_eq!(mails.count(), 1, "where he was before is not new");
+}
