@@ -314,7 +314,7 @@ impl App {
     /// Says that this node still works on what it holds. Workers whose session another node took up meanwhile are stopped: it was
     /// away for too long, and the fences refuse whatever they would still do.
     async fn renew_claims(&self, busy: &Busy) {
-        let ids = busy.worked_on();
+        let ids = [busy.worked_on(), self.0.handover.coming()].concat();
         if ids.is_empty() {
             return;
         }

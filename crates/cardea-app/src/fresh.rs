@@ -111,10 +111,11 @@ impl App {
 
     fn lack(&self, row: &SignInRow, totp: Option<&TotpRow>) -> Option<Lack> {
         match totp {
-            _ if !self.must_have_factor(row.user) => None,
-            None => Some(Lack::Enrolment),
+            // Also of whoever has one without having to.
             Some(_) if row.factor_at.is_none() => Some(Lack::Factor),
             Some(_) => None,
+            None if self.must_have_factor(row.user) => Some(Lack::Enrolment),
+            None => None,
         }
     }
 

@@ -3,11 +3,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use cardea_domain::{Actor, InvitationId, Kind, ObjectId, Permit, Secret, Timestamp, Verb, is_mail_address};
+use cardea_domain::{Actor, InvitationId, Kind, ObjectId, Permit, Role, Secret, Timestamp, Verb, Via, is_mail_address};
 use cardea_store::{AuditEntry, InvitationRow, Outcome};
 use serde_json::{Value, json};
 
-use crate::{App, AppError, Device, escalation::must_not_outrank, password, throttle::Step};
+use crate::{App, AppError, Device, escalation::must_not_outrank, notice::Notice, password, throttle::Step};
 
 /// An invitation that was just made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ impl App {
         let permit = Permit::for_object(actor, Verb::InviteUser, &object, &configuration)?;
         must_not_outrank(actor, &configuration, id)?;
         self.must_be_fresh(actor, Verb::InviteUser, user).await?;
+        self.may_give_password(actor, id).await?;
         let email = object.as_user().map(|spec| spec.email.clone()).unwrap_or_default();
         if !self.sends_mail() {
             let sentence =
@@ -90,10 +91,25 @@ impl App {
         Ok(())
     }
 
+    /// A new password for somebody who has one makes whoever reads that mailbox them, with all that they may say yes to.
+    async fn may_give_password(&self, actor: &Actor, user: ObjectId) -> Result<(), AppError> {
+        let Actor::User { roles, via, .. } = actor else { return Ok(()) };
+        if matches!(via, Via::Token { .. }) && !actor.is_operator_issued() {
+            let sentence = "a token cannot give anybody a password: sign in in the browser to invite them";
+            return Err(AppError::refused("no-sign-in", sentence));
+        }
+        let (hash, _) = self.known_of(user).await?;
+        if hash.is_some() && !roles.contains(&Role::Administrator) {
+            let sentence = "they have a password already: only an administrator invites them to choose another";
+            return Err(AppError::refused("has-password", sentence));
+        }
+        Ok(())
+    }
+
     async fn accept_once(&self, peer: IpAddr, token: &Secret, password: Secret) -> Result<(), AppError> {
         let over = || {
             AppError::Unauthenticated(
-                "this invitation was used already, is too old, or a newer one took its place: ask an administrator for another"
+                "this invitation was used already, is too old, or something of the user was changed since: ask an administrator for another"
                     .to_owned(),
             )
         };
@@ -107,6 +123,10 @@ impl App {
         if let Some(why) = self.keeps_out(known.user) {
             return Err(AppError::Unauthenticated(why));
         }
+        // Whoever was invited was somebody else then, or reads mail elsewhere by now.
+        if self.configuration().get(known.user).is_none_or(|user| user.updated_at > known.created_at) {
+            return Err(over());
+        }
         let hash = self.hash_password(password).await?;
         let (app, now) = (self.clone(), self.0.clock.now());
         let used = self.0.store.write(move |tx| {
@@ -116,7 +136,11 @@ impl App {
                 }
                 tx.set_password(known.user, &hash, now).await?;
                 let permit = Permit::ask(&Actor::Gateway, Verb::SignIn)?;
-                let detail = json!({ "invitation": known.id, "peer": peer, "password_set": true });
+                let ended = app.end_others(tx, known.user, None, now).await?;
+                app.notify_user(tx, known.user, &Notice::PasswordChanged);
+                let detail = json!({
+                    "invitation": known.id, "peer": peer, "password_set": true, "sign_ins_ended": ended,
+                });
                 tx.record(&permit, &app.invitation_entry(known.user, detail)).await.map_err(AppError::from)
             })
         });

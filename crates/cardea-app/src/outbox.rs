@@ -214,6 +214,12 @@ impl App {
             (Status::WaitingForApproval, Some(_)) => {}
             // An extension waits.
             (status, None) if status.is_open() && session.question().is_some() => self.tell_waiting(tx, session),
+            (status, Some(vote))
+                if status.is_open() && session.question().is_some_and(|question| question.asked.tier > vote.tier) =>
+            {
+                self.tell_waiting(tx, session);
+            }
+            (status, Some(_)) if status.is_open() && session.question().is_some() => {}
             (Status::Expired, _) => {
                 let reason = session.reason.as_ref().map(|reason| reason.detail.clone()).unwrap_or_default();
                 self.tell_decided(tx, session, ("expired", "", &reason));

@@ -64,6 +64,8 @@ pub struct SignedIn {
 pub(crate) struct Beginning {
     pub(crate) row: SignInRow,
     permit: Permit,
+    /// The hash of a password that was enough by itself. It has to be that still when the sign-in is written.
+    shown: Option<String>,
 }
 
 /// What is over for longer is forgotten, and with it the devices that it was made from.
@@ -76,11 +78,10 @@ impl App {
     pub async fn sign_in(&self, device: &Device, user: &str, password: Secret) -> Result<SignInStep, AppError> {
         let found = self.configuration().find(Kind::User, user).map(|object| object.id);
         self.must_not_guess(Step::Password, user, device, found).await?;
-        let (hash, has_factor) = match found {
-            Some(id) => self.known_of(id).await?,
-            None => (None, false),
-        };
-        let right = self.verify_password(password, hash).await?;
+        // Asked for nobody as well, so that it takes as long.
+        let id = found.unwrap_or_else(|| ObjectId::mint(Kind::User, self.0.clock.now(), &*self.0.entropy));
+        let (hash, has_factor) = self.known_of(id).await?;
+        let right = self.verify_password(password, hash.clone()).await?;
         let (true, Some(id)) = (right, found) else {
             let error = AppError::Unauthenticated("the user name or the password is wrong".to_owned());
             let subject: String = user.chars().take(64).collect();
@@ -92,7 +93,10 @@ impl App {
             return self.hand_ticket(id, device).await;
         }
         self.0.throttle.succeeded(Step::Password, user, device.peer);
-        self.signed_in(id, device, Proof::Password).await.map(|done| SignInStep::Done(Box::new(done)))
+        let (signed_in, mut beginning) = self.begin_sign_in(id, device, Proof::Password)?;
+        beginning.shown = hash;
+        self.write_sign_in(beginning, Proof::Password).await?;
+        Ok(SignInStep::Done(Box::new(signed_in)))
     }
 
     /// The user's password hash, and whether they have a second factor.
@@ -135,10 +139,14 @@ impl App {
     /// Makes a sign-in of somebody who has shown who they are.
     pub(crate) async fn signed_in(&self, user: ObjectId, device: &Device, proof: Proof) -> Result<SignedIn, AppError> {
         let (signed_in, beginning) = self.begin_sign_in(user, device, proof)?;
+        self.write_sign_in(beginning, proof).await?;
+        Ok(signed_in)
+    }
+
+    async fn write_sign_in(&self, beginning: Beginning, proof: Proof) -> Result<(), AppError> {
         let app = self.clone();
         let kept = self.0.store.write(move |tx| Box::pin(async move { app.keep_sign_in(tx, &beginning, proof).await }));
-        kept.await?;
-        Ok(signed_in)
+        kept.await
     }
 
     /// A sign-in that the store does not know yet.
@@ -167,12 +175,16 @@ impl App {
             factor_at: (proof != Proof::Password).then_some(now),
         };
         let permit = Permit::ask(&actor, Verb::SignIn)?;
-        Ok((SignedIn { actor, cookie, expires_at }, Beginning { row, permit }))
+        Ok((SignedIn { actor, cookie, expires_at }, Beginning { row, permit, shown: None }))
     }
 
     /// Writes a sign-in down, and tells its user if it comes from a new device.
     pub(crate) async fn keep_sign_in(&self, tx: &mut Tx, beginning: &Beginning, proof: Proof) -> Result<(), AppError> {
-        let Beginning { row, permit } = beginning;
+        let Beginning { row, permit, shown } = beginning;
+        if shown.is_some() && (tx.password(row.user).await? != *shown || tx.totp(row.user).await?.is_some()) {
+            let sentence = "the password or the second factor was changed meanwhile: sign in again";
+            return Err(AppError::Unauthenticated(sentence.to_owned()));
+        }
         let (peer, agent) = (row.peer.clone().unwrap_or_default(), row.agent.clone().unwrap_or_default());
         self.forget_sign_ins(tx, row.user, row.created_at).await?;
         let (is_known_user, is_known_device) = tx.knows_device(row.user, &peer, &agent).await?;

@@ -92,10 +92,11 @@ const COLUMNS: &str = "select r.*, s.user_name, s.activity_name, s.resource_name
     from review r join session s on s.id = r.session_id where ";
 
 impl Tx {
-    /// Writes down that a session has to be reviewed. Whether it had not to before.
+    /// Writes down that a session has to be reviewed, again if that was done for an earlier try. Whether it had not to before.
     pub async fn insert_review(&mut self, permit: &Permit, review: &Review) -> Result<bool, StoreError> {
         const SQL: &str = "insert into review (session_id, profile_id, user_id, due_at) values ($1, $2, $3, $4) \
-            on conflict (session_id) do nothing";
+            on conflict (session_id) do update set due_at = excluded.due_at, verdict = null, reason = null, \
+            reviewer_id = null, reviewer_name = null, reviewed_at = null where review.reviewed_at is not null";
         must_cover(permit, &[Verb::CreateSession, Verb::DriveSession, Verb::RetrySession], "review")?;
         let (session, profile, user) = (review.session, review.profile, review.user);
         let written =

@@ -218,8 +218,9 @@ impl App {
         let outlets = self.0.outbox.outlets.get().ok_or("this node sends no notices")?;
         if notice.outlet == MAIL {
             let templates = outlets.mail.as_ref().ok_or("this node sends no mail")?;
-            let (subject, text) = templates.render(notice.kind, &self.facts_for(outlets, notice));
-            let html = template::html(&text);
+            let facts = self.facts_for(outlets, notice);
+            let (subject, text) = templates.render(notice.kind, &facts);
+            let html = template::html(&text, facts.get("link").map_or("", String::as_str));
             let mail = Mail { id: notice.id, at: notice.created_at, to: notice.receiver.clone(), subject, text, html };
             outlets.courier.mail(&mail).await?;
         } else {
@@ -263,7 +264,7 @@ impl App {
                     return Ok(is_open);
                 }
                 let is_so: fn(&Session) -> bool = match kind {
-                    NoticeKind::RequestWaiting => |session| session.is_waiting().is_ok(),
+                    NoticeKind::RequestWaiting => |session| session.question().is_some(),
                     NoticeKind::SessionStarting => {
                         |session| matches!(session.status, Status::Scheduled | Status::Provisioning)
                     }

@@ -145,18 +145,19 @@ fn pieces(kind: NoticeKind, line: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-/// The text as HTML: paragraphs and lines as they are, addresses of `https` as links, everything else escaped.
-pub(crate) fn html(text: &str) -> String {
+/// The text as HTML: paragraphs and lines as they are, Cardea's own link as one, everything else escaped. What people wrote into
+/// a request is no link: the mail is Cardea's.
+pub(crate) fn html(text: &str, link: &str) -> String {
     let paragraphs = text.trim().split("\n\n").map(|paragraph| {
-        let lines: Vec<_> = paragraph.trim().lines().map(linked).collect();
+        let lines: Vec<_> = paragraph.trim().lines().map(|line| linked(line, link)).collect();
         format!("<p>{}</p>\n", lines.join("<br>\n"))
     });
     let body: String = paragraphs.collect();
     format!("<!doctype html>\n<html><head><meta charset=\"utf-8\"></head><body>\n{body}</body></html>\n")
 }
 
-fn linked(line: &str) -> String {
-    let words = line.split(' ').map(|word| match word.starts_with("https://") {
+fn linked(line: &str, link: &str) -> String {
+    let words = line.split(' ').map(|word| match word == link {
         true => format!("<a href=\"{0}\">{0}</a>", escaped(word)),
         false => escaped(word),
     });
@@ -217,9 +218,10 @@ mod tests {
 
     #[test]
     fn nothing_that_a_fact_says_is_markup() {
-        let html = html("Hello <b>\"you\"</b>\nsee https://x.example/?a=1&b=\"><script>\n\nBye");
+        let link = "https://x.example/?a=1&b=\"><script>";
+        let html = html(&format!("Hello <b>\"you\"</b>\nsee {link}\nand not https://evil.example\n\nBye"), link);
         assert!(!html.contains("<b>") && !html.contains("<script>"), "{html}");
         assert!(html.contains("<a href=\"https://x.example/?a=1&amp;b=&quot;&gt;&lt;script&gt;\">"), "{html}");
-        assert_eq!(html.matches("<p>").count(), 2);
+        assert_eq!((html.matches("<p>").count(), html.matches("<a ").count()), (2, 1));
     }
 }

@@ -75,16 +75,39 @@ async fn who_changes_some_users_invites_those_and_nobody_who_may_do_more() {
         json!({ "permissions": ["configuration.see", "configuration.change.user"], "scope": { "groups": ["team"] } });
     t.world
         .apply(json!([
-            { "kind": "Group", "name": "team", "spec": { "members": ["erin", "root"] } },
+            { "kind": "User", "name": "frank", "spec": { "email": "frank@example.com" } },
+            { "kind": "Group", "name": "team", "spec": { "members": ["erin", "frank", "root"] } },
             { "kind": "Role", "name": "keepers", "spec": role },
             { "kind": "User", "name": "rita", "spec": { "password": PASSWORD, "roles": ["user", "keepers"] } },
         ]))
         .await;
     let rita = t.world.signed_in("rita").await;
     let invite = async |user: &str| t.world.post(&rita, &format!("/api/v1/users/{user}/invite"), json!({})).await;
-    invite("erin").await.ok(202);
+    invite("frank").await.ok(202);
+    // Whoever can have others' mail sent elsewhere must not become them.
+    let answer = invite("erin").await;
+    assert!(answer.problem(409, "refused")["detail"].as_str().is_some_and(|detail| detail.contains("a password")));
     invite("root").await.problem(403, "not-allowed");
     invite("dave").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn an_invitation_is_for_its_user_as_they_were_and_ends_their_sign_ins() {
+    let t = Telling::start().await;
+    let erin = t.world.signed_in("erin").await;
+    let token = invite(&t, "erin", 0).await;
+    accept(&t.world, &token).await.ok(204);
+    t.world.get(&erin, "/api/v1/me").await.problem(401, "not-signed-in");
+    let token = invite(&t, "erin", 1).await;
+    t.world.clock.advance(Duration::from_secs(1));
+    let spec = json!({ "email": "erin@elsewhere.example.com", "roles": ["user"] });
+    t.world.apply(json!([{ "kind": "User", "name": "erin", "spec": spec }])).await;
+    accept(&t.world, &token).await.problem(401, "wrong-credentials");
+    // A token that was found gives nobody a password.
+    let admin = t.world.signed_in("root").await;
+    let made = t.world.post(&admin, "/api/v1/tokens", json!({ "name": "found" })).await.ok(201);
+    let found = As::Token(made["token"].as_str().expect("a token").to_owned());
+    t.world.post(&found, "/api/v1/users/root/invite", json!({})).await.problem(409, "no-sign-in");
 }
 
 #[tokio::test]
