@@ -6,7 +6,8 @@ const HEAD: &str = "\
 # Permissions
 
 What roles are made of: `GET /api/v1/permissions` lists the same, and each operation in [openapi.json](openapi.json) names in
-`x-permission` what it takes. How to make a role: [configuration](configuration.md#role).
+`x-permission` what it takes: one of these; `public` for everybody, `signed_in` for everybody whom Cardea knows, `own` for the user whom it is
+about, `approver` for those whom the profile names, `operator`; or `sign_in` for what takes a sign-in in the browser and no token. How to make a role: [configuration](configuration.md#role).
 
 - *administrator*, *auditor*, *user*: the built-in roles of users. *approver*: whom a connection profile names, about its sessions.
 - *operator*: whoever runs commands beside the data directory. *token*: a token that the operator issued keeps only these of its user's
