@@ -266,12 +266,6 @@ impl Tx {
         Ok(Some((row.session.try_into()?, approvals)))
     }
 
-    /// These sessions, by id.
-    pub async fn sessions_named(&mut self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
-        const SQL: &str = "select * from session where id in (select value from json_each($1)) order by id";
-        fetch_all!(SessionRow, self, SQL, id_list(ids))?.into_iter().map(Session::try_from).collect()
-    }
-
     /// Saves what can change in a session, if nobody saved or claimed it since it was read; `version` rises by one. The
     /// unit fails with [`StoreError::Conflict`] if somebody did.
     /// A hold that was renewed since lasts as long as it was renewed for.

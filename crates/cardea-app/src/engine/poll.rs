@@ -74,7 +74,7 @@ impl App {
         }
         let known = self.store().read(move |tx| {
             Box::pin(async move {
-                let mut concerned = tx.sessions_named(&ids).await?;
+                let mut concerned = tx.sessions_by_id(&ids).await?;
                 concerned.retain(|session| session.status.is_standing() && session.rules.has_login);
                 let (gateway, direct) = (tx.gateway_connections(&ids).await?, tx.direct_log_ins_on(&ids).await?);
                 Ok::<_, AppError>((concerned, gateway, direct))
