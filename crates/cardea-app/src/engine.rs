@@ -17,6 +17,7 @@ mod scan;
 mod script;
 mod stand;
 mod sweep;
+pub(crate) mod turn;
 mod wait;
 
 use std::{
@@ -25,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use cardea_domain::{Actor, Claim, Grant, Permit, Session, SessionId, Status, Timestamp, Verb};
+use cardea_domain::{Actor, Claim, Grant, Permit, Room, Session, SessionId, Status, Timestamp, Verb};
 use cardea_store::Store;
 use tokio::{
     task::{self, AbortHandle, JoinError, JoinSet},
@@ -199,15 +200,15 @@ impl App {
                 return Ok(SLEEP_MAX);
             }
             let now = self.0.clock.now();
-            let in_hand = self.in_hand(busy);
-            if let Some(pause) = self.pause_at(now, in_hand()).await? {
+            let (in_hand, left) = (self.in_hand(busy), self.0.turns.left());
+            if let Some(pause) = self.pause_at(now, in_hand(), left.clone()).await? {
                 return Ok(pause);
             }
             let limit = CLAIM_MAX.min(u32::try_from(room).unwrap_or(CLAIM_MAX));
             let claim = self.claim(now);
             let claimed = self.0.store.write(move |tx| {
                 Box::pin(async move {
-                    let sessions = tx.claim_due(now, &claim, in_hand, limit).await?;
+                    let sessions = tx.claim_due(now, &claim, in_hand, left, limit).await?;
                     let ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
                     let grants = if ids.is_empty() { Vec::new() } else { tx.grants_of_many(&ids).await? };
                     Ok::<_, AppError>((sessions, grants))
@@ -243,14 +244,19 @@ impl App {
         busy.insert(id, worker);
     }
 
-    /// How long nothing is due that this node could take, but for those of `exclude`; `None` if something is. Another node's
-    /// sessions it can take from the moment on that that node's lease is over.
-    async fn pause_at(&self, now: Timestamp, exclude: Vec<SessionId>) -> Result<Option<Duration>, AppError> {
+    /// How long nothing is due that this node could take, but for those of `exclude` and where there is no room `left`; `None` if
+    /// something is. Another node's sessions it can take from the moment on that that node's lease is over.
+    async fn pause_at(
+        &self,
+        now: Timestamp,
+        exclude: Vec<SessionId>,
+        left: Room,
+    ) -> Result<Option<Duration>, AppError> {
         let (node, is_shared) = (self.0.node.clone(), self.0.store.is_shared());
         let most = self.sleep_max();
         let read = self.0.store.read(move |tx| {
             Box::pin(async move {
-                let next = tx.next_wake(now, &node, &exclude).await?;
+                let next = tx.next_wake(now, &node, &exclude, &left).await?;
                 let lease = if is_shared { tx.next_lease_end(&node, now, now.plus(most)).await? } else { None };
                 Ok::<_, AppError>([next, lease].into_iter().flatten().min())
             })

@@ -131,6 +131,8 @@ struct Inner {
     nudge: Notify,
     /// What it is handed without being asked.
     handover: engine::handover::Handover,
+    /// Whose turn it is on which host.
+    turns: engine::turn::Turns,
     /// Wakes the part of it that asks hosts.
     host_nudge: Notify,
     metrics: metrics::Metrics,
@@ -192,6 +194,7 @@ impl App {
             sign_in,
             nudge: Notify::new(),
             handover: engine::handover::Handover::default(),
+            turns: engine::turn::Turns::default(),
             host_nudge: Notify::new(),
             metrics: metrics::Metrics::default(),
             doors: gate::Doors::default(),

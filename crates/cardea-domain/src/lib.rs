@@ -67,9 +67,9 @@ pub use role::{CustomRole, Reach, Role, Scope};
 pub use schedule::{Day, Schedule, Window};
 pub use secret::Secret;
 pub use session::{
-    Claim, CustomField, CustomValues, DirectLogin, EndCause, Extension, FieldType, GroupProcesses, Leftovers, Lock,
-    LockScope, LockStage, LogLevel, LogLine, OnChange, PasswordAccess, Pins, Progress, Reason, Refusal, Rules, Session,
-    Stage, Status,
+    Claim, CustomField, CustomValues, DirectLogin, EndCause, Extension, FieldType, GroupProcesses, Lane, Leftovers,
+    Lock, LockScope, LockStage, LogLevel, LogLine, OnChange, PasswordAccess, Pins, Progress, Reason, Refusal, Room,
+    Rules, Session, Stage, Status,
 };
 pub use spec::{
     AccessPolicySpec, ActivitySpec, ConnectAuth, ConnectionProfileSpec, FieldError, GroupSpec, Kind, LoginAccountSpec,

@@ -3,6 +3,7 @@
 //! Transitions are methods that check the state they leave; the engine and the use cases call them inside the unit of
 //! work that also writes the log line and the audit entry. `wake_at` is the one timer: every wait is a row, not a sleep.
 
+mod lane;
 mod life;
 mod lock;
 mod log;
@@ -12,6 +13,7 @@ mod status;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    lane::{Lane, Room},
     lock::{Lock, LockScope, LockStage},
     log::{LogLevel, LogLine, Stage},
     rules::{

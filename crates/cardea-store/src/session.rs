@@ -1,8 +1,8 @@
 //! Sessions: written whole once, then saved under a version guard. The row is also the engine's unit of work.
 
 use cardea_domain::{
-    Approval, Claim, LoginAccount, ObjectId, Period, Permit, Pins, RequestId, Revision, Session, SessionId, Status,
-    Timestamp, Verb, fold,
+    Approval, Claim, Lane, LoginAccount, ObjectId, Period, Permit, Pins, RequestId, Revision, Room, Session, SessionId,
+    Status, Timestamp, Verb, fold,
 };
 
 use crate::{
@@ -14,6 +14,31 @@ use crate::{
     },
     tx::{execute, fetch_all, fetch_one, fetch_optional},
 };
+
+/// Sessions that are looked at to claim some of them: others may be behind many that find no room.
+const LOOKED_AT: i64 = 256;
+
+/// Whether there is room for it, where `$4`, `$5` and `$6` say that there is none in a lane.
+macro_rules! finds_room {
+    () => {
+        "not (status = 'provisioning' and resource_id in (select value from json_each($4))) \
+         and not (not clean and status in ('canceling', 'failed') and resource_id in (select value from json_each($5))) \
+         and not (clean and resource_id in (select value from json_each($6)))"
+    };
+}
+
+fn full(room: &Room) -> [String; 3] {
+    [Lane::Placing, Lane::Removing, Lane::Scanning].map(|lane| id_list(&room.full(lane)))
+}
+
+/// A session that is due.
+#[derive(sqlx::FromRow)]
+struct DueRow {
+    id: String,
+    resource_id: String,
+    status: String,
+    clean: bool,
+}
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct SessionRow {
@@ -335,20 +360,35 @@ impl Tx {
     /// already: raises `fence` and `version` of each. Most overdue first.
     ///
     /// `in_hand` is asked again when it is known which are due: one that was taken in hand before it was seen to be due is on that
-    /// list by then.
+    /// list by then. What finds no `room` on its resource stays as it is.
     pub async fn claim_due(
         &mut self,
         now: Timestamp,
         claim: &Claim,
         in_hand: impl Fn() -> Vec<SessionId>,
+        mut room: Room,
         limit: u32,
     ) -> Result<Vec<Session>, StoreError> {
-        const DUE: &str = "select id from session where wake_at <= $1 and id not in (select value from json_each($2)) \
-            and (claim_node is null or claim_node = $4 or claim_until <= $1) order by wake_at, id limit $3";
-        let exclude = id_list(&in_hand());
-        let rows = fetch_all!((String,), self, DUE, now.as_micros(), exclude, i64::from(limit), &claim.node)?;
-        let due: Result<Vec<SessionId>, _> = rows.iter().map(|(id,)| parse("session.id", id)).collect();
-        let mut due = due?;
+        const DUE: &str = concat!(
+            "select id, resource_id, status, clean from session \
+             where wake_at <= $1 and id not in (select value from json_each($2)) \
+             and (claim_node is null or claim_node = $3 or claim_until <= $1) and ",
+            finds_room!(),
+            " order by wake_at, id limit $7"
+        );
+        let ([placing, removing, scanning], exclude) = (full(&room), id_list(&in_hand()));
+        let now_micros = now.as_micros();
+        let rows =
+            fetch_all!(DueRow, self, DUE, now_micros, exclude, &claim.node, placing, removing, scanning, LOOKED_AT)?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut due = Vec::new();
+        for row in rows {
+            let resource = parse("session.resource_id", &row.resource_id)?;
+            let lane = Lane::of(parse("session.status", &row.status)?, row.clean);
+            if due.len() < limit && lane.is_none_or(|lane| room.take(lane, resource)) {
+                due.push(parse("session.id", &row.id)?);
+            }
+        }
         let taken = in_hand();
         due.retain(|id| !taken.contains(id));
         if due.is_empty() {
@@ -430,17 +470,23 @@ impl Tx {
         fetch_all!(SessionRow, self, SQL, id_list(ids))?.into_iter().map(Session::try_from).collect()
     }
 
-    /// When the next session is due that this node could take, but for those of `exclude`.
+    /// When the next session is due that this node could take, but for those of `exclude` and those that find no `room`.
     pub async fn next_wake(
         &mut self,
         now: Timestamp,
         node: &str,
         exclude: &[SessionId],
+        room: &Room,
     ) -> Result<Option<Timestamp>, StoreError> {
-        const SQL: &str = "select wake_at from session where wake_at is not null \
-            and id not in (select value from json_each($1)) \
-            and (claim_node is null or claim_node = $2 or claim_until <= $3) order by wake_at, id limit 1";
-        let row = fetch_optional!((i64,), self, SQL, id_list(exclude), node, now.as_micros())?;
+        const SQL: &str = concat!(
+            "select wake_at from session where wake_at is not null and id not in (select value from json_each($2)) \
+             and (claim_node is null or claim_node = $3 or claim_until <= $1) and ",
+            finds_room!(),
+            " order by wake_at, id limit 1"
+        );
+        let [placing, removing, scanning] = full(room);
+        let row =
+            fetch_optional!((i64,), self, SQL, now.as_micros(), id_list(exclude), node, placing, removing, scanning)?;
         Ok(row.map(|(at,)| Timestamp::from_micros(at)))
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cardea_domain::{
-    ConnectorError, Evidence, Frame, Grant, GrantState, LogLevel, Order, Presence, Privilege, Session, SessionId,
+    ConnectorError, Evidence, Frame, Grant, GrantState, Lane, LogLevel, Order, Presence, Privilege, Session, SessionId,
     Stage, Target,
 };
 use cardea_store::Tx;
@@ -44,16 +44,25 @@ impl Removal {
 
 impl App {
     /// One round of clean-up: removes all that is still out, then looks again at all of it.
-    pub(super) async fn clean_up(&self, id: SessionId) -> Result<(), Stop> {
+    pub(super) async fn clean_up(&self, session: &Session) -> Result<(), Stop> {
+        let Some(_turn) = self.0.turns.take(Lane::Removing, session.resource) else {
+            // It stays due, and is taken up when somebody before it is done.
+            return Ok(());
+        };
+        self.clean_up_now(session.id).await
+    }
+
+    async fn clean_up_now(&self, id: SessionId) -> Result<(), Stop> {
         let (session, all) = self.claimed(id).await?;
         self.clean_up_all(session, all).await
     }
 
     /// The same of a session that was claimed just now, under whose fence nothing was sent yet. `all` are its grants.
     pub(super) async fn clean_up_claimed(&self, session: Session, all: Vec<Grant>) -> Result<(), Stop> {
+        let Some(_turn) = self.0.turns.take(Lane::Removing, session.resource) else { return Ok(()) };
         if all.iter().any(|grant| grant.state == GrantState::Removing && grant.share_key.is_some()) {
             // Who holds the same is counted in the unit that decides about it.
-            return self.clean_up(session.id).await;
+            return self.clean_up_now(session.id).await;
         }
         self.clean_up_all(session, all).await
     }

@@ -102,13 +102,17 @@ impl App {
         Open(self.clone())
     }
 
-    /// Claims a session that is due, in the unit that is about to write it. `None` if the engine is not there, has enough, or gets
-    /// this session already: then it claims it itself, later.
+    /// Claims a session that is due, in the unit that is about to write it. `None` if the engine is not there, has enough
+    /// on that resource or in all, or gets this session already: then it claims it itself, later.
     pub(crate) fn take_in_hand(&self, session: &mut Session) -> Option<Hand> {
         let now = self.0.clock.now();
         let mut way = self.0.handover.way();
         let is_due = session.wake_at.is_some_and(|at| at <= now);
-        if !is_due || way.coming.len() >= way.room || way.coming.contains_key(&session.id) {
+        if !is_due
+            || !self.0.turns.has_room(session)
+            || way.coming.len() >= way.room
+            || way.coming.contains_key(&session.id)
+        {
             return None;
         }
         way.coming.insert(session.id, None);

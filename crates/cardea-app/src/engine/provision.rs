@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cardea_domain::{
-    ConnectorError, Depth, EndCause, Frame, Grant, GrantState, LogLevel, Observation, Order, Placed, Presence,
+    ConnectorError, Depth, EndCause, Frame, Grant, GrantState, Lane, LogLevel, Observation, Order, Placed, Presence,
     Privilege, Progress, Reason, Revision, Session, Stage, Timestamp,
 };
 use cardea_store::Tx;
@@ -16,9 +16,11 @@ use crate::{App, AppError, change::Note, gate::order, plan::host_of};
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(30);
 /// How long before the host's own end something is still placed: twice what the command may take.
 const PLACE_BEFORE: Duration = Duration::from_secs(60);
-/// A session that waited longer than this for the engine (it was down) is not begun or gone on with: nobody waits for it
+/// A session that waited longer than this for the engine (it was down) or for its host's turn is not begun or gone on with: nobody waits for it
 /// any more. Shorter than the margin of the targets' own expiry, which runs from when a privilege was first placed.
 const BEGIN_WITHIN: Duration = Duration::from_secs(240);
+const TOO_LATE: &str =
+    "Cardea was not running when this was to begin, or its host had too much to do: request it again";
 /// A step whose outcome is unknown is looked at and done again this often before the session fails.
 const TRIES: u32 = 3;
 /// When to look again at a privilege that another session is just giving back.
@@ -43,10 +45,15 @@ impl<E: Into<Stop>> From<E> for Halt {
 
 impl App {
     pub(super) async fn provision(&self, mut session: Session, mut grants: Vec<Grant>) -> Result<(), Stop> {
+        let Some(turn) = self.0.turns.take(Lane::Placing, session.resource) else {
+            // It stays due, and is taken up when somebody before it is done.
+            return Ok(());
+        };
         let begun = match self.provision_steps(&mut session, &mut grants).await {
             Ok(done) => self.finish(&session, &grants, done).await,
             Err(halt) => Err(halt),
         };
+        drop(turn);
         match begun {
             Ok(()) => Ok(()),
             Err(Halt::GiveUp(reason)) => self.give_up(session, reason, Vec::new()).await,
@@ -59,7 +66,7 @@ impl App {
     async fn provision_steps(&self, session: &mut Session, grants: &mut Vec<Grant>) -> Result<Vec<Done>, Halt> {
         // Since it could begin, which approval and schedule may have put off.
         if session.wake_at.is_some_and(|due| self.0.clock.now().since(due) > BEGIN_WITHIN) {
-            return Err(give_up("too_late", "Cardea was not running when this was to begin: request it again"));
+            return Err(give_up("too_late", TOO_LATE));
         }
         // Of an earlier try.
         grants.retain(|grant| grant.state != GrantState::Removed);
@@ -505,7 +512,6 @@ impl App {
     /// A step failed: the session says why, and what was placed is taken away at once. `untouched` never was.
     async fn give_up(&self, mut session: Session, reason: Reason, untouched: Vec<Grant>) -> Result<(), Stop> {
         let app = self.clone();
-        let id = session.id;
         let given_up = self.store().write(move |tx| {
             Box::pin(async move {
                 app.forget_in(tx, &session, untouched).await?;
@@ -513,11 +519,10 @@ impl App {
                 session.failed(reason, app.0.clock.now())?;
                 app.remove_all(tx, &session).await?;
                 app.save_session(tx, &drive()?, &mut session, Note::error(Stage::PreSession, message)).await?;
-                Ok::<_, AppError>(())
+                Ok::<_, AppError>(session)
             })
         });
-        given_up.await?;
-        self.clean_up(id).await
+        self.clean_up(&given_up.await?).await
     }
 
     async fn look_again_soon(&self, session: Session) -> Result<(), Stop> {
@@ -550,7 +555,7 @@ impl App {
         }
         if !session.rules.has_login {
             self.end_because(id, &EndCause::Done).await?;
-            self.clean_up(id).await?;
+            self.clean_up(session).await?;
             return Ok(true);
         }
         Ok(false)

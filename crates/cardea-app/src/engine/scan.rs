@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Grant, GrantState, LogLevel, Presence, Session, SessionId, Stage, Status, Timestamp, UidRange};
+use cardea_domain::{
+    Grant, GrantState, Lane, LogLevel, Presence, Session, SessionId, Stage, Status, Timestamp, UidRange,
+};
 
 use super::{Stop, drive, provision::is_script};
 use crate::{App, AppError, change::Note, gate::order};
@@ -16,9 +18,11 @@ impl App {
     /// Runs the scan that a clean session still owes. One scan serves every account of the resource that was removed
     /// before it began.
     pub(super) async fn scan(&self, session: Session) -> Result<(), Stop> {
+        let Some(turn) = self.0.turns.take(Lane::Scanning, session.resource) else { return Ok(()) };
         let began = self.0.clock.now();
         if self.is_back(&session).await? {
-            return self.clean_up(session.id).await;
+            drop(turn);
+            return self.clean_up(&session).await;
         }
         let resource = session.resource;
         let waiting =

@@ -27,7 +27,7 @@ impl App {
             return self.remove_strays(session.id).await;
         };
         self.end_because(session.id, &cause).await?;
-        self.clean_up(session.id).await
+        self.clean_up(&session).await
     }
     /// Ends a session for a reason of the engine's own.
     pub(crate) async fn end_because(&self, id: SessionId, cause: &EndCause) -> Result<(), AppError> {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use cardea_domain::Room;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::{sync::mpsc::Receiver, time::timeout};
 
@@ -91,10 +92,10 @@ on_both! {
         let later = t.session(|session| (session.wake_at, session.claim) = (Some(at(90)), Some(claim("a", 30)))).await.id;
         t.session(|session| (session.wake_at, session.claim) = (None, Some(claim("a", 10)))).await;
         t.session(|session| (session.wake_at, session.claim) = (Some(at(50)), None)).await;
-        assert_eq!(reads!(t, tx => tx.next_wake(at(5), "b", &[]).await), Some(at(50)));
+        assert_eq!(reads!(t, tx => tx.next_wake(at(5), "b", &[], &Room::default()).await), Some(at(50)));
         assert_eq!(reads!(t, tx => tx.next_lease_end("b", at(5), at(99)).await), Some(at(20)));
         assert_eq!(reads!(t, tx => tx.next_lease_end("a", at(5), at(99)).await), None, "its own it does not wait for");
-        let taken = writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), Vec::new, 9).await).expect("a claim");
+        let taken = writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), Vec::new, Room::default(), 9).await).expect("a claim");
         assert_eq!(taken.iter().map(|session| session.id).collect::<Vec<_>>(), [held]);
         assert_eq!(reads!(t, tx => tx.next_lease_end("b", at(20), at(99)).await), Some(at(90)), "not before it is due");
         assert_eq!(reads!(t, tx => tx.claimed_by_others("a", &[held, later]).await), [held]);

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use cardea_domain::LogLevel;
+use cardea_domain::{Lane, LogLevel, Room};
 
 use super::*;
 
@@ -17,15 +17,15 @@ on_both! {
     async fn what_one_node_holds_no_other_gets_before_its_lease_is_over(t: &Fixture) {
         let mut session = t.session(|session| (session.wake_at, session.claim) = (Some(at(1)), None)).await;
         let id = session.id;
-        let mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), Vec::new, 9).await).expect("a claim");
+        let mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), Vec::new, Room::default(), 9).await).expect("a claim");
         assert_eq!((mine.len(), mine[0].fence), (1, session.fence + 1));
-        let theirs = writes!(t, tx => tx.claim_due(at(14), &claim("b", 24), Vec::new, 9).await).expect("a claim");
-        assert_eq!((theirs.len(), reads!(t, tx => tx.next_wake(at(14), "b", &[]).await)), (0, None));
+        let theirs = writes!(t, tx => tx.claim_due(at(14), &claim("b", 24), Vec::new, Room::default(), 9).await).expect("a claim");
+        assert_eq!((theirs.len(), reads!(t, tx => tx.next_wake(at(14), "b", &[], &Room::default()).await)), (0, None));
         assert!(matches!(writes!(t, tx => tx.claim(id, &claim("b", 24), at(14)).await), Err(StoreError::Conflict)));
         // Its own node may take it again, and keeps it as long as it says so.
         writes!(t, tx => tx.renew_claims(&claim("a", 30), &[id]).await).expect("a write");
-        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), Vec::new, 9).await).expect("a claim"), []);
-        let over = writes!(t, tx => tx.claim_due(at(30), &claim("b", 40), Vec::new, 9).await).expect("a claim");
+        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), Vec::new, Room::default(), 9).await).expect("a claim"), []);
+        let over = writes!(t, tx => tx.claim_due(at(30), &claim("b", 40), Vec::new, Room::default(), 9).await).expect("a claim");
         assert_eq!((over.len(), over[0].fence), (1, session.fence + 2));
         writes!(t, tx => tx.renew_claims(&claim("a", 90), &[id]).await).expect("a write");
         session = reads!(t, tx => tx.session(id).await).expect("it is there");
@@ -34,7 +34,7 @@ on_both! {
 
     async fn a_save_keeps_the_hold_as_long_as_it_was_renewed_for(t: &Fixture) {
         let id = t.session(|session| (session.wake_at, session.claim) = (Some(at(1)), None)).await.id;
-        let mut mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), Vec::new, 9).await).expect("a claim");
+        let mut mine = writes!(t, tx => tx.claim_due(at(5), &claim("a", 15), Vec::new, Room::default(), 9).await).expect("a claim");
         let mut session = mine.pop().expect("it is due");
         writes!(t, tx => tx.renew_claims(&claim("a", 30), &[id]).await).expect("a write");
         let mut session = writes!(t, tx => {
@@ -42,7 +42,7 @@ on_both! {
             Ok(session)
         }).expect("a session is saved");
         assert_eq!(reads!(t, tx => tx.session(id).await).and_then(|session| session.claim), Some(claim("a", 30)));
-        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), Vec::new, 9).await).expect("a claim"), []);
+        assert_eq!(writes!(t, tx => tx.claim_due(at(20), &claim("b", 40), Vec::new, Room::default(), 9).await).expect("a claim"), []);
         session.claim = None;
         writes!(t, tx => tx.save_session(&driver(), &mut session).await).expect("a session is saved");
         assert_eq!(reads!(t, tx => tx.session(id).await).and_then(|session| session.claim), None, "let go");
@@ -134,16 +134,56 @@ on_both! {
         }
         let in_hand = vec![ids[3]];
         let (hand, again) = (in_hand.clone(), in_hand.clone());
-        assert_eq!(reads!(t, tx => tx.next_wake(at(0), "a", &[]).await), Some(at(10)));
-        let claimed = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), || hand.clone(), 10).await).expect("a claim");
+        assert_eq!(reads!(t, tx => tx.next_wake(at(0), "a", &[], &Room::default()).await), Some(at(10)));
+        let claimed = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), || hand.clone(), Room::default(), 10).await).expect("a claim");
         assert_eq!(claimed.iter().map(|session| session.id).collect::<Vec<_>>(), [ids[1], ids[0]]);
         let (first, first_id) = (claimed[0].clone(), ids[1]);
         assert_eq!(reads!(t, tx => tx.session(first_id).await), Some(first));
         let mut excluded: Vec<_> = claimed.iter().map(|session| session.id).collect();
         excluded.extend(again);
-        assert_eq!(reads!(t, tx => tx.next_wake(at(50), "a", &excluded).await), Some(at(99)));
-        let one = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), Vec::new, 1).await).expect("a claim");
+        assert_eq!(reads!(t, tx => tx.next_wake(at(50), "a", &excluded, &Room::default()).await), Some(at(99)));
+        let one = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), Vec::new, Room::default(), 1).await).expect("a claim");
         assert_eq!(one.iter().map(|session| session.id).collect::<Vec<_>>(), [ids[1]]);
+    }
+
+    async fn what_finds_no_room_on_its_resource_is_left(t: &Fixture) {
+        let resource = t.session(asleep).await.resource;
+        let (mut crowd, mut others) = (Vec::new(), Vec::new());
+        for at_second in 1..=Lane::Placing.at_once() + 2 {
+            let one = |session: &mut Session| {
+                (session.resource, session.status) = (resource, Status::Provisioning);
+                (session.clean, session.wake_at) = (false, Some(at(i64::try_from(at_second).expect("a small number"))));
+            };
+            crowd.push(t.session(one).await.id);
+        }
+        for (second, status, clean) in
+            [(20, Status::Available, false), (21, Status::Canceling, false), (22, Status::Completed, true)]
+        {
+            let one = |session: &mut Session| {
+                (session.resource, session.status) = (resource, status);
+                (session.clean, session.wake_at) = (clean, Some(at(second)));
+            };
+            others.push(t.session(one).await.id);
+        }
+        let mut room = Room::default();
+        assert!(room.take(Lane::Placing, resource) && room.take(Lane::Placing, resource));
+        let left = room.clone();
+        let taken = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), Vec::new, left.clone(), 99).await).expect("a claim");
+        let taken: Vec<_> = taken.iter().map(|session| session.id).collect();
+        let first = &crowd[..Lane::Placing.at_once() - 2];
+        assert_eq!(taken, [first, &others[..]].concat(), "as many as there is room for, and what is in no crowd");
+
+        // A lane that is full is not even looked at.
+        while room.take(Lane::Placing, resource) {}
+        let (none, hand) = (room.clone(), taken.clone());
+        assert_eq!(reads!(t, tx => tx.next_wake(at(50), "a", &hand, &none).await), None);
+        let (none, hand) = (room.clone(), taken.clone());
+        let more = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), || hand.clone(), none.clone(), 99).await);
+        assert_eq!(more.expect("a claim"), []);
+        room.give_back(Lane::Placing, resource);
+        let (one, hand) = (room.clone(), taken.clone());
+        let more = writes!(t, tx => tx.claim_due(at(50), &claim("a", 60), || hand.clone(), one.clone(), 99).await).expect("a claim");
+        assert_eq!(more.iter().map(|session| session.id).collect::<Vec<_>>(), [crowd[first.len()]]);
     }
 
     /// Workers that claim at the same time, and put off what they claimed, never get the same session.
@@ -159,7 +199,7 @@ on_both! {
                 // Each round takes at least one until none is left, or another worker holds what is left.
                 for _ in 0..SESSIONS {
                     let claimed = store.write(|tx| Box::pin(async move {
-                        let mut claimed = tx.claim_due(at(5), &claim("a", 60), Vec::new, 3).await?;
+                        let mut claimed = tx.claim_due(at(5), &claim("a", 60), Vec::new, Room::default(), 3).await?;
                         for session in &mut claimed {
                             session.wake_at = None;
                             tx.save_session(&driver(), session).await?;

@@ -1,6 +1,6 @@
 //! A node that was away past its lease: what it still does and says is refused.
 
-use cardea_domain::{LockScope, Word};
+use cardea_domain::{LockScope, Room, Word};
 use cardea_store::{Heard, News};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
@@ -18,7 +18,9 @@ impl World {
         let other = open_as("other", &self.dir, (&self.clock, &self.target, &self.entropy)).await;
         let (now, claim) = (self.clock.now(), other.claim(self.clock.now()));
         let claimed = other.0.store.write(move |tx| {
-            Box::pin(async move { tx.claim_due(now, &claim, Vec::new, 9).await.map_err(crate::AppError::from) })
+            Box::pin(async move {
+                tx.claim_due(now, &claim, Vec::new, Room::default(), 9).await.map_err(crate::AppError::from)
+            })
         });
         let mut claimed = claimed.await.expect("a claim");
         claimed.retain(|session| session.id == id);
@@ -176,7 +178,9 @@ async fn a_worker_that_is_busy_for_longer_than_a_lease_keeps_its_session() {
         world.until(id, "held for longer", is_kept).await;
         let (now, claim) = (world.clock.now(), other.claim(world.clock.now()));
         let claimed = other.0.store.write(move |tx| {
-            Box::pin(async move { tx.claim_due(now, &claim, Vec::new, 9).await.map_err(crate::AppError::from) })
+            Box::pin(async move {
+                tx.claim_due(now, &claim, Vec::new, Room::default(), 9).await.map_err(crate::AppError::from)
+            })
         });
         assert_eq!(claimed.await.expect("the store answers"), [], "nobody else takes it up");
     }

@@ -1,0 +1,45 @@
+//! Whose turn it is on a host. What finds no room there stays in the store, due and for any node: a host that is slow or overrun
+//! keeps a bounded number of sessions in this node's hands, and nobody is asked to hurry for commands that wait for a shell.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cardea_domain::{Lane, ObjectId, Room, Session};
+
+/// What is left on all hosts.
+#[derive(Clone, Default)]
+pub(crate) struct Turns(Arc<Mutex<Room>>);
+
+/// The right to work on a host, while it lives.
+pub(super) struct Turn {
+    turns: Turns,
+    lane: Lane,
+    resource: ObjectId,
+}
+
+impl Turns {
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn on the host of `resource`, if there is room for it at this moment. Who gets none leaves its session as it is: due, and
+    /// looked at again as soon as any worker is done.
+    pub(super) fn take(&self, lane: Lane, resource: ObjectId) -> Option<Turn> {
+        self.room().take(lane, resource).then(|| Turn { turns: self.clone(), lane, resource })
+    }
+
+    /// Whether a session finds room on its resource at this moment, if it needs any.
+    pub(super) fn has_room(&self, session: &Session) -> bool {
+        session.lane().is_none_or(|lane| self.room().has(lane, session.resource))
+    }
+
+    /// Where there is room now.
+    pub(super) fn left(&self) -> Room {
+        self.room().clone()
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.room().give_back(self.lane, self.resource);
+    }
+}
