@@ -467,7 +467,7 @@ impl Stream {
     pub(crate) fn open(server: &Server, api: &Api<'_>, last: Option<&str>) -> Self {
         let request = server.client().get(server.url("/api/v1/events")).bearer_auth(&api.token);
         // Longer than anything takes that is waited for.
-        let mut request = request.timeout(PATIENCE * 3);
+        let mut request = request.timeout(PATIENCE * 10);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
