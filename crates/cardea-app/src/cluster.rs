@@ -294,7 +294,8 @@ impl App {
         let read = self.0.store.read(|tx| {
             Box::pin(async move {
                 let (revision, objects) = (tx.revision().await?, tx.objects().await?);
-                let (configuration, locks) = (Configuration::new(objects), tx.standing_locks().await?);
+                let (mut configuration, locks) = (Configuration::new(objects), tx.standing_locks().await?);
+                locks.iter().for_each(|lock| configuration.set_locked(lock.object, true));
                 Ok::<_, AppError>(Known { revision, configuration, locks })
             })
         });
@@ -516,7 +517,8 @@ fn changed_between(before: &Configuration, after: &Configuration) -> Vec<ObjectI
         let is_other = |id: &ObjectId, version| to.get(*id).map(|object| object.version) != Some(version);
         from.all().filter(|object| is_other(&object.id, object.version)).map(|object| object.id).collect()
     };
-    let ids: BTreeSet<_> = differs(before, after).into_iter().chain(differs(after, before)).collect();
+    let locked = before.locked().symmetric_difference(after.locked()).copied();
+    let ids: BTreeSet<_> = differs(before, after).into_iter().chain(differs(after, before)).chain(locked).collect();
     ids.into_iter().collect()
 }
 

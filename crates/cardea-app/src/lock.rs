@@ -345,7 +345,13 @@ impl App {
         tx.tell(News::Configuration);
         let (app, put) = (self.clone(), lock.clone());
         tx.after_commit(Box::new(move || {
-            app.0.cluster.made(revision, || app.0.locks.put(put));
+            app.0.cluster.made(revision, || {
+                app.update_configuration(|configuration| configuration.set_locked(object, true));
+                app.0.locks.put(put);
+            });
+            // What they approved is counted anew.
+            app.0.ground.changed([object]);
+            app.nudge();
             app.0.hub.publish(None, Event::Configuration);
         }));
         Ok(lock)
@@ -376,7 +382,10 @@ impl App {
         tx.tell(News::Configuration);
         let app = self.clone();
         tx.after_commit(Box::new(move || {
-            app.0.cluster.made(revision, || app.0.locks.remove(object));
+            app.0.cluster.made(revision, || {
+                app.update_configuration(|configuration| configuration.set_locked(object, false));
+                app.0.locks.remove(object);
+            });
             app.0.hub.publish(None, Event::Configuration);
         }));
         Ok(())

@@ -107,15 +107,18 @@ impl App {
         *self.0.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(configuration);
     }
 
+    /// Changes the configuration in memory.
+    pub(crate) fn update_configuration(&self, change: impl FnOnce(&mut Configuration)) {
+        let mut configuration = (*self.configuration()).clone();
+        change(&mut configuration);
+        self.set_configuration(configuration);
+    }
+
     /// Adds one object to the configuration in memory once the unit is committed.
     pub(crate) fn put_after_commit(&self, tx: &mut Tx, object: Object, revision: i64) {
         let app = self.clone();
         tx.after_commit(Box::new(move || {
-            app.0.cluster.made(revision, || {
-                let mut configuration = (*app.configuration()).clone();
-                configuration.put(object);
-                app.set_configuration(configuration);
-            });
+            app.0.cluster.made(revision, || app.update_configuration(|configuration| configuration.put(object)));
         }));
     }
 

@@ -1,11 +1,13 @@
 //! Trying a failed session again, judged by the configuration of today.
 
-use cardea_domain::{Actor, Asked, Session, SessionId, Stage, Status, Verb};
+use cardea_domain::{Actor, Asked, Period, Session, SessionId, Stage, Status, Timestamp, Verb};
+use cardea_store::Tx;
 use serde_json::json;
 
 use crate::{
     App, AppError, SessionDetail,
     change::Note,
+    engine::drive,
     plan::{Plan, closed_at, offer_of},
     session::{detail, permit},
 };
@@ -35,6 +37,9 @@ impl App {
                 session.retry(now)?;
                 app.must_be_unlocked(tx, [&session].into_iter()).await?;
                 let (step, asks) = (plan.first_step(), plan.asks.clone());
+                if let Some((_, window)) = &asks {
+                    app.forget_old_votes(tx, id, now, *window).await?;
+                }
                 let approvals = tx.approvals_of(&[id]).await?;
                 let is_approved = session.asked.as_ref().is_none_or(|asked| {
                     asked.open_tier(&app.configuration().counting(&session, &approvals, now)) >= asked.tiers.len()
@@ -73,6 +78,23 @@ impl App {
         let detail = begun.await?;
         self.nudge();
         Ok(detail)
+    }
+
+    /// A yes holds for a retry no longer than a request waits for one.
+    async fn forget_old_votes(
+        &self,
+        tx: &mut Tx,
+        id: SessionId,
+        now: Timestamp,
+        window: Period,
+    ) -> Result<(), AppError> {
+        let mut said = tx.approvals_of(&[id]).await?;
+        said.retain(|approval| approval.fell_at.is_none() && approval.at.plus(window.get()) <= now);
+        let old: Vec<_> = said.iter().map(|approval| approval.id).collect();
+        if !old.is_empty() {
+            tx.let_votes_fall(&drive()?, &old, now).await?;
+        }
+        Ok(())
     }
 
     /// The session as it would be requested now.

@@ -78,7 +78,8 @@ impl App {
         Ok(Page { items, next })
     }
 
-    /// Says whether it was right to break the glass. Once, with a reason, and never by whoever did.
+    /// Says whether it was right to break the glass. Once, with a reason, and never by whoever did; that it was right only when
+    /// the session is over.
     pub async fn review_session(
         &self,
         actor: &Actor,
@@ -111,6 +112,10 @@ impl App {
                         "no-review",
                         "nobody broke the glass for it: there is nothing to review",
                     ));
+                }
+                if verdict == Verdict::Justified && session.status.can_end() {
+                    let why = "it is not over: whether it was right is said when it has ended";
+                    return Err(AppError::refused("not-over", why));
                 }
                 let now = app.0.clock.now();
                 let reviewer = permit.user_id().ok_or_else(|| AppError::Internal("a review by nobody".to_owned()))?;

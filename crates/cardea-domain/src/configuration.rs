@@ -7,7 +7,7 @@ mod people;
 mod roles;
 mod warning;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,8 @@ pub struct Offer<'a> {
 pub struct Configuration {
     objects: BTreeMap<ObjectId, Object>,
     by_name: HashMap<(Kind, String), ObjectId>,
+    /// What an administrator locked as a whole.
+    locked: BTreeSet<ObjectId>,
 }
 
 impl Configuration {
@@ -94,6 +96,20 @@ impl Configuration {
         }
         self.by_name.insert((object.id.kind(), object.name.folded()), object.id);
         self.objects.insert(object.id, object);
+    }
+
+    /// Locks or unlocks a user or a resource as a whole.
+    pub fn set_locked(&mut self, object: ObjectId, is_locked: bool) {
+        if is_locked {
+            self.locked.insert(object);
+        } else {
+            self.locked.remove(&object);
+        }
+    }
+
+    /// The users and resources that are locked as a whole.
+    pub fn locked(&self) -> &BTreeSet<ObjectId> {
+        &self.locked
     }
 
     /// Takes an object out.

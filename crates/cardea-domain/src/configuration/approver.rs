@@ -100,7 +100,7 @@ impl Configuration {
     /// Whether a user who was asked in this tier is still one of its approvers. Where the profile was rewritten since, its tiers
     /// are others: then any of them will do. One that asks nobody any more takes nothing from what was said.
     pub fn still_approves(&self, user: ObjectId, session: &Session, tier: usize, now: Timestamp) -> bool {
-        if !self.may_act(user, now) {
+        if !self.may_act(user, now) || self.locked.contains(&user) {
             return false;
         }
         let Some(approval) = self.approval_of(session.profile) else { return true };

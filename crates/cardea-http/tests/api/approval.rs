@@ -1,5 +1,8 @@
 //! Approvals over HTTP: who decides, who sees it, and what is heard of it.
 
+use std::time::Duration;
+
+use cardea_domain::ConnectorError;
 use cardea_testkit::Operation;
 use serde_json::{Value, json};
 
@@ -108,7 +111,7 @@ async fn an_approver_puts_the_start_off_and_it_is_listed_as_scheduled() {
     );
     assert_eq!(listed(&world, &alice, "view=scheduled").await, std::slice::from_ref(&id));
     assert_eq!(listed(&world, &alice, "view=active").await, Vec::<String>::new());
-    world.clock.advance(std::time::Duration::from_secs(3600));
+    world.clock.advance(Duration::from_secs(3600));
     world.app.nudge();
     let session = world.until_status(&id, "available").await;
     assert_eq!(session["start_at"], "2027-01-15T09:00:00.000000Z");
@@ -167,7 +170,7 @@ async fn tiers_decide_one_after_the_other_and_nobody_in_two_of_them() {
     assert_eq!((&next["tier"], names(&next["deciders"])), (&json!(2), vec!["grace"]));
     // Grace lets ten minutes pass; those who voted before do not count again.
     yes(&world, &frank, &id).await.problem(409, "not-your-turn");
-    world.clock.advance(std::time::Duration::from_secs(600));
+    world.clock.advance(Duration::from_secs(600));
     world.app.nudge();
     let late = world.until(&id, |session| session["tiers"][1]["is_escalated"] == true).await;
     assert_eq!(names(&late["deciders"]), ["frank", "grace"]);
@@ -211,6 +214,55 @@ async fn votes_of_those_who_lost_their_say_fall_and_who_came_later_has_none() {
     assert_eq!(again["status"], "scheduled", "grace had said yes");
     let log = world.get(&alice, &format!("{SESSIONS}/{id}/log")).await.ok(200);
     assert!(log.to_string().contains("erin may not approve it any more: it waits for tier 1 again"), "{log}");
+}
+
+#[tokio::test]
+async fn the_vote_of_who_is_locked_as_a_whole_falls() {
+    let world = World::start().await;
+    with_tiers(&world).await;
+    let alice = world.signed_in("alice").await;
+    let body = json!({ "activity": "Linux admin", "resources": ["vault1"], "start_at": "2027-01-15T09:00:00Z" });
+    let created = world.post(&alice, SESSIONS, body).await.ok(201);
+    let id = created["items"][0]["id"].as_str().expect("an id").to_owned();
+    for name in ["dave", "erin", "grace"] {
+        yes(&world, &world.signed_in(name).await, &id).await.ok(200);
+    }
+    world.until_status(&id, "scheduled").await;
+    let lock = json!({ "user": "erin", "title": "Incident 12" });
+    world.post(&world.signed_in("admin").await, "/api/v1/locks", lock).await.ok(201);
+    let waits = world.until_status(&id, "waiting_for_approval").await;
+    let current = |who: &str| {
+        let votes = waits["approvals"].as_array().expect("approvals");
+        votes.iter().find(|vote| vote["approver"] == who).map(|vote| vote["is_current"].clone())
+    };
+    assert_eq!((current("erin"), current("dave")), (Some(json!(false)), Some(json!(true))), "{waits:#}");
+    assert_eq!(waits["tier"], 1);
+}
+
+#[tokio::test]
+async fn a_yes_holds_for_a_retry_no_longer_than_a_request_waits_for_one() {
+    let world = World::start().await;
+    world.guard_vault(1).await;
+    let approval = json!({ "window": "30m", "tiers": [{ "approvers": ["guards", "erin"] }] });
+    let spec = json!({ "max_duration": "1h", "approval": approval });
+    world.apply(json!([{ "kind": "ConnectionProfile", "name": "guarded", "spec": spec }])).await;
+    let (alice, dave) = (world.token("alice").await, world.signed_in("dave").await);
+    let id = world.request(&alice, &["vault1"]).await.remove(0);
+    let fail = || world.hosts.fail_next(Operation::Observe, ConnectorError::LoginRefused("wrong key".to_owned()));
+    fail();
+    yes(&world, &dave, &id).await.ok(200);
+    let retry = format!("{SESSIONS}/{id}/retry");
+    let failed = |session: &Value| session["status"] == "failed" && session["clean"] == true;
+    world.until(&id, failed).await;
+    fail();
+    let soon = world.post(&alice, &retry, json!({})).await.ok(200);
+    assert_eq!(soon["status"], "provisioning");
+    world.until(&id, failed).await;
+    world.clock.advance(Duration::from_secs(30 * 60));
+    let late = world.post(&world.token("alice").await, &retry, json!({})).await.ok(200);
+    assert_eq!((&late["status"], &late["approvals"][0]["is_current"]), (&json!("waiting_for_approval"), &json!(false)));
+    let again = yes(&world, &world.signed_in("dave").await, &id).await.ok(200);
+    assert_eq!(again["status"], "provisioning");
 }
 
 #[tokio::test]
@@ -350,7 +402,7 @@ async fn an_extension_waits_for_approval_where_the_profile_says_so() {
     assert_eq!((&longer["end_at"], &longer["wish"]), (&json!("2027-01-15T09:20:00.000000Z"), &Value::Null));
     // Nobody answers: it ends as planned.
     world.post(&alice, &format!("{SESSIONS}/{id}/extend"), json!({})).await.ok(200);
-    world.clock.advance(std::time::Duration::from_secs(80 * 60));
+    world.clock.advance(Duration::from_secs(80 * 60));
     world.app.nudge();
     world.until_status(&id, "completed").await;
 }

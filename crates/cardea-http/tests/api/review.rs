@@ -52,8 +52,13 @@ async fn who_breaks_the_glass_begins_at_once_and_others_say_whether_it_was_right
     world.post(&admin, &path, body.clone()).await.problem(403, "not-allowed");
     world.post(&world.token("dave").await, &path, body.clone()).await.problem(403, "not-allowed");
     world.post(&bob, &path, body.clone()).await.problem(404, "not-found");
+    let early = world.post(&dave, &path, body.clone()).await.problem(409, "refused");
+    assert!(early["detail"].as_str().is_some_and(|detail| detail.contains("not over")), "{early}");
     let wordless = world.post(&dave, &path, json!({ "verdict": "justified", "reason": " " })).await;
     assert_eq!(wordless.wrong_fields(), ["/reason"]);
+
+    world.post(&alice, &format!("{SESSIONS}/{id}/end"), json!({})).await.ok(200);
+    world.until_status(&id, "completed").await;
 
     assert_eq!(reviews(&world, &admin, "overdue").await, Vec::<Value>::new());
     world.clock.advance(Duration::from_secs(7200));
