@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use cardea_domain::is_unprintable;
+
 /// What is known of whoever signs in before they have shown anything.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -15,7 +17,7 @@ impl Device {
 
     /// A device by its address and its own words.
     pub fn new(peer: IpAddr, agent: &str) -> Self {
-        let printable = agent.chars().filter(|character| !character.is_control());
+        let printable = agent.chars().filter(|character| !is_unprintable(*character));
         Self { peer, agent: printable.take(Self::AGENT_LENGTH_MAX).collect() }
     }
 

@@ -16,7 +16,10 @@ pub(crate) fn must_not_rise(
     for id in changed {
         let (old, new) = (before.get(*id), after.get(*id));
         match id.kind() {
-            Kind::User if old.is_some() => must_not_outrank(actor, before, *id)?,
+            Kind::User if old.is_some() => {
+                must_not_outrank(actor, before, *id)?;
+                must_not_choose_manager(actor, (old, new))?;
+            }
             Kind::Role => {
                 let role = |configuration: &Configuration| configuration.role(&id.to_string());
                 if let Some(role) = role(after).filter(|new| role(before).as_ref() != Some(new)) {
@@ -40,6 +43,17 @@ pub(crate) fn must_not_rise(
             let whom = after.get(*user).map_or_else(|| user.to_string(), |user| user.name.to_string());
             must_have(actor, role, &format!("give the role `{role}` to {whom}"))?;
         }
+    }
+    Ok(())
+}
+
+/// Whoever chooses their own manager chooses who approves what they ask for. An administrator could rewrite the rules as well.
+fn must_not_choose_manager(actor: &Actor, (old, new): (Option<&Object>, Option<&Object>)) -> Result<(), Denial> {
+    let manager = |object: Option<&Object>| object.and_then(Object::as_user).and_then(|spec| spec.manager.clone());
+    let is_own = actor.user_id().is_some() && actor.user_id() == new.map(|user| user.id);
+    if is_own && manager(old) != manager(new) && actor.lacks(&Role::Administrator).is_some() {
+        let sentence = "you cannot choose your own manager, who approves what you ask for: ask an administrator";
+        return Err(Denial { hidden: false, sentence: sentence.to_owned() });
     }
     Ok(())
 }

@@ -121,6 +121,7 @@ impl App {
                 }
                 tx.replace_recovery_codes(&permit, user, &digests, now).await?;
                 tx.factor_shown(sign_in, now).await?;
+                tx.void_invitations(user, now).await?;
                 app.end_others(tx, user, Some(sign_in), now).await?;
                 tx.record(&permit, &entry).await?;
                 app.notify_user(tx, user, &Notice::FactorSetUp);

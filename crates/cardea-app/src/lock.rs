@@ -8,7 +8,7 @@ use std::{
 
 use cardea_domain::{
     Actor, Denial, Kind, Lock, LockScope, LockStage, Object, ObjectId, Permission, Permit, Reach, Refusal, Session,
-    SessionId, Stage, Verb,
+    SessionId, Stage, Verb, is_unprintable,
 };
 use cardea_store::{AuditEntry, News, Outcome, StandingLock, StoreError, Tx};
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::{
     escalation::must_not_outrank,
     event::Event,
     gate::{Ruling, locked_sentence},
-    session::{check_reason, detail, is_unprintable, permit},
+    session::{check_reason, detail, permit},
 };
 
 /// What people who meet a lock read.

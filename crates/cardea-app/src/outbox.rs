@@ -14,7 +14,7 @@ use std::{
 
 use cardea_domain::{
     Approval, Configuration, Courier, Decision, Facts, InvitationId, NoticeId, NoticeKind, NoticeState, ObjectId,
-    Permission, RequestId, Role, Session, SessionId, Status, Timestamp, is_mail_address,
+    Permission, RequestId, Role, Session, SessionId, Status, Timestamp, is_mail_address, is_unprintable,
 };
 use cardea_store::{InvitationRow, NoticeRow, Tx};
 use tokio::sync::watch;
@@ -27,6 +27,8 @@ pub use webhook::WebhookKey;
 
 /// The outlet of mail; webhooks are [`WEBHOOK`] and their name.
 const MAIL: &str = "mail";
+/// Mail that does not wait behind what people ask each other: of sign-ins, and of privileges that do not go away.
+const URGENT_MAIL: &str = "mail:urgent";
 const WEBHOOK: &str = "webhook:";
 /// What nobody takes for so long is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -96,7 +98,7 @@ impl Telling {
 
     /// A fact; control characters are none, and it is cut.
     pub(crate) fn fact(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
-        let said = value.as_ref().chars().take(FACT_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c });
+        let said = value.as_ref().chars().take(FACT_CHARS_MAX).map(|c| if is_unprintable(c) { ' ' } else { c });
         self.facts.insert(name.to_owned(), said.collect());
         self
     }
@@ -108,6 +110,16 @@ impl Telling {
             .fact("activity", &session.activity_name)
             .fact("resources", &session.resource_name);
         Self { session: Some(session.id), request: Some(session.request), ..telling }
+    }
+}
+
+fn mail_for(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::CleanupStalled | NoticeKind::Invited | NoticeKind::NewDevice => URGENT_MAIL,
+        NoticeKind::RequestWaiting
+        | NoticeKind::RequestDecided
+        | NoticeKind::SessionStarting
+        | NoticeKind::SessionEnding => MAIL,
     }
 }
 
@@ -136,7 +148,7 @@ impl App {
             for user in users.into_iter().take(RECEIVERS_MAX) {
                 let Some(spec) = configuration.get(user).and_then(|object| object.as_user()) else { continue };
                 if is_mail_address(&spec.email) {
-                    self.put(tx, telling, (MAIL.to_owned(), &spec.email), Some(user));
+                    self.put(tx, telling, (mail_for(telling.kind).to_owned(), &spec.email), Some(user));
                     written = true;
                 }
             }

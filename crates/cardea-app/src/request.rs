@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use cardea_domain::{
     Actor, Configuration, CustomField, CustomValues, FieldError, Kind, Object, Offer, Permit, RequestId, Session,
-    SessionId, Stage, Status, Timestamp, Verb, fold,
+    SessionId, Stage, Status, Timestamp, Verb, fold, is_unprintable,
 };
 use cardea_store::Tx;
 use serde_json::json;
@@ -13,7 +13,6 @@ use crate::{
     App, AppError, SessionDetail,
     change::Note,
     plan::{Plan, closed_at},
-    session::is_unprintable,
 };
 
 /// What a user submits.
@@ -36,6 +35,8 @@ pub struct NewRequest {
 /// How far ahead a session may be scheduled.
 pub(crate) const AHEAD_MAX: Duration = Duration::from_secs(366 * 86_400);
 const RESOURCES_MAX: usize = 50;
+/// Sessions of one user that may wait for approval: each asks people, by mail too.
+const WAITING_MAX: i64 = 100;
 const NOTES_MAX: usize = 4000;
 const TICKET_MAX: usize = 200;
 
@@ -75,6 +76,7 @@ impl App {
                     app.remember(tx, asked, id).await?;
                 }
                 let mut created = Vec::with_capacity(drafts.len());
+                must_ask_no_more(tx, &drafts).await?;
                 for draft in drafts {
                     created.push(app.insert_session(tx, &permit, draft).await?);
                 }
@@ -255,6 +257,18 @@ impl App {
     }
 }
 
+/// Approvers are asked by one user for so much at a time.
+async fn must_ask_no_more(tx: &mut Tx, drafts: &[Draft]) -> Result<(), AppError> {
+    let mut asking = drafts.iter().map(|draft| &draft.session).filter(|session| session.is_waiting().is_ok());
+    let Some(first) = asking.next() else { return Ok(()) };
+    let more = i64::try_from(asking.count() + 1).unwrap_or(WAITING_MAX);
+    if tx.waiting_of(first.user).await? + more > WAITING_MAX {
+        let sentence = format!("{WAITING_MAX} of your sessions wait for approval: wait, or withdraw some");
+        return Err(AppError::refused("too-many-waiting", sentence));
+    }
+    Ok(())
+}
+
 /// What the log says of a new session.
 fn requested(session: &Session) -> String {
     let Session { user_name, activity_name, resource_name, policy_name, profile_name, .. } = session;
@@ -387,5 +401,5 @@ fn choose<'a>(
 
 /// A caller's text in a message, at a length that a message can bear.
 fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
+    text.chars().filter(|c| !is_unprintable(*c)).take(64).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use cardea_domain::{
     Actor, Approval, Denial, EndCause, Grant, GrantState, LogLine, ObjectId, Permission, Permit, Reach, RequestId,
-    Scope, Session, SessionId, Stage, Status, Timestamp, Verb,
+    Scope, Session, SessionId, Stage, Status, Timestamp, Verb, is_unprintable,
 };
 use cardea_store::{Area, Connection, Cursor, SessionFilter, SortKey, Tx, View, Whose};
 
@@ -326,10 +326,6 @@ pub(crate) fn whose(actor: &Actor) -> Result<Whose, AppError> {
     };
     let area = Area { users: list(|s| &s.users), policies: list(|s| &s.policies), resources: list(|s| &s.resources) };
     Ok(Whose::Within(user, area))
-}
-
-pub(crate) fn is_unprintable(c: char) -> bool {
-    c.is_control()
 }
 
 /// Asks for something about a session that the actor was shown before: a no hides nothing.

@@ -76,8 +76,12 @@ const FAMILIAR: Duration = Duration::from_secs(30 * 86_400);
 impl App {
     /// Signs a user in by password, or gives out a ticket for the second step.
     pub async fn sign_in(&self, device: &Device, user: &str, password: Secret) -> Result<SignInStep, AppError> {
-        let found = self.configuration().find(Kind::User, user).map(|object| object.id);
-        self.must_not_guess(Step::Password, user, device, found).await?;
+        let configuration = self.configuration();
+        let found = configuration.find(Kind::User, user);
+        // By whichever of their names: they are guessed together.
+        let name = found.map_or(user, |object| object.name.as_str());
+        let found = found.map(|object| object.id);
+        self.must_not_guess(Step::Password, name, device, found).await?;
         // Asked for nobody as well, so that it takes as long.
         let id = found.unwrap_or_else(|| ObjectId::mint(Kind::User, self.0.clock.now(), &*self.0.entropy));
         let (hash, has_factor) = self.known_of(id).await?;
@@ -92,7 +96,7 @@ impl App {
         if has_factor {
             return self.hand_ticket(id, device).await;
         }
-        self.0.throttle.succeeded(Step::Password, user, device.peer);
+        self.0.throttle.succeeded(Step::Password, name, device.peer);
         let (signed_in, mut beginning) = self.begin_sign_in(id, device, Proof::Password)?;
         beginning.shown = hash;
         self.write_sign_in(beginning, Proof::Password).await?;

@@ -126,16 +126,18 @@ impl Throttle {
     }
 }
 
-/// Whoever fills the table must not keep everybody else out: the oldest go.
+/// Whoever fills the table must neither keep everybody else out nor have their own failures forgotten: half of it goes, first what
+/// makes nobody wait, then the oldest.
 fn make_room(failures: &mut HashMap<Key, Failures>, now: Timestamp) {
     if failures.len() >= ENTRIES_MAX {
         failures.retain(|_, entry| now.since(entry.last) < MEMORY);
     }
     if failures.len() >= ENTRIES_MAX {
-        let mut times: Vec<_> = failures.values().map(|entry| entry.last).collect();
-        times.sort_unstable();
-        let kept_from = times[times.len() / 2];
-        failures.retain(|_, entry| entry.last > kept_from);
+        let worth = |key: &Key, entry: &Failures| (entry.count >= key.limits().0, entry.last);
+        let mut worths: Vec<_> = failures.iter().map(|(key, entry)| worth(key, entry)).collect();
+        worths.sort_unstable();
+        let kept_from = worths[worths.len() / 2];
+        failures.retain(|key, entry| worth(key, entry) > kept_from);
     }
 }
 
@@ -230,6 +232,17 @@ mod tests {
             assert_eq!(throttle.password("alice", one, at(2)), Ok(()));
         }
         assert!(throttle.password("alice", neighbour, at(2)).is_err(), "the same /64 is the same person");
+    }
+
+    #[test]
+    fn who_fills_the_table_is_not_forgotten() {
+        let throttle = Throttle::default();
+        let guesser = address("192.0.2.99");
+        while throttle.password("bob", guesser, at(1)).is_ok() {}
+        for number in 0..2 * ENTRIES_MAX {
+            assert_eq!(throttle.password(&number.to_string(), numbered(number), at(1)), Ok(()), "{number}");
+        }
+        assert!(throttle.password("bob", guesser, at(1)).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use cardea_domain::{Mail, Secret, is_mail_address};
+use cardea_domain::{Mail, Secret, is_mail_address, is_unprintable};
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     message::{Mailbox, MultiPart, header::HeaderName, header::HeaderValue},
@@ -100,7 +100,7 @@ impl Mailer {
         }
         let to: Address = mail.to.parse().map_err(|_| "the receiver's mail address cannot be used")?;
         let micros = u64::try_from(mail.at.as_micros()).unwrap_or_default();
-        let subject: String = mail.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let subject: String = mail.subject.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
         let header = |name, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
         Message::builder()
             .from(self.from.clone())

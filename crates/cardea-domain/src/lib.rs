@@ -59,7 +59,7 @@ pub use id::{
     SessionId, SignInId, TokenId,
 };
 pub use mark::Mark;
-pub use name::{Name, NameError, fold};
+pub use name::{Name, NameError, fold, is_unprintable};
 pub use notice::{Courier, Facts, Mail, NoticeKind, NoticeState, Post, is_mail_address};
 pub use permission::{Concern, Holder, Permission};
 pub use review::{BreakGlassSpec, Review, ReviewFinding, Verdict};

@@ -57,12 +57,16 @@ impl Name {
     }
 }
 
-/// Control, format and separator characters (they hide or reorder text) and the `+` of SSH user names.
+/// What names have none of: what hides or reorders text, the joiners, line breaks and the `+` of SSH user names.
 fn is_forbidden(c: char) -> bool {
-    c == '+'
-        || c.is_control()
-        || (c.is_whitespace() && c != ' ')
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    c == '+' || (c.is_whitespace() && c != ' ') || is_unprintable(c) || matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// Whether a character is a control, or one that hides or reorders what stands beside it: nothing that people read has any. The
+/// joiners U+200C and U+200D, which some scripts and emoji need, are not among them.
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Lower case, with spaces as underscores: `Linux admin` and `linux_ADMIN` are one name.

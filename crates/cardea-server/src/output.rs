@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use cardea_domain::is_unprintable;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -39,13 +40,9 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Re
 
 /// The text without what could move the cursor, hide or reorder: notes and names are other people's.
 pub(crate) fn printable(text: &str) -> String {
-    let is_tricky = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_tricky(c) {
+        if is_unprintable(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

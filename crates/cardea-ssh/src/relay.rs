@@ -5,6 +5,7 @@
 
 use std::{collections::VecDeque, convert::Infallible, future::pending, sync::Arc, time::Duration};
 
+use cardea_domain::is_unprintable;
 use russh::{
     Channel, ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Error, client,
     server::{self, Handle},
@@ -51,7 +52,7 @@ async fn through(
     (way, hold): (watch::Receiver<Way>, Hold),
 ) -> Result<(), Arc<str>> {
     if let Start::Subsystem(name) = &prelude.start {
-        let name: String = name.chars().filter(|letter| !letter.is_control()).take(32).collect();
+        let name: String = name.chars().filter(|letter| !is_unprintable(*letter)).take(32).collect();
         return Err(format!("this gateway offers shells and commands, not `{name}`. To copy a file, pipe it: `ssh … 'cat >file' <file`, or `scp -O`.").into());
     }
     let Some(target) = open(way).await else { return pending().await };

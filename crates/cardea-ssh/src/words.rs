@@ -1,11 +1,13 @@
 //! What people are told, made safe for their terminals.
 
+use cardea_domain::is_unprintable;
+
 /// What `ssh` shows of a message at most.
 const LETTERS_MAX: usize = 400;
 
 /// The sentence without control characters: reasons are typed by people, and a terminal obeys escape sequences.
 pub(crate) fn plain(sentence: &str) -> String {
-    sentence.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(LETTERS_MAX).collect()
+    sentence.chars().map(|letter| if is_unprintable(letter) { ' ' } else { letter }).take(LETTERS_MAX).collect()
 }
 
 #[cfg(test)]

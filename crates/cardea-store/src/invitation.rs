@@ -52,14 +52,20 @@ impl TryFrom<Row> for InvitationRow {
 impl Tx {
     /// Writes a new invitation, and makes the user's others void.
     pub async fn insert_invitation(&mut self, invitation: &InvitationRow) -> Result<(), StoreError> {
-        const VOID: &str = "update invitation set voided_at = $2 \
-            where user_id = $1 and used_at is null and voided_at is null";
         const SQL: &str =
             "insert into invitation (id, user_id, digest, created_at, expires_at) values ($1, $2, $3, $4, $5)";
+        self.void_invitations(invitation.user, invitation.created_at).await?;
         let (user, now) = (invitation.user.to_string(), invitation.created_at.as_micros());
-        execute!(self, VOID, &user, now)?;
         let (id, expires_at) = (invitation.id.to_string(), invitation.expires_at.as_micros());
         execute!(self, SQL, id, user, invitation.digest.as_slice(), now, expires_at)?;
+        Ok(())
+    }
+
+    /// Makes a user's open invitations void: there is another way in by now, or what they would open has changed.
+    pub async fn void_invitations(&mut self, user: ObjectId, now: Timestamp) -> Result<(), StoreError> {
+        const SQL: &str = "update invitation set voided_at = $2 \
+            where user_id = $1 and used_at is null and voided_at is null";
+        execute!(self, SQL, user.to_string(), now.as_micros())?;
         Ok(())
     }
 

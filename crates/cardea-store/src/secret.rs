@@ -105,11 +105,11 @@ impl Tx {
         Ok(row.map(|(hash,)| hash))
     }
 
-    /// Sets a user's password hash. The user must be there already.
+    /// Sets a user's password hash, and makes their invitations void. The user must be there already.
     pub async fn set_password(&mut self, user: ObjectId, hash: &str, at: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "insert into password (user_id, hash, changed_at) values ($1, $2, $3) \
             on conflict (user_id) do update set hash = excluded.hash, changed_at = excluded.changed_at";
         execute!(self, SQL, user.to_string(), hash, at.as_micros())?;
-        Ok(())
+        self.void_invitations(user, at).await
     }
 }

@@ -490,6 +490,13 @@ impl Tx {
         Ok(row.map(|(at,)| Timestamp::from_micros(at)))
     }
 
+    /// How many sessions of a user wait for approval.
+    pub async fn waiting_of(&mut self, user: ObjectId) -> Result<i64, StoreError> {
+        const SQL: &str = "select count(*) from session \
+            where user_id = $1 and listed and status = 'waiting_for_approval'";
+        Ok(fetch_one!((i64,), self, SQL, user.to_string())?.0)
+    }
+
     /// How many sessions that are not cleaned up yet hang on a configuration object, as their user, activity,
     /// resource, policy or connection profile.
     pub async fn live_sessions_of(&mut self, object: ObjectId) -> Result<i64, StoreError> {

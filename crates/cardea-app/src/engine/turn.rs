@@ -28,7 +28,7 @@ impl Turns {
     }
 
     /// Whether a session finds room on its resource at this moment, if it needs any.
-    pub(super) fn has_room(&self, session: &Session) -> bool {
+    pub(crate) fn has_room(&self, session: &Session) -> bool {
         session.lane().is_none_or(|lane| self.room().has(lane, session.resource))
     }
 

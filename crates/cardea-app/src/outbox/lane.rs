@@ -3,7 +3,9 @@
 
 use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
 
-use cardea_domain::{Claim, Facts, Mail, NoticeId, NoticeKind, NoticeState, Session, Status, Timestamp};
+use cardea_domain::{
+    Claim, Facts, Mail, NoticeId, NoticeKind, NoticeState, Session, Status, Timestamp, is_unprintable,
+};
 use cardea_store::NoticeRow;
 use futures_util::FutureExt as _;
 use tokio::{
@@ -13,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::{MAIL, Outlets, WEBHOOK, person, template};
+use super::{MAIL, Outlets, URGENT_MAIL, WEBHOOK, person, template};
 use crate::{App, AppError};
 
 /// Notices of one outlet that are sent at once.
@@ -78,7 +80,8 @@ impl App {
     fn outlet_names(&self) -> Vec<String> {
         let Some(outlets) = self.0.outbox.outlets.get() else { return Vec::new() };
         let webhooks = outlets.webhooks.iter().map(|webhook| format!("{WEBHOOK}{}", webhook.name));
-        outlets.mail.iter().map(|_| MAIL.to_owned()).chain(webhooks).collect()
+        let mail = outlets.mail.iter().flat_map(|_| [MAIL, URGENT_MAIL].map(str::to_owned));
+        mail.chain(webhooks).collect()
     }
 
     async fn run_lane(self, outlet: String, stop: CancellationToken) {
@@ -216,7 +219,7 @@ impl App {
             return Ok(Attempt::TooLate);
         }
         let outlets = self.0.outbox.outlets.get().ok_or("this node sends no notices")?;
-        if notice.outlet == MAIL {
+        if [MAIL, URGENT_MAIL].contains(&notice.outlet.as_str()) {
             let templates = outlets.mail.as_ref().ok_or("this node sends no mail")?;
             let facts = self.facts_for(outlets, notice);
             let (subject, text) = templates.render(notice.kind, &facts);
@@ -339,7 +342,7 @@ fn pause(attempts: u32, jitter: u8) -> Duration {
 
 /// What somebody outside answered, fit for a line of a log.
 fn clean(error: &str) -> String {
-    error.chars().take(ERROR_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    error.chars().take(ERROR_CHARS_MAX).map(|c| if is_unprintable(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -111,6 +111,16 @@ async fn an_invitation_is_for_its_user_as_they_were_and_ends_their_sign_ins() {
 }
 
 #[tokio::test]
+async fn who_chooses_a_password_otherwise_leaves_no_open_invitation() {
+    let t = Telling::start().await;
+    let dave = t.world.signed_in("dave").await;
+    let token = invite(&t, "dave", 0).await;
+    let change = json!({ "old": PASSWORD, "new": "one that dave thought of" });
+    t.world.send(&dave, "PUT", "/api/v1/me/password", Some(change)).await.ok(204);
+    accept(&t.world, &token).await.problem(401, "wrong-credentials");
+}
+
+#[tokio::test]
 async fn who_has_no_address_or_may_not_act_is_not_invited() {
     let t = Telling::start().await;
     let invite =

@@ -220,6 +220,25 @@ async fn who_does_not_answer_holds_up_nobody_else_and_is_tried_until_it_is_given
     t.world.post(&As::Operator, &path, json!({})).await.problem(409, "refused");
 }
 
+/// Mail about what threatens people does not wait behind what they ask each other.
+#[tokio::test]
+async fn what_is_urgent_does_not_wait_behind_requests() {
+    let t = Telling::start().await;
+    t.courier.set("mail", Receiver::Hangs);
+    let alice = t.world.token("alice").await;
+    for _ in 0..6 {
+        t.world.request(&alice, &["vault1"]).await;
+    }
+    t.until_notice("a hanging mail", |notice| notice["outlet"] == "mail").await;
+    t.courier.set("mail", Receiver::Takes);
+    t.world.post(&As::Operator, "/api/v1/users/erin/invite", json!({})).await.ok(202);
+    let is_invitation = |notice: &Value| {
+        notice["kind"] == "invited" && notice["receiver"] == "erin@example.com" && notice["state"] == "sent"
+    };
+    let sent = t.until_notice("an invitation", is_invitation).await;
+    assert_eq!(sent["outlet"], "mail:urgent");
+}
+
 #[tokio::test]
 async fn a_page_of_notices_goes_on_where_the_last_one_ended() {
     let t = Telling::start().await;
@@ -253,7 +272,10 @@ async fn a_sign_in_from_a_new_device_is_mailed_to_its_user() {
     let mail = t.mail_to("dave", "A new sign-in").await;
     assert!(mail.text.contains("Address: 198.51.100.9\nProgram: curl/8\n"), "{}", mail.text);
     assert!(mail.text.contains(&format!("{PUBLIC_URL}/profile")), "{}", mail.text);
-    let mails =
-        t.notices("").await.into_iter().filter(|notice| notice["kind"] == "new_device" && notice["outlet"] == "mail");
+    let mails = t
+        .notices("")
+        .await
+        .into_iter()
+        .filter(|notice| notice["kind"] == "new_device" && notice["outlet"] == "mail:urgent");
     assert_eq!(mails.count(), 1, "where he was before is not new");
 }

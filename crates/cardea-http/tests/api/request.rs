@@ -145,3 +145,36 @@ async fn a_failed_session_is_tried_again_and_its_list_keeps_what_became_of_each(
     world.until_status(&id, "completed").await;
     assert!(world.hosts.things().is_empty());
 }
+
+#[tokio::test]
+async fn one_user_asks_people_for_so_much_at_a_time() {
+    let world = World::start().await;
+    world.guard_vault(1).await;
+    let alice = world.token("alice").await;
+    let body = json!({ "activity": "Linux admin", "resources": ["vault1"] });
+    let mut last = String::new();
+    for _ in 0..100 {
+        let created = world.post(&alice, SESSIONS, body.clone()).await.ok(201);
+        last = created["items"][0]["id"].as_str().expect("an id").to_owned();
+    }
+    let refused = world.post(&alice, SESSIONS, body.clone()).await.problem(409, "refused");
+    assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("100 of your sessions wait")), "{refused}");
+    let web1 = json!({ "activity": "Linux admin", "resources": ["web1"] });
+    world.post(&alice, SESSIONS, web1).await.ok(201);
+    world.post(&alice, &format!("{SESSIONS}/{last}/end"), json!({})).await.ok(200);
+    world.post(&alice, SESSIONS, body).await.ok(201);
+}
+
+#[tokio::test]
+async fn what_hides_or_reorders_text_is_no_part_of_it() {
+    let world = World::start().await;
+    let alice = world.token("alice").await;
+    for hidden in ['\u{202e}', '\u{200b}', '\u{2066}', '\u{feff}', '\u{1b}'] {
+        let text = format!("deploy{hidden}2");
+        let body = json!({ "activity": "Linux admin", "resources": ["web1"], "notes": text, "ticket": text });
+        assert_eq!(world.post(&alice, SESSIONS, body).await.wrong_fields(), ["/notes", "/ticket"], "{hidden:?}");
+    }
+    // Joiners are parts of words and of emoji.
+    let body = json!({ "activity": "Linux admin", "resources": ["web1"], "notes": "\u{646}\u{200c}\u{647}" });
+    world.post(&alice, SESSIONS, body).await.ok(201);
+}

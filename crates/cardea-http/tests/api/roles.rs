@@ -127,6 +127,11 @@ async fn nobody_gives_away_more_than_they_have() {
         .await;
     let manuela = world.signed_in("manuela").await;
     let chiefs = |members: &[&str]| json!({ "kind": "Group", "name": "chiefs", "spec": { "members": members, "roles": ["administrator"] } });
+    let as_manager_of_manuela = |name: &str| {
+        let mut document = user("manuela", &["managers", "user", "tagged watch"]);
+        document["spec"]["manager"] = json!(name);
+        document
+    };
     let resource = world.get(&manuela, "/api/v1/resources/web1").await.ok(200);
     let mut labelled = resource["spec"].clone();
     labelled["labels"] = json!({ "tier": "web" });
@@ -135,6 +140,7 @@ async fn nobody_gives_away_more_than_they_have() {
         ("a role to herself", json!([user("manuela", &["managers", "user", "tagged watch", "auditor"])])),
         ("a seat in a group with a role", json!([chiefs(&["admin", "manuela"])])),
         ("a role to a group", json!([{ "kind": "Group", "name": "mine", "spec": { "roles": ["administrator"] } }])),
+        ("who approves what she asks for", json!([as_manager_of_manuela("zoe")])),
         ("a role of her making", json!([role("more", &["audit.see"], &Value::Null)])),
         ("her own role made wider", json!([role("managers", &[&manager[..], &["audit.see"]].concat(), &Value::Null)])),
         ("a scope made wider by a label", json!([{ "kind": "Resource", "name": "web1", "spec": labelled }])),
@@ -149,6 +155,7 @@ async fn nobody_gives_away_more_than_they_have() {
         refused.problem(403, "not-allowed");
     }
     world.post(&manuela, "/api/v1/locks", json!({ "user": "admin", "title": "x" })).await.problem(403, "not-allowed");
+    world.apply(json!([as_manager_of_manuela("zoe")])).await;
     // What she has she may give.
     apply(&world, &manuela, json!([user("zoe", &["managers", "user"])])).await.ok(200);
     let own = role("readers", &["configuration.see"], &Value::Null);

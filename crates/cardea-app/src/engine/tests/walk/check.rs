@@ -97,7 +97,9 @@ impl Walk {
                 return wrong(&what);
             }
             let is_busy = self.busy.held().contains(&session.id);
-            if session.wake_at.is_some_and(|at| at <= now) && !is_busy && self.app.is_some() {
+            // Others are before it on its host.
+            let waits = self.app.as_ref().is_some_and(|app| !app.0.turns.has_room(session));
+            if session.wake_at.is_some_and(|at| at <= now) && !is_busy && !waits && self.app.is_some() {
                 return wrong("it is due and nobody works on it");
             }
             let waits = session.status == Status::Scheduled && session.lock.is_some();
