@@ -241,7 +241,7 @@ async function signIn(which, { user, password }) {
   if (!which.url().startsWith(world.url)) await which.goto(world.url);
   await which.getByLabel("User").fill(user);
   await which.getByLabel("Password", { exact: true }).fill(password);
-  await which.getByRole("button", { name: "Sign in" }).click();
+  await which.getByRole("button", { name: "Sign in", exact: true }).click();
 }
 
 /** This time tomorrow, as the browser's field takes it, in the browser's zone. */

@@ -3,6 +3,7 @@ import { cleanup, fireEvent, render, screen, waitFor, within } from "@testing-li
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { myFactors, mySignIns, myTokens } from "../src/api/account";
 import { newQueryClient } from "../src/api/queries";
+import type { Factors } from "../src/api/view";
 import { SayProvider } from "../src/parts/notice";
 import { ProfilePage } from "../src/routes/profile";
 import { Server } from "./server";
@@ -29,7 +30,7 @@ afterEach(() => {
 });
 
 /** The page, with all that it reads there already. */
-function show(factors = { required: false, totp_since: AT as string | null, recovery_codes_left: 9 }) {
+function show(factors: Factors = { required: false, totp_since: AT, passkeys: [], recovery_codes_left: 9 }) {
   const queries = newQueryClient();
   queries.setQueryData(myFactors.queryKey, factors);
   queries.setQueryData(mySignIns.queryKey, [here, there]);
@@ -82,10 +83,11 @@ it("shows new recovery codes once", async () => {
 });
 
 it("does not offer to take off what one must have", () => {
-  show({ required: true, totp_since: AT, recovery_codes_left: 9 });
-  expect(screen.queryByRole("button", { name: "Take off" })).toBeNull();
+  show({ required: true, totp_since: AT, passkeys: [], recovery_codes_left: 9 });
+  expect(screen.getByRole("button", { name: "Replace the app" })).toBeTruthy();
+  expect(screen.queryByRole("button", { name: "Take all off" })).toBeNull();
   cleanup();
-  show({ required: false, totp_since: null, recovery_codes_left: 0 });
+  show({ required: false, totp_since: null, passkeys: [], recovery_codes_left: 0 });
   expect(screen.getByRole("button", { name: "Set up an authenticator app" })).toBeTruthy();
 });
 
@@ -110,4 +112,19 @@ it("changes the password, and says at its field what is wrong", async () => {
   expect(await screen.findByText(/Your password is changed/)).toBeTruthy();
   expect(server.asked[1]?.body).toEqual({ old: "old words", new: "a long sentence" });
   expect((screen.getByLabelText("New password") as HTMLInputElement).value).toBe("");
+});
+
+it("lists passkeys, and removes one", async () => {
+  const key = { id: "psk_1", name: "Laptop", created_at: AT, last_used_at: null };
+  show({ required: true, totp_since: null, passkeys: [key], recovery_codes_left: 9 });
+  const list = within(screen.getByRole("list", { name: "Passkeys" }));
+  expect(list.getByText("Laptop")).toBeTruthy();
+  expect(list.getByText("Never used")).toBeTruthy();
+  server.refuse(409, "factor-required", "You must have one.");
+  press("Remove the passkey Laptop");
+  expect(await screen.findByText("You must have one.")).toBeTruthy();
+  server.answer(null, 204);
+  press("Remove the passkey Laptop");
+  expect(await screen.findByText(/The passkey is removed/)).toBeTruthy();
+  expect(server.asked.at(-1)).toMatchObject({ method: "DELETE", path: "/me/factors/passkeys/psk_1" });
 });

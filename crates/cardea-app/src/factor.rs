@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cardea_domain::{Actor, Kind, ObjectId, Permission, Permit, Secret, SecretId, SignInId, Timestamp, Verb, Via};
-use cardea_store::{AuditEntry, Outcome, TotpRow, Tx};
+use cardea_store::{AuditEntry, Outcome, PasskeyRow, TotpRow, Tx};
 use cardea_vault::{TOTP_DIGITS, TOTP_PERIOD, Totp};
 use serde_json::{Value, json};
 
@@ -24,12 +24,14 @@ pub struct Enrolment {
 pub struct RecoveryCodes(pub Vec<Secret>);
 
 /// What a user can show beside their password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Factors {
     /// Whether they must have a second factor.
     pub is_required: bool,
     /// Since when they have an authenticator app.
     pub totp_since: Option<Timestamp>,
+    /// Oldest first.
+    pub passkeys: Vec<PasskeyRow>,
     pub recovery_codes_left: u32,
 }
 
@@ -48,7 +50,8 @@ impl App {
             Box::pin(async move {
                 let totp_since = tx.totp(user).await?.map(|row| row.at);
                 let recovery_codes_left = tx.recovery_codes_left(user).await?;
-                Ok(Factors { is_required, totp_since, recovery_codes_left })
+                let passkeys = tx.passkeys(user).await?;
+                Ok(Factors { is_required, totp_since, passkeys, recovery_codes_left })
             })
         });
         read.await
@@ -146,7 +149,7 @@ impl App {
             self.refused(actor, Verb::ChangeFactors, user.to_string(), &error).await;
             return Err(error);
         }
-        let entry = self.factor_entry(user, json!({ "totp": "taken off" }));
+        let entry = self.factor_entry(user, json!({ "all": "taken off" }));
         let app = self.clone();
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
@@ -170,7 +173,7 @@ impl App {
         let now = entry.at;
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
-                if tx.totp(user).await?.is_none() {
+                if !tx.held_factors(user).await?.any() {
                     return Err(AppError::refused(
                         "no-factor",
                         "there is no second factor that they could stand in for",
@@ -234,7 +237,7 @@ impl App {
     }
 
     /// The permit to change one's own factors, in a sign-in that showed lately who it is.
-    async fn own_factors(&self, actor: &Actor) -> Result<(Permit, ObjectId, SignInId), AppError> {
+    pub(crate) async fn own_factors(&self, actor: &Actor) -> Result<(Permit, ObjectId, SignInId), AppError> {
         let asked = Permit::ask(actor, Verb::ChangeFactors).map_err(AppError::from);
         let permit = match (asked, actor) {
             (Ok(permit), Actor::User { id, via: Via::SignIn(sign_in), .. }) => (permit, *id, *sign_in),
@@ -248,7 +251,7 @@ impl App {
         Ok(permit)
     }
 
-    fn new_recovery_codes(&self, user: ObjectId) -> (Vec<Secret>, Vec<Vec<u8>>) {
+    pub(crate) fn new_recovery_codes(&self, user: ObjectId) -> (Vec<Secret>, Vec<Vec<u8>>) {
         let one = || {
             let mut bytes = zeroize::Zeroizing::new([0; RECOVERY_CODE_BYTES]);
             self.0.entropy.fill(bytes.as_mut_slice());
@@ -261,7 +264,7 @@ impl App {
         (codes, digests)
     }
 
-    fn factor_entry(&self, user: ObjectId, detail: Value) -> AuditEntry {
+    pub(crate) fn factor_entry(&self, user: ObjectId, detail: Value) -> AuditEntry {
         let at = self.0.clock.now();
         AuditEntry { id: self.mint_audit(), at, subject: user.to_string(), outcome: Outcome::Ok, detail }
     }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use cardea_domain::{Actor, Method, ObjectId, Permit, Secret, SignInId, Timestamp, Verb, Via};
-use cardea_store::{AuditEntry, Outcome, SignInRow, TotpRow};
+use cardea_store::{AuditEntry, HeldFactors, Outcome, SignInRow};
 use serde_json::json;
 
 use crate::{App, AppError, Device, Shown, throttle::Step};
@@ -24,6 +24,7 @@ pub enum Lack {
 /// Whoever shows a cookie.
 pub struct Present {
     actor: Actor,
+    held: HeldFactors,
     lack: Option<Lack>,
 }
 
@@ -33,7 +34,7 @@ impl Present {
         match self.lack {
             None => Ok(self.actor),
             Some(Lack::Enrolment) => Err(AppError::EnrolmentNeeded),
-            Some(Lack::Factor) => Err(AppError::FactorNeeded { methods: Method::SECOND }),
+            Some(Lack::Factor) => Err(AppError::FactorNeeded { methods: methods(self.held) }),
         }
     }
 
@@ -91,17 +92,18 @@ impl App {
         let found = self.0.store.read(move |tx| {
             Box::pin(async move {
                 let Some(row) = tx.sign_in_by_digest(&digest).await? else { return Ok(None) };
-                let totp = if app.must_have_factor(row.user) { tx.totp(row.user).await? } else { None };
-                Ok::<_, AppError>(Some((row, totp)))
+                let is_asked = app.must_have_factor(row.user);
+                let held = if is_asked { tx.held_factors(row.user).await? } else { HeldFactors::default() };
+                Ok::<_, AppError>(Some((row, held)))
             })
         });
-        let (row, totp) = found.await?.ok_or_else(over)?;
+        let (row, held) = found.await?.ok_or_else(over)?;
         if row.ended_at.is_some() || now >= row.expires_at || now.since(row.last_seen_at) > self.0.sign_in.idle {
             return Err(over());
         }
         let actor = self.let_in(row.user, Via::SignIn(row.id))?;
-        let lack = self.lack(&row, totp.as_ref());
-        Ok((row, Present { actor, lack }))
+        let lack = self.lack(&row, held);
+        Ok((row, Present { actor, held, lack }))
     }
 
     /// Whether a user must have a second factor.
@@ -109,37 +111,37 @@ impl App {
         self.configuration().must_have_factor(user, &self.0.sign_in.second_factor_roles)
     }
 
-    fn lack(&self, row: &SignInRow, totp: Option<&TotpRow>) -> Option<Lack> {
-        match totp {
+    fn lack(&self, row: &SignInRow, held: HeldFactors) -> Option<Lack> {
+        match held.any() {
             // Also of whoever has one without having to.
-            Some(_) if row.factor_at.is_none() => Some(Lack::Factor),
-            Some(_) => None,
-            None if self.must_have_factor(row.user) => Some(Lack::Enrolment),
-            None => None,
+            true if row.factor_at.is_none() => Some(Lack::Factor),
+            true => None,
+            false if self.must_have_factor(row.user) => Some(Lack::Enrolment),
+            false => None,
         }
     }
 
     /// The actor's own sign-in; `None` if they came by something else.
     pub async fn sign_in_state(&self, actor: &Actor) -> Result<Option<SignInState>, AppError> {
         let Actor::User { via: Via::SignIn(id), .. } = actor else { return Ok(None) };
-        let (row, totp) = self.sign_in_and_factor(*id).await?;
+        let (row, held) = self.sign_in_and_factor(*id).await?;
         Ok(Some(SignInState {
             id: row.id,
             created_at: row.created_at,
             ends_at: row.expires_at,
             idle_ends_at: row.last_seen_at.plus(self.0.sign_in.idle).min(row.expires_at),
-            fresh_until: shown_at(&row, totp.as_ref()).plus(self.0.sign_in.fresh),
-            methods: methods(totp.as_ref()),
-            lack: self.lack(&row, totp.as_ref()),
+            fresh_until: shown_at(&row, held).plus(self.0.sign_in.fresh),
+            methods: methods(held),
+            lack: self.lack(&row, held),
         }))
     }
 
-    async fn sign_in_and_factor(&self, id: SignInId) -> Result<(SignInRow, Option<TotpRow>), AppError> {
+    async fn sign_in_and_factor(&self, id: SignInId) -> Result<(SignInRow, HeldFactors), AppError> {
         let read = self.0.store.read(move |tx| {
             Box::pin(async move {
                 let Some(row) = tx.sign_in(id).await? else { return Ok(None) };
-                let totp = tx.totp(row.user).await?;
-                Ok::<_, AppError>(Some((row, totp)))
+                let held = tx.held_factors(row.user).await?;
+                Ok::<_, AppError>(Some((row, held)))
             })
         });
         let gone = || AppError::Unauthenticated("the sign-in is over: sign in again".to_owned());
@@ -159,12 +161,12 @@ impl App {
     /// The same for a caller who writes refusals down.
     pub(crate) async fn is_fresh(&self, actor: &Actor) -> Result<(), AppError> {
         let Actor::User { via: Via::SignIn(id), .. } = actor else { return Ok(()) };
-        let (row, totp) = self.sign_in_and_factor(*id).await?;
-        let until = shown_at(&row, totp.as_ref()).plus(self.0.sign_in.fresh);
+        let (row, held) = self.sign_in_and_factor(*id).await?;
+        let until = shown_at(&row, held).plus(self.0.sign_in.fresh);
         if self.0.clock.now() <= until {
             return Ok(());
         }
-        Err(AppError::FactorNeeded { methods: methods(totp.as_ref()) })
+        Err(AppError::FactorNeeded { methods: methods(held) })
     }
 
     /// Shows a factor again in the present sign-in: the second one, or the password for whoever has no second.
@@ -175,12 +177,14 @@ impl App {
         let (user, id, proof) = (*user, *id, shown.proof().as_str());
         let (step, key) = match &shown {
             Shown::Password(_) => (Step::Password, name.clone()),
-            Shown::RecoveryCode(_) | Shown::Totp(_) => (Step::SecondFactor, user.to_string()),
+            Shown::Passkey(_) | Shown::RecoveryCode(_) | Shown::Totp(_) => (Step::SecondFactor, user.to_string()),
         };
         self.must_not_guess(step, &key, device, Some(user)).await?;
         let right = match shown {
             Shown::Password(password) => self.shows_password(actor, id, password).await?,
-            shown @ (Shown::RecoveryCode(_) | Shown::Totp(_)) => self.shows_factor(actor, id, shown).await?,
+            shown @ (Shown::Passkey(_) | Shown::RecoveryCode(_) | Shown::Totp(_)) => {
+                self.shows_factor(actor, id, device, shown).await?
+            }
         };
         if !right {
             let error = AppError::refused("wrong-factor", "it is wrong, or it was used before: try again");
@@ -193,8 +197,8 @@ impl App {
 
     async fn shows_password(&self, actor: &Actor, id: SignInId, password: Secret) -> Result<bool, AppError> {
         let Some(user) = actor.user_id() else { return Ok(false) };
-        let (hash, has_factor) = self.known_of(user).await?;
-        if has_factor {
+        let (hash, held) = self.known_of(user).await?;
+        if held.any() {
             return Err(AppError::field("/password", "you have a second factor: show that one"));
         }
         if !self.verify_password(password, hash).await? {
@@ -212,13 +216,13 @@ impl App {
         kept.await
     }
 
-    async fn shows_factor(&self, actor: &Actor, id: SignInId, shown: Shown) -> Result<bool, AppError> {
+    async fn shows_factor(&self, actor: &Actor, id: SignInId, device: &Device, shown: Shown) -> Result<bool, AppError> {
         let Some(user) = actor.user_id() else { return Ok(false) };
         let entry = self.shown_entry(id, shown.proof().as_str());
-        let (app, permit, now) = (self.clone(), Permit::ask(actor, Verb::SignIn)?, entry.at);
+        let (app, of, permit, now) = (self.clone(), device.clone(), Permit::ask(actor, Verb::SignIn)?, entry.at);
         let kept = self.0.store.write(move |tx| {
             Box::pin(async move {
-                if !app.uses_factor(tx, user, &shown, now).await? {
+                if !app.uses_factor(tx, (user, &of), &shown, now).await? {
                     return Ok(false);
                 }
                 tx.factor_shown(id, now).await?;
@@ -241,14 +245,15 @@ impl App {
 }
 
 /// When the strongest thing that the user has was last shown. Old rows carry no times: they began with a password.
-fn shown_at(row: &SignInRow, totp: Option<&TotpRow>) -> Timestamp {
-    match totp {
+fn shown_at(row: &SignInRow, held: HeldFactors) -> Timestamp {
+    if held.any() {
         // A factor that was set up since was not shown in this sign-in.
-        Some(_) => row.factor_at.unwrap_or(Timestamp::from_micros(0)),
-        None => row.password_at.unwrap_or(row.created_at),
+        return row.factor_at.unwrap_or(Timestamp::from_micros(0));
     }
+    row.password_at.unwrap_or(row.created_at)
 }
 
-fn methods(totp: Option<&TotpRow>) -> &'static [Method] {
-    if totp.is_some() { Method::SECOND } else { Method::FIRST }
+/// What can be shown by whoever has these.
+pub(crate) fn methods(held: HeldFactors) -> &'static [Method] {
+    Method::of(held.totp, held.passkey)
 }

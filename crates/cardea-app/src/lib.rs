@@ -32,6 +32,7 @@ mod notice;
 mod object;
 mod outbox;
 mod pace;
+mod passkey;
 mod password;
 mod plan;
 mod request;
@@ -66,8 +67,9 @@ use tokio::sync::{Notify, Semaphore};
 pub use apply::{Applied, ApplyOptions, Change, Document, FieldChange, What};
 pub use approval::Approve;
 pub use cardea_store::{
-    Connection, NoticeFigures, NoticeRow, ReviewRow, SignInRow, SortKey, StandingLock, TokenRow, View,
+    Connection, NoticeFigures, NoticeRow, PasskeyRow, ReviewRow, SignInRow, SortKey, StandingLock, TokenRow, View,
 };
+pub use cardea_vault::RelyingParty;
 pub use device::Device;
 pub use error::AppError;
 pub use event::{Alert, Event, Subscription};
@@ -82,6 +84,7 @@ pub use lock::Message as LockMessage;
 pub use metrics::{Figures, StepTimes};
 pub use my::{MyActivity, Way};
 pub use outbox::{NoticePage, Outlets, TemplateFault, Templates, Webhook, WebhookKey};
+pub use passkey::{AskedPasskey, PasskeyAnswer};
 pub use request::NewRequest;
 pub use reveal::Revealed;
 pub use review::ReviewState;

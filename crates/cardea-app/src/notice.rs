@@ -19,6 +19,17 @@ pub(crate) enum Notice {
         agent: String,
     },
     PasswordChanged,
+    /// Somebody showed a passkey whose counter went back.
+    PasskeyCopied {
+        name: String,
+    },
+    /// A passkey was taken off, and others or an app are left.
+    PasskeyGone {
+        name: String,
+    },
+    PasskeySetUp {
+        name: String,
+    },
     /// A second factor was set up, or replaced.
     FactorSetUp,
     /// The user's second factor was taken off: by themselves, or by whom.
@@ -37,6 +48,9 @@ impl Notice {
         match self {
             Self::NewDevice { .. } => "new_device",
             Self::PasswordChanged => "password_changed",
+            Self::PasskeyCopied { .. } => "passkey_copied",
+            Self::PasskeyGone { .. } => "passkey_gone",
+            Self::PasskeySetUp { .. } => "passkey_set_up",
             Self::FactorSetUp => "factor_set_up",
             Self::FactorGone { .. } => "factor_gone",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
@@ -51,6 +65,11 @@ impl Notice {
                 format!("{user} signed in from {peer} with {agent}, which was not seen before")
             }
             Self::PasswordChanged => format!("The password of {user} was changed"),
+            Self::PasskeyCopied { name } => {
+                format!("The passkey \"{name}\" of {user} was refused: it seems to have been copied")
+            }
+            Self::PasskeyGone { name } => format!("{user} took the passkey \"{name}\" off"),
+            Self::PasskeySetUp { name } => format!("{user} registered the passkey \"{name}\""),
             Self::FactorSetUp => format!("A second factor of {user} was set up"),
             Self::FactorGone { by: None } => format!("{user} took their second factor off"),
             Self::FactorGone { by: Some(by) } => format!("{by} took the second factor of {user} off"),

@@ -75,7 +75,7 @@ impl App {
             }
         };
         check_new(&new, "/new")?;
-        let (hash, has_factor) = self.known_of(user).await?;
+        let (hash, held) = self.known_of(user).await?;
         match old {
             Some(old) => {
                 self.must_not_guess(Step::Password, name, device, Some(user)).await?;
@@ -86,7 +86,7 @@ impl App {
                 }
                 self.0.throttle.succeeded(Step::Password, name, device.peer);
             }
-            None if has_factor => self.must_be_fresh(actor, Verb::ChangePassword, &user.to_string()).await?,
+            None if held.any() => self.must_be_fresh(actor, Verb::ChangePassword, &user.to_string()).await?,
             None => return Err(AppError::field("/old", "write your present password")),
         }
         let hash = self.hash_password(new).await?;

@@ -5,13 +5,16 @@
 use std::time::Duration;
 
 use cardea_domain::{Actor, Method, ObjectId, Permit, Secret, Timestamp, Verb, Via};
-use cardea_store::{AuditEntry, Outcome, SignInTicket, Tx};
+use cardea_store::{AuditEntry, HeldFactors, Outcome, SignInTicket, Tx};
 use serde_json::json;
 
-use crate::{App, AppError, Device, SignInStep, SignedIn, notice::Notice, throttle::Step};
+use crate::{
+    App, AppError, Device, PasskeyAnswer, SignInStep, SignedIn, fresh::methods, notice::Notice, throttle::Step,
+};
 
 /// What somebody shows to prove who they are.
 pub enum Shown {
+    Passkey(PasskeyAnswer),
     Password(Secret),
     RecoveryCode(Secret),
     Totp(Secret),
@@ -20,6 +23,9 @@ pub enum Shown {
 /// What was shown and found right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
+    Passkey,
+    /// Without a password before it.
+    PasskeyAlone,
     Password,
     RecoveryCode,
     Totp,
@@ -28,6 +34,8 @@ pub(crate) enum Proof {
 impl Proof {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Passkey => Method::Passkey.as_str(),
+            Self::PasskeyAlone => "passkey alone",
             Self::Password => Method::Password.as_str(),
             Self::RecoveryCode => Method::RecoveryCode.as_str(),
             Self::Totp => Method::Totp.as_str(),
@@ -38,6 +46,7 @@ impl Proof {
 impl Shown {
     pub(crate) fn proof(&self) -> Proof {
         match self {
+            Self::Passkey(_) => Proof::Passkey,
             Self::Password(_) => Proof::Password,
             Self::RecoveryCode(_) => Proof::RecoveryCode,
             Self::Totp(_) => Proof::Totp,
@@ -52,7 +61,12 @@ const ATTEMPTS_MAX: i64 = 5;
 
 impl App {
     /// The password was right, and the user has a second factor.
-    pub(crate) async fn hand_ticket(&self, user: ObjectId, device: &Device) -> Result<SignInStep, AppError> {
+    pub(crate) async fn hand_ticket(
+        &self,
+        user: ObjectId,
+        held: HeldFactors,
+        device: &Device,
+    ) -> Result<SignInStep, AppError> {
         // Whoever may not come in is told so before they look for their phone.
         let now = self.0.clock.now();
         self.let_in(user, Via::Key)?;
@@ -77,7 +91,7 @@ impl App {
             })
         });
         kept.await?;
-        Ok(SignInStep::SecondFactor { methods: Method::SECOND, ticket })
+        Ok(SignInStep::SecondFactor { methods: methods(held), ticket })
     }
 
     /// Signs the ticket's user in, who shows a second factor.
@@ -95,7 +109,7 @@ impl App {
                 let Some(user) = tx.try_ticket(&digest, &of.network(), now, ATTEMPTS_MAX).await? else {
                     return Ok(None);
                 };
-                if !app.uses_factor(tx, user, &shown, now).await? {
+                if !app.uses_factor(tx, (user, &of), &shown, now).await? {
                     return Ok(None);
                 }
                 let proof = shown.proof();
@@ -124,16 +138,17 @@ impl App {
     pub(crate) async fn uses_factor(
         &self,
         tx: &mut Tx,
-        user: ObjectId,
+        (user, device): (ObjectId, &Device),
         shown: &Shown,
         now: Timestamp,
     ) -> Result<bool, AppError> {
         match shown {
+            Shown::Passkey(answer) => Ok(self.passkey_of(tx, device, answer, now).await? == Some(user)),
             Shown::Password(_) => Ok(false),
             Shown::RecoveryCode(code) => {
                 let digest = self.recovery_digest(user, code);
                 // Without a factor there is nothing to be recovered.
-                let used = tx.totp(user).await?.is_some() && tx.use_recovery_code(user, &digest, now).await?;
+                let used = tx.held_factors(user).await?.any() && tx.use_recovery_code(user, &digest, now).await?;
                 if used {
                     let left = tx.recovery_codes_left(user).await?;
                     self.notify_user(tx, user, &Notice::RecoveryCodeUsed { left });

@@ -1,11 +1,12 @@
 //! Sign-in by password, and the browser's cookie.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{
     Actor, Configuration, Kind, Method, Object, ObjectId, Permit, Role, Secret, SignInId, Timestamp, Verb, Via,
 };
-use cardea_store::{AuditEntry, Outcome, SignInRow, Tx};
+use cardea_store::{AuditEntry, HeldFactors, Outcome, SignInRow, Tx};
+use cardea_vault::RelyingParty;
 use serde_json::json;
 
 use crate::{
@@ -28,6 +29,8 @@ pub struct SignInSettings {
     pub second_factor_roles: Vec<Role>,
     /// Passwords that are hashed side by side.
     pub hashes_at_once: usize,
+    /// The site that passkeys are made for; without one there are none.
+    pub relying_party: Option<Arc<RelyingParty>>,
 }
 
 impl Default for SignInSettings {
@@ -38,6 +41,7 @@ impl Default for SignInSettings {
             fresh: Duration::from_secs(15 * 60),
             second_factor_roles: Vec::new(),
             hashes_at_once: 1,
+            relying_party: None,
         }
     }
 }
@@ -84,7 +88,7 @@ impl App {
         self.must_not_guess(Step::Password, name, device, found).await?;
         // Asked for nobody as well, so that it takes as long.
         let id = found.unwrap_or_else(|| ObjectId::mint(Kind::User, self.0.clock.now(), &*self.0.entropy));
-        let (hash, has_factor) = self.known_of(id).await?;
+        let (hash, held) = self.known_of(id).await?;
         let right = self.verify_password(password, hash.clone()).await?;
         let (true, Some(id)) = (right, found) else {
             let error = AppError::Unauthenticated("the user name or the password is wrong".to_owned());
@@ -93,8 +97,8 @@ impl App {
             self.refused(&Actor::Gateway, Verb::SignIn, subject, &error).await;
             return Err(error);
         };
-        if has_factor {
-            return self.hand_ticket(id, device).await;
+        if held.any() {
+            return self.hand_ticket(id, held, device).await;
         }
         self.0.throttle.succeeded(Step::Password, name, device.peer);
         let (signed_in, mut beginning) = self.begin_sign_in(id, device, Proof::Password)?;
@@ -103,10 +107,10 @@ impl App {
         Ok(SignInStep::Done(Box::new(signed_in)))
     }
 
-    /// The user's password hash, and whether they have a second factor.
-    pub(crate) async fn known_of(&self, user: ObjectId) -> Result<(Option<String>, bool), AppError> {
+    /// The user's password hash, and which second factors they have.
+    pub(crate) async fn known_of(&self, user: ObjectId) -> Result<(Option<String>, HeldFactors), AppError> {
         let read = self.0.store.read(move |tx| {
-            Box::pin(async move { Ok::<_, AppError>((tx.password(user).await?, tx.totp(user).await?.is_some())) })
+            Box::pin(async move { Ok::<_, AppError>((tx.password(user).await?, tx.held_factors(user).await?)) })
         });
         read.await
     }
@@ -175,7 +179,7 @@ impl App {
             ended_at: None,
             peer: Some(device.network()),
             agent: Some(device.agent.clone()),
-            password_at: Some(now),
+            password_at: (proof != Proof::PasskeyAlone).then_some(now),
             factor_at: (proof != Proof::Password).then_some(now),
         };
         let permit = Permit::ask(&actor, Verb::SignIn)?;
@@ -185,7 +189,7 @@ impl App {
     /// Writes a sign-in down, and tells its user if it comes from a new device.
     pub(crate) async fn keep_sign_in(&self, tx: &mut Tx, beginning: &Beginning, proof: Proof) -> Result<(), AppError> {
         let Beginning { row, permit, shown } = beginning;
-        if shown.is_some() && (tx.password(row.user).await? != *shown || tx.totp(row.user).await?.is_some()) {
+        if shown.is_some() && (tx.password(row.user).await? != *shown || tx.held_factors(row.user).await?.any()) {
             let sentence = "the password or the second factor was changed meanwhile: sign in again";
             return Err(AppError::Unauthenticated(sentence.to_owned()));
         }

@@ -23,6 +23,8 @@ const ENTRIES_MAX: usize = 20_000;
 pub(crate) enum Step {
     /// A one-time token of a session.
     Launch,
+    /// By a network in place of an account: who shows a passkey names nobody.
+    Passkey,
     Password,
     /// Only those come here who know the password.
     SecondFactor,
@@ -54,7 +56,9 @@ impl Key {
             Self::Address(_) => (30, Duration::from_secs(300)),
             // A code has a million values and three are right: whoever has the password gets some 300 tries a day.
             Self::Everywhere(Step::SecondFactor, _) => (10, Duration::from_secs(300)),
-            Self::Everywhere(Step::Launch | Step::Password | Step::SetUp, _) => (100, Duration::from_secs(30)),
+            Self::Everywhere(Step::Launch | Step::Passkey | Step::Password | Step::SetUp, _) => {
+                (100, Duration::from_secs(30))
+            }
         }
     }
 }

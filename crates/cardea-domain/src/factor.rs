@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
+    /// A key that an authenticator keeps and that it uses for a verified user only (WebAuthn).
+    Passkey,
     Password,
     /// One of the codes that were shown when the second factor was set up. Each works once.
     RecoveryCode,
@@ -16,12 +18,21 @@ pub enum Method {
 impl Method {
     /// What a user without a second factor shows.
     pub const FIRST: &[Self] = &[Self::Password];
-    /// What a user with an authenticator app shows beside the password.
-    pub const SECOND: &[Self] = &[Self::Totp, Self::RecoveryCode];
+
+    /// What a user with these second factors shows.
+    pub fn of(has_totp: bool, has_passkey: bool) -> &'static [Self] {
+        match (has_totp, has_passkey) {
+            (false, false) => Self::FIRST,
+            (false, true) => &[Self::Passkey, Self::RecoveryCode],
+            (true, false) => &[Self::Totp, Self::RecoveryCode],
+            (true, true) => &[Self::Passkey, Self::Totp, Self::RecoveryCode],
+        }
+    }
 
     /// The method's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Passkey => "passkey",
             Self::Password => "password",
             Self::RecoveryCode => "recovery_code",
             Self::Totp => "totp",

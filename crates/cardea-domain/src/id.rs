@@ -115,6 +115,8 @@ ids! {
     NoticeId = "ntc";
     /// A public key that a user registered themselves.
     OwnKeyId = "key";
+    /// A passkey that a user registered.
+    PasskeyId = "psk";
     /// What a user submitted; several sessions may share it.
     RequestId = "req";
     /// One sealed secret in the vault.

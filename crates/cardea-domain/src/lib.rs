@@ -55,8 +55,8 @@ pub use fail_point::{FailPointHook, on_fail_points};
 pub use gate::{Admission, ClosedConnection, Credential, EndNotice, Gate, GateRefusal, Lease, Login, Word};
 pub use grant::{Grant, GrantState, Privilege, Undo};
 pub use id::{
-    ApprovalId, ConnectionId, GrantId, IdError, InvitationId, NoticeId, ObjectId, OwnKeyId, RequestId, SecretId,
-    SessionId, SignInId, TokenId,
+    ApprovalId, ConnectionId, GrantId, IdError, InvitationId, NoticeId, ObjectId, OwnKeyId, PasskeyId, RequestId,
+    SecretId, SessionId, SignInId, TokenId,
 };
 pub use mark::Mark;
 pub use name::{Name, NameError, fold, is_unprintable};

@@ -9,6 +9,7 @@ use crate::{
     Api,
     actor::{Caller, From as Where, Newcomer},
     input::{Id, Input},
+    passkey::{PasskeyShown, PasskeyView},
     problem::Problem,
     sign_in::Me,
 };
@@ -17,6 +18,8 @@ use crate::{
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ProofShown {
+    /// A passkey of one's own: the answer to `/api/v1/sign-in/passkey/challenge`.
+    Passkey(PasskeyShown),
     /// For whoever has no second factor.
     Password(String),
     /// One of the recovery codes.
@@ -49,13 +52,16 @@ pub(crate) struct FactorsView {
     required: bool,
     /// Since when they have an authenticator app.
     totp_since: Option<Timestamp>,
+    /// Oldest first.
+    passkeys: Vec<PasskeyView>,
     recovery_codes_left: u32,
 }
 
 impl From<Factors> for FactorsView {
     fn from(factors: Factors) -> Self {
-        let Factors { is_required, totp_since, recovery_codes_left } = factors;
-        Self { required: is_required, totp_since, recovery_codes_left }
+        let Factors { is_required, totp_since, passkeys, recovery_codes_left } = factors;
+        let passkeys = passkeys.into_iter().map(PasskeyView::from).collect();
+        Self { required: is_required, totp_since, passkeys, recovery_codes_left }
     }
 }
 
@@ -104,6 +110,7 @@ pub(crate) async fn show_proof(
     Input(shown): Input<ProofShown>,
 ) -> Result<Json<Me>, Problem> {
     let shown = match shown {
+        ProofShown::Passkey(shown) => shown.into(),
         ProofShown::Password(password) => Shown::Password(Secret::new(password)),
         ProofShown::RecoveryCode(code) => Shown::RecoveryCode(Secret::new(code)),
         ProofShown::Totp(code) => Shown::Totp(Secret::new(code)),
@@ -143,9 +150,9 @@ pub(crate) async fn show_my_factors(
     Ok(Json(api.app.factors(&actor, None).await?.into()))
 }
 
-/// Take one's own second factor off.
+/// Take one's own second factors off.
 ///
-/// With the recovery codes. Refused to whoever must have one.
+/// The app, every passkey and the recovery codes. Refused to whoever must have one.
 ///
 /// **Who:** users, signed in, with a fresh factor. **Audit:** `factor.change`.
 #[utoipa::path(delete, path = "/api/v1/me/factors", tag = "factors",

@@ -23,6 +23,7 @@ mod notice;
 mod object;
 mod openapi;
 mod origin;
+mod passkey;
 mod password;
 mod permission;
 mod problem;
@@ -144,6 +145,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(sign_in::sign_in))
         .routes(routes!(sign_in::sign_in_with_totp))
         .routes(routes!(sign_in::sign_in_with_recovery_code))
+        .routes(routes!(passkey::ask_passkey))
+        .routes(routes!(passkey::sign_in_with_passkey))
         .routes(routes!(sign_in::set_up))
         .routes(routes!(sign_in::sign_out))
         .routes(routes!(sign_in::show_me))
@@ -152,6 +155,9 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(factor::show_my_factors, factor::remove_factors))
         .routes(routes!(factor::enrol_totp))
         .routes(routes!(factor::confirm_totp))
+        .routes(routes!(passkey::begin_passkey))
+        .routes(routes!(passkey::confirm_passkey))
+        .routes(routes!(passkey::remove_passkey))
         .routes(routes!(factor::renew_recovery_codes))
         .routes(routes!(factor::show_factors, factor::reset_factors))
         .routes(routes!(sign_ins::list_sign_ins))

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::{
-    Api, apply, approval, event, explain, factor, grant, invitation, launch, lock, log, my, notice, object, password,
-    permission, problem, problems, review, session, sign_in, sign_ins, token,
+    Api, apply, approval, event, explain, factor, grant, invitation, launch, lock, log, my, notice, object, passkey,
+    password, permission, problem, problems, review, session, sign_in, sign_ins, token,
 };
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
@@ -54,6 +54,8 @@ describe! { bodies_out:
     my::MyActivities,
     notice::NoticeList,
     notice::NoticeView,
+    passkey::PasskeyAskedView,
+    passkey::PasskeyView,
     password::PasswordView,
     permission::PermissionList,
     problem::Problem,
@@ -85,6 +87,10 @@ describe! { bodies_in:
     object::Sweeping,
     lock::Locking,
     lock::LockingWhole,
+    passkey::PasskeyMade,
+    passkey::PasskeyShown,
+    passkey::PasskeySignIn,
+    passkey::PasskeyWish,
     review::Reviewing,
     session::Because,
     session::NewSessions,

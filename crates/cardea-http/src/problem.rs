@@ -84,8 +84,8 @@ impl Problem {
     /// The password was right, and a second factor is wanted.
     pub(crate) fn second_step(methods: &'static [Proof], ticket: &Secret) -> Self {
         let wanted = Wanted { methods, ticket: Some(ticket.expose(Clone::clone)) };
-        let detail = "Show a second factor: send a code with the ticket to `/api/v1/sign-in/totp` or \
-                      `/api/v1/sign-in/recovery-code`.";
+        let detail = "Show a second factor: send the ticket with one of `methods` to `/api/v1/sign-in/totp`, \
+                      `/api/v1/sign-in/passkey` or `/api/v1/sign-in/recovery-code`.";
         Self { wanted: Some(Box::new(wanted)), ..Self::new("mfa-required", detail) }
     }
 
@@ -104,7 +104,8 @@ impl From<AppError> for Problem {
             AppError::Denied(denial) if denial.hidden => Self::not_found(),
             AppError::Denied(denial) => Self::new("not-allowed", denial.sentence),
             AppError::EnrolmentNeeded => {
-                let detail = "You must have a second factor: set one up with `/api/v1/me/factors/totp`, then go on.";
+                let detail = "You must have a second factor: set one up with `/api/v1/me/factors/totp` or \
+                              `/api/v1/me/factors/passkeys`, then go on.";
                 Self::new("enrolment-needed", detail)
             }
             AppError::FactorNeeded { methods } => {

@@ -54,8 +54,8 @@ pub(crate) const TABLE: &[Known] = &[
         "mfa-required",
         401,
         "A second factor is wanted",
-        "The password was right. Send a code of your authenticator app, or a recovery code, with the ticket, within minutes \
-         and from the same address. Whoever lost both asks an administrator for a reset.",
+        "The password was right. Show a passkey, a code of your authenticator app or a recovery code, with the ticket, within minutes \
+         and from the same address. Whoever lost them all asks an administrator for a reset.",
     ),
     known(
         "enrolment-needed",
@@ -131,6 +131,12 @@ pub(crate) const TABLE: &[Known] = &[
         409,
         "No second factor is being set up",
         "Begin again: what was handed out is good for ten minutes, and only the newest counts.",
+    ),
+    known(
+        "no-passkeys",
+        409,
+        "There are no passkeys here",
+        "Browsers make passkeys for names, not for addresses: an administrator sets `public_url` of `[http]` to a name.",
     ),
     known("no-factor", 409, "There is no second factor", "Set one up first."),
     known(

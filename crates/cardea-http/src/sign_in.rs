@@ -192,14 +192,14 @@ pub(crate) async fn set_up(
     welcome(&api, &done).await
 }
 
-fn wrong_credentials(error: AppError) -> Problem {
+pub(crate) fn wrong_credentials(error: AppError) -> Problem {
     match error {
         AppError::Unauthenticated(sentence) => Problem::new("wrong-credentials", sentence),
         other => Problem::from(other),
     }
 }
 
-async fn welcome(api: &Api, signed_in: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn welcome(api: &Api, signed_in: &SignedIn) -> Result<Response, Problem> {
     let cookie =
         signed_in.cookie.expose(|value| format!("{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict"));
     let mut cookie = HeaderValue::try_from(cookie).expect("a token is letters and digits");

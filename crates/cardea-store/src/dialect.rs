@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 38] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 44] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
@@ -44,6 +44,12 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 38] = [
     ("object_pk", "object.id", "object", "id"),
     ("own_key_body_unique", "own_key.body", "own_key", "body"),
     ("own_key_pk", "own_key.id", "own_key", "id"),
+    ("passkey_challenge_pk", "passkey_challenge.digest", "passkey_challenge", "digest"),
+    ("passkey_credential_unique", "passkey.credential", "passkey", "credential"),
+    ("passkey_handle_handle_unique", "passkey_handle.handle", "passkey_handle", "handle"),
+    ("passkey_handle_pk", "passkey_handle.user_id", "passkey_handle", "user_id"),
+    ("passkey_name_unique", "passkey.user_id, passkey.name", "passkey", "name"),
+    ("passkey_pk", "passkey.id", "passkey", "id"),
     ("password_pk", "password.user_id", "password", "user_id"),
     ("recovery_code_pk", "recovery_code.user_id, recovery_code.digest", "recovery_code", "digest"),
     ("review_pk", "review.session_id", "review", "session_id"),

@@ -96,7 +96,9 @@ impl Tx {
     /// Forgets everything that a user could show beside their password; whether there was anything.
     pub async fn delete_factors(&mut self, permit: &Permit, user: ObjectId) -> Result<bool, StoreError> {
         must_cover(permit, &[Verb::ChangeFactors, Verb::ResetFactors], "totp")?;
-        let gone = execute!(self, "delete from totp where user_id = $1", user.to_string())?;
+        let gone = execute!(self, "delete from totp where user_id = $1", user.to_string())?
+            + execute!(self, "delete from passkey where user_id = $1", user.to_string())?;
+        execute!(self, "delete from passkey_challenge where user_id = $1", user.to_string())?;
         execute!(self, "delete from totp_enrolment where user_id = $1", user.to_string())?;
         execute!(self, "delete from recovery_code where user_id = $1", user.to_string())?;
         Ok(gone > 0)

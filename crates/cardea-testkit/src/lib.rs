@@ -1,5 +1,6 @@
 //! What tests stand on: throw-away hosts and hand-set doubles of the ports. Never part of the product.
 
+mod authenticator;
 mod fake_connector;
 mod fake_courier;
 mod fake_gate;
@@ -11,6 +12,7 @@ mod postgres;
 mod seeded_entropy;
 mod smtp_catcher;
 
+pub use authenticator::SoftPasskey;
 pub use fake_connector::{Call, FakeConnector, Fate, Hold, Operation, Thing, Waiting};
 pub use fake_courier::{FakeCourier, Receiver};
 pub use fake_gate::{FakeGate, FakeSession, Join};

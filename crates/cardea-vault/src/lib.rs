@@ -8,12 +8,14 @@ mod envelope;
 mod error;
 mod key_file;
 mod message;
+mod passkey;
 mod random;
 mod totp;
 mod vault;
 
 pub use error::VaultError;
 pub use message::MessageKey;
+pub use passkey::{NewPasskey, PasskeyAsked, PasskeyClaim, PasskeyFault, PasskeyHandle, RelyingParty};
 pub use random::System;
 pub use totp::{TOTP_DIGITS, TOTP_PERIOD, Totp};
 pub use vault::{Binding, Vault};

@@ -470,12 +470,78 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Take one's own second factor off.
-         * @description With the recovery codes. Refused to whoever must have one.
+         * Take one's own second factors off.
+         * @description The app, every passkey and the recovery codes. Refused to whoever must have one.
          *
          *     **Who:** users, signed in, with a fresh factor. **Audit:** `factor.change`.
          */
         delete: operations["remove_factors"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to register a passkey.
+         * @description Counts for nothing until it is confirmed.
+         *
+         *     **Who:** users, signed in, with a fresh factor (a password where there is none). **Audit:** `factor.change`.
+         */
+        post: operations["begin_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/passkeys/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm a passkey.
+         * @description The first factor of a user gives recovery codes, and ends their other sign-ins; after it there are none in the answer.
+         *
+         *     **Who:** users, signed in, with a fresh factor (a password where there is none). **Audit:** `factor.change`, also when it is refused.
+         */
+        post: operations["confirm_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take one's own passkey off.
+         * @description The last factor takes the recovery codes with it. Refused to whoever must have one.
+         *
+         *     **Who:** users, signed in, with a fresh factor. **Audit:** `factor.change`, also when it is refused.
+         */
+        delete: operations["remove_passkey"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1437,6 +1503,50 @@ export interface paths {
          *     **Who:** everybody. **Audit:** `sign_in`, also when it is refused.
          */
         post: operations["sign_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a passkey.
+         * @description Alone it counts as two factors: its authenticator has verified the user. With a ticket it is the second step.
+         *
+         *     **Who:** everybody. **Audit:** `sign_in`, also when it is refused.
+         */
+        post: operations["sign_in_with_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/passkey/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a passkey.
+         * @description To sign in with it, alone or after the password, or to show it again. Says nothing about users: the browser finds the passkey.
+         *
+         *     **Who:** everybody. **Audit:** none.
+         */
+        post: operations["ask_passkey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2596,6 +2706,8 @@ export interface components {
         };
         /** @description What a user can show beside their password. */
         FactorsView: {
+            /** @description Oldest first. */
+            passkeys: components["schemas"]["PasskeyView"][];
             /** Format: uint32 */
             recovery_codes_left: number;
             /** @description Whether they must have a second factor. */
@@ -2916,7 +3028,7 @@ export interface components {
             via: "operator" | "sign_in" | "token";
         };
         /** @description A way to show it. */
-        Method: "password" | "recovery_code" | "totp";
+        Method: "password" | "passkey" | "recovery_code" | "totp";
         /** @description Everything that the caller may request. */
         MyActivities: {
             items: components["schemas"]["MyActivityView"][];
@@ -3093,6 +3205,55 @@ export interface components {
             session_status: components["schemas"]["Status"];
             state: components["schemas"]["GrantState"];
         };
+        /** @description What a browser is to ask of an authenticator. */
+        PasskeyAskedView: {
+            /** @description To be sent with the answer. Good for one, right or wrong. */
+            challenge: string;
+            /** @description Until when it has to be answered. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON` of WebAuthn. */
+            options: unknown;
+        };
+        PasskeyId: string;
+        /** @description The passkey that was made. */
+        PasskeyMade: {
+            /** @description From the question. */
+            challenge: string;
+            /** @description `RegistrationResponseJSON` of WebAuthn. */
+            credential: unknown;
+            name: string;
+        };
+        /** @description What the authenticator said. */
+        PasskeyShown: {
+            /** @description From the question. */
+            challenge: string;
+            /** @description `AuthenticationResponseJSON` of WebAuthn. */
+            credential: unknown;
+        };
+        /** @description A passkey, in place of a password or after one. */
+        PasskeySignIn: {
+            /** @description From the question. */
+            challenge: string;
+            /** @description `AuthenticationResponseJSON` of WebAuthn. */
+            credential: unknown;
+            /**
+             * @description From the problem `mfa-required` that answered the password. Without it the passkey stands alone.
+             * @default null
+             */
+            ticket: string | null;
+        };
+        /** @description A passkey of a user. */
+        PasskeyView: {
+            created_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["PasskeyId"];
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            name: string;
+        };
+        /** @description A passkey to be. */
+        PasskeyWish: {
+            /** @description What its user will call it. */
+            name: string;
+        };
         /** @description Whether people may see the password of their session's login account. */
         PasswordAccess: "none" | "reveal";
         /** @description Another password. */
@@ -3171,7 +3332,7 @@ export interface components {
              * @description `/problems/SLUG`: what kind of problem it is; a page that explains it.
              * @enum {string}
              */
-            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/extension-waits" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-factor" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-your-turn" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
+            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/extension-waits" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-passkeys" | "/problems/no-factor" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-your-turn" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
         };
         /** @description How far the running stage is. */
         Progress: {
@@ -3187,6 +3348,8 @@ export interface components {
         };
         /** @description What is shown again. */
         ProofShown: {
+            passkey: components["schemas"]["PasskeyShown"];
+        } | {
             password: string;
         } | {
             recovery_code: string;
@@ -5181,6 +5344,102 @@ export interface operations {
             };
         };
     };
+    begin_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyWish"];
+            };
+        };
+        responses: {
+            /** @description What the browser is to ask for. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyAskedView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyMade"];
+            };
+        };
+        responses: {
+            /** @description Recovery codes, shown this once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is off. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     renew_recovery_codes: {
         parameters: {
             query?: never;
@@ -6977,6 +7236,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_with_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeySignIn"];
+            };
+        };
+        responses: {
+            /** @description Signed in. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The question. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyAskedView"];
                 };
             };
             /** @description Anything else: what went wrong and what to do. */

@@ -9,6 +9,8 @@ export type Approving = Schemas["Approving"];
 export type ApprovalChange = Schemas["ApprovalChange"];
 export type Connection = Schemas["ConnectionView"];
 export type CustomField = Schemas["CustomField"];
+/** What one can show beside the password. */
+export type Factors = Schemas["FactorsView"];
 export type Grant = Schemas["GrantView"];
 export type GrantState = Grant["state"];
 export type Lock = Schemas["Lock"];
@@ -24,6 +26,8 @@ export type NewLock = Schemas["LockingWhole"];
 export type NewSessions = Schemas["NewSessions"];
 /** The password of a login account, for its user's eyes. */
 export type Password = Schemas["PasswordView"];
+/** A passkey that was shown. */
+export type PasskeyShown = Schemas["PasskeyShown"];
 export type ProblemBody = Schemas["Problem"];
 /** What somebody shows to prove who they are. */
 export type ProofShown = Schemas["ProofShown"];

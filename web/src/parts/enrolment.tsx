@@ -96,8 +96,8 @@ export function RecoveryCodes({ codes, onDone }: { codes: string[]; onDone: () =
   return (
     <div className="flex flex-col gap-4">
       <p>
-        Keep these recovery codes where your phone is not. Each stands in for the app once. They are not shown
-        again.
+        Keep these recovery codes where your phone is not. Each stands in for the second factor once. They are
+        not shown again.
       </p>
       <ul aria-label="Recovery codes" className="columns-1 rounded-md border border-line bg-sunken p-3">
         {codes.map((code) => (

@@ -2,6 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { body, client } from "../api/client";
+import { askPasskey } from "../api/passkey";
 import { Problem } from "../api/problem";
 import { takeAsking } from "../api/proof";
 import { me as meQuery } from "../api/queries";
@@ -61,7 +62,12 @@ export function ShowAgain({
 }) {
   const queries = useQueryClient();
   const show = useMutation({
-    mutationFn: (shown: ProofShown) => body(client.POST("/api/v1/me/proof", { body: shown })),
+    mutationFn: async ({ method, text }: { method: Method; text: string }) => {
+      const shown = (
+        method === "passkey" ? { passkey: await askPasskey() } : { [method]: text }
+      ) as ProofShown;
+      return body(client.POST("/api/v1/me/proof", { body: shown }));
+    },
     onSuccess: (me) => {
       queries.setQueryData(meQuery.queryKey, me);
       onShown?.();
@@ -74,7 +80,7 @@ export function ShowAgain({
       label="Continue"
       problem={show.error ? Problem.from(show.error) : undefined}
       isPending={show.isPending}
-      onShow={(method, text) => show.mutate({ [method]: text } as ProofShown)}
+      onShow={(method, text) => show.mutate({ method, text })}
     >
       {children}
     </ProofForm>

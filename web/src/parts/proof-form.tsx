@@ -1,10 +1,12 @@
-// One field to show who one is: a code of the app, a recovery code, or the password.
+// One way to show who one is: a passkey, a code of the app, a recovery code, or the password.
 import { type FormEvent, type ReactNode, useState } from "react";
 import type { Problem } from "../api/problem";
 import type { Method } from "../api/view";
 import { Button } from "./button";
 import { TextField } from "./field";
 import { Notice } from "./notice";
+
+const OTHER_PASSKEY = "Use a passkey";
 
 const FIELDS = {
   totp: {
@@ -15,7 +17,7 @@ const FIELDS = {
   },
   recovery_code: {
     label: "Recovery code",
-    hint: "One of those that you kept when you set the app up. Each works once.",
+    hint: "One of those that you kept when you set the second factor up. Each works once.",
     other: "Use a recovery code",
     input: { autoComplete: "off", spellCheck: false, autoCapitalize: "none", maxLength: 64 },
   },
@@ -32,6 +34,7 @@ type Properties = {
   label: string;
   problem: Problem | undefined;
   isPending: boolean;
+  /** A passkey comes without a text: the browser asks for it. */
   onShow: (method: Method, text: string) => void;
   /** More buttons. */
   children?: ReactNode;
@@ -40,7 +43,6 @@ type Properties = {
 export function ProofForm({ methods, label, problem, isPending, onShow, children }: Properties) {
   const [method, setMethod] = useState<Method>(methods[0] ?? "password");
   const [text, setText] = useState("");
-  const { input, ...field } = FIELDS[method];
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setText("");
@@ -49,17 +51,11 @@ export function ProofForm({ methods, label, problem, isPending, onShow, children
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       {problem && <Notice tone="bad">{problem.message}</Notice>}
-      <TextField
-        key={method}
-        label={field.label}
-        hint={field.hint}
-        name={method}
-        autoFocus
-        required
-        {...input}
-        value={text}
-        onChange={(event) => setText(event.target.value)}
-      />
+      {method === "passkey" ? (
+        <p>Your browser asks for your finger, your face or a PIN.</p>
+      ) : (
+        <ProofField key={method} method={method} text={text} onText={setText} />
+      )}
       <div className="flex flex-wrap items-center justify-end gap-2">
         {methods
           .filter((other) => other !== method)
@@ -67,7 +63,7 @@ export function ProofForm({ methods, label, problem, isPending, onShow, children
             <Button
               key={other}
               look="bare"
-              label={FIELDS[other].other}
+              label={other === "passkey" ? OTHER_PASSKEY : FIELDS[other].other}
               onClick={() => {
                 setText("");
                 setMethod(other);
@@ -75,8 +71,33 @@ export function ProofForm({ methods, label, problem, isPending, onShow, children
             />
           ))}
         {children}
-        <Button type="submit" look="primary" label={label} disabled={isPending} />
+        <Button
+          key={method}
+          type="submit"
+          look="primary"
+          label={method === "passkey" ? OTHER_PASSKEY : label}
+          autoFocus={method === "passkey"}
+          disabled={isPending}
+        />
       </div>
     </form>
+  );
+}
+
+type FieldProperties = { method: keyof typeof FIELDS; text: string; onText: (text: string) => void };
+
+function ProofField({ method, text, onText }: FieldProperties) {
+  const { label, hint, input } = FIELDS[method];
+  return (
+    <TextField
+      label={label}
+      hint={hint}
+      name={method}
+      autoFocus
+      required
+      {...input}
+      value={text}
+      onChange={(event) => onText(event.target.value)}
+    />
   );
 }

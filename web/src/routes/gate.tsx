@@ -14,6 +14,7 @@ import { Front } from "../parts/front";
 import { Header } from "../parts/header";
 import { Failure, Loading } from "../parts/loading";
 import { Notice } from "../parts/notice";
+import { PasskeyForm } from "../parts/passkey-form";
 import { ProofAsker, ShowAgain } from "../parts/proof-dialog";
 import { SessionsPage } from "./sessions";
 
@@ -80,13 +81,27 @@ export function Incomplete({ me }: { me: Me }) {
           {me.user}, your role or a group of yours must have one. Nothing else can be done before.
         </p>
         {isNew ? (
-          <Enrolment onDone={() => queries.invalidateQueries({ queryKey: meQuery.queryKey })} />
+          <FirstFactor onDone={() => queries.invalidateQueries({ queryKey: meQuery.queryKey })} />
         ) : (
           <ShowAgain methods={me.sign_in?.methods ?? []} />
         )}
         <Button look="bare" label="Sign out" onClick={() => signOut.mutate()} />
       </div>
     </Front>
+  );
+}
+
+/** An authenticator app or a passkey, as the person likes. */
+function FirstFactor({ onDone }: { onDone: () => void }) {
+  const [isPasskey, setPasskey] = useState(false);
+  return (
+    <>
+      {isPasskey ? <PasskeyForm onDone={onDone} /> : <Enrolment onDone={onDone} />}
+      <Button
+        label={isPasskey ? "Use an app in place of a passkey" : "Use a passkey in place of an app"}
+        onClick={() => setPasskey(!isPasskey)}
+      />
+    </>
   );
 }
 

@@ -1,15 +1,17 @@
-// One's own account: password, second factor, sign-ins and tokens.
+// One's own account: second factors, password, sign-ins and tokens.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { myFactors, mySignIns, myTokens } from "../api/account";
 import { body, client } from "../api/client";
 import { Problem } from "../api/problem";
+import type { Factors } from "../api/view";
 import { Button } from "../parts/button";
 import { Dialog } from "../parts/dialog";
 import { Enrolment, RecoveryCodes } from "../parts/enrolment";
 import { TextField } from "../parts/field";
 import { Failure, Loading } from "../parts/loading";
 import { Notice, useSay } from "../parts/notice";
+import { PasskeyForm } from "../parts/passkey-form";
 import { fullTime } from "../parts/time";
 
 export function ProfilePage() {
@@ -52,56 +54,66 @@ function useChange<T, R>(change: (what: T) => Promise<R>, done?: string) {
 
 function FactorPart() {
   const factors = useQuery(myFactors);
+  return (
+    <Part title="Second factor">
+      {factors.error && <Failure error={factors.error} onRetry={() => factors.refetch()} />}
+      {factors.isPending && <Loading what="your second factor" />}
+      {factors.data && <FactorList factors={factors.data} />}
+    </Part>
+  );
+}
+
+function FactorList({ factors }: { factors: Factors }) {
   const queries = useQueryClient();
-  const [isEnrolling, setEnrolling] = useState(false);
+  const [making, setMaking] = useState<"app" | "passkey">();
   const renew = useChange(() => body(client.POST("/api/v1/me/factors/recovery-codes")));
   const remove = useChange(
     () => body(client.DELETE("/api/v1/me/factors")),
     "Your second factor is taken off.",
   );
-  const { data } = factors;
+  const { totp_since, passkeys } = factors;
+  const hasOne = Boolean(totp_since) || passkeys.length > 0;
   const done = () => {
-    setEnrolling(false);
+    setMaking(undefined);
     queries.invalidateQueries({ queryKey: ["account"] });
   };
   return (
-    <Part title="Second factor">
-      {factors.error && <Failure error={factors.error} onRetry={() => factors.refetch()} />}
-      {factors.isPending && <Loading what="your second factor" />}
-      {data && (
-        <div className="flex flex-col gap-3">
-          <p>
-            {data.totp_since
-              ? `Authenticator app since ${fullTime(data.totp_since)}. ${data.recovery_codes_left} recovery codes are left.`
-              : "None. With one, nobody signs in as you who only knows your password."}
-          </p>
-          <div className="flex flex-wrap gap-2">
-            <Button
-              look={data.totp_since ? "plain" : "primary"}
-              label={data.totp_since ? "Replace the app" : "Set up an authenticator app"}
-              onClick={() => setEnrolling(true)}
-            />
-            {data.totp_since && (
-              <Button
-                label="New recovery codes"
-                disabled={renew.isPending}
-                onClick={() => renew.mutate(undefined)}
-              />
-            )}
-            {data.totp_since && !data.required && (
-              <Button
-                look="danger"
-                label="Take off"
-                disabled={remove.isPending}
-                onClick={() => remove.mutate(undefined)}
-              />
-            )}
-          </div>
-        </div>
-      )}
-      {isEnrolling && (
+    <div className="flex flex-col gap-3">
+      {totp_since && <p>Authenticator app since {fullTime(totp_since)}.</p>}
+      {!hasOne && <p>None. With one, nobody signs in as you who only knows your password.</p>}
+      <PasskeyList passkeys={passkeys} />
+      {hasOne && <p>{factors.recovery_codes_left} recovery codes are left.</p>}
+      <div className="flex flex-wrap gap-2">
+        <Button
+          look={hasOne ? "plain" : "primary"}
+          label={totp_since ? "Replace the app" : "Set up an authenticator app"}
+          onClick={() => setMaking("app")}
+        />
+        <Button label="Add a passkey" onClick={() => setMaking("passkey")} />
+        {hasOne && (
+          <Button
+            label="New recovery codes"
+            disabled={renew.isPending}
+            onClick={() => renew.mutate(undefined)}
+          />
+        )}
+        {hasOne && !factors.required && (
+          <Button
+            look="danger"
+            label="Take all off"
+            disabled={remove.isPending}
+            onClick={() => remove.mutate(undefined)}
+          />
+        )}
+      </div>
+      {making === "app" && (
         <Dialog title="Authenticator app" onClose={done} isEasy={false}>
           <Enrolment onDone={done} />
+        </Dialog>
+      )}
+      {making === "passkey" && (
+        <Dialog title="New passkey" onClose={done} isEasy={false}>
+          <PasskeyForm onDone={done} />
         </Dialog>
       )}
       {renew.data && (
@@ -109,7 +121,36 @@ function FactorPart() {
           <RecoveryCodes codes={renew.data.recovery_codes} onDone={() => renew.reset()} />
         </Dialog>
       )}
-    </Part>
+    </div>
+  );
+}
+
+function PasskeyList({ passkeys }: { passkeys: Factors["passkeys"] }) {
+  const remove = useChange(
+    (id: string) => body(client.DELETE("/api/v1/me/factors/passkeys/{id}", { params: { path: { id } } })),
+    "The passkey is removed. Delete it on its device too.",
+  );
+  if (passkeys.length === 0) return null;
+  return (
+    <ul aria-label="Passkeys" className="divide-y divide-line">
+      {passkeys.map((one) => (
+        <Entry
+          key={one.id}
+          title={one.name}
+          lines={[
+            `Passkey since ${fullTime(one.created_at)}`,
+            one.last_used_at ? `Last used ${fullTime(one.last_used_at)}` : "Never used",
+          ]}
+        >
+          <Button
+            label="Remove"
+            aria-label={`Remove the passkey ${one.name}`}
+            disabled={remove.isPending}
+            onClick={() => remove.mutate(one.id)}
+          />
+        </Entry>
+      ))}
+    </ul>
   );
 }
 

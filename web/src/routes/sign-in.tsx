@@ -1,9 +1,12 @@
-// The sign-in page: the password, then the second factor of whoever has one.
+// The sign-in page: a passkey alone, or the password and then the second factor of whoever has one.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { KeyRound } from "lucide-react";
 import { type FormEvent, useRef, useState } from "react";
 import { body, client } from "../api/client";
+import { askPasskey } from "../api/passkey";
 import { Problem, type Wanted } from "../api/problem";
 import { me } from "../api/queries";
+import type { Method } from "../api/view";
 import { Button } from "../parts/button";
 import { TextField } from "../parts/field";
 import { Front } from "../parts/front";
@@ -38,13 +41,22 @@ function FirstStep({ onWanted }: { onWanted: (wanted: Wanted) => void }) {
       field.current?.focus();
     },
   });
+  const byPasskey = useMutation({
+    mutationFn: async () =>
+      body(client.POST("/api/v1/sign-in/passkey", { body: { ticket: null, ...(await askPasskey()) } })),
+    onMutate: () => signIn.reset(),
+    onSuccess: (answer) => queries.setQueryData(me.queryKey, answer),
+    gcTime: 0,
+  });
   const submit = (event: FormEvent) => {
     event.preventDefault();
+    byPasskey.reset();
     signIn.mutate();
   };
+  const error = signIn.error ?? byPasskey.error;
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
-      {signIn.error && <Notice tone="bad">{Problem.from(signIn.error).message}</Notice>}
+      {error && <Notice tone="bad">{Problem.from(error).message}</Notice>}
       <TextField
         label="User"
         name="user"
@@ -69,6 +81,12 @@ function FirstStep({ onWanted }: { onWanted: (wanted: Wanted) => void }) {
         onChange={(event) => setPassword(event.target.value)}
       />
       <Button type="submit" look="primary" label="Sign in" disabled={signIn.isPending} />
+      <Button
+        label="Sign in with a passkey"
+        icon={KeyRound}
+        disabled={byPasskey.isPending}
+        onClick={() => byPasskey.mutate()}
+      />
     </form>
   );
 }
@@ -77,10 +95,15 @@ function SecondStep({ wanted, onBack }: { wanted: Wanted; onBack: () => void }) 
   const queries = useQueryClient();
   const { methods, ticket = "" } = wanted;
   const signIn = useMutation({
-    mutationFn: ({ isRecovery, code }: { isRecovery: boolean; code: string }) =>
-      isRecovery
+    mutationFn: async ({ method, code }: { method: Method; code: string }) => {
+      if (method === "passkey") {
+        const shown = await askPasskey();
+        return body(client.POST("/api/v1/sign-in/passkey", { body: { ticket, ...shown } }));
+      }
+      return method === "recovery_code"
         ? body(client.POST("/api/v1/sign-in/recovery-code", { body: { ticket, code } }))
-        : body(client.POST("/api/v1/sign-in/totp", { body: { ticket, code } })),
+        : body(client.POST("/api/v1/sign-in/totp", { body: { ticket, code } }));
+    },
     onSuccess: (answer) => queries.setQueryData(me.queryKey, answer),
     gcTime: 0,
   });
@@ -90,7 +113,7 @@ function SecondStep({ wanted, onBack }: { wanted: Wanted; onBack: () => void }) 
       label="Sign in"
       problem={signIn.error ? Problem.from(signIn.error) : undefined}
       isPending={signIn.isPending}
-      onShow={(method, code) => signIn.mutate({ isRecovery: method === "recovery_code", code })}
+      onShow={(method, code) => signIn.mutate({ method, code })}
     >
       <Button look="bare" label="Back" onClick={onBack} />
     </ProofForm>

@@ -55,7 +55,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["cardea-server", "xtask"]),
     ("argon2", &["cardea-app"]),
-    ("aws-lc-rs", &["cardea-vault"]),
+    ("aws-lc-rs", &["cardea-testkit", "cardea-vault"]),
     ("axum", &["cardea-http", "cardea-server"]),
     ("axum-server", &["cardea-server"]),
     ("clap", &["cardea-server"]),
@@ -66,6 +66,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustls", &["cardea-server"]),
     ("sqlx", &["cardea-store", "cardea-testkit"]),
     ("utoipa", &["cardea-http"]),
+    ("webauthn-rs", &["cardea-vault"]),
 ];
 
 /// Libraries that the domain may name: it has no input, no output and no runtime.

@@ -151,7 +151,16 @@ async fn whoever_must_have_a_factor_can_do_nothing_before_it_is_set_up() {
     let me = world.get(&admin, "/api/v1/me").await.ok(200);
     assert_eq!(me["sign_in"]["must"], "enrol");
 
-    const OPEN: [&str; 6] = ["confirm_totp", "enrol_totp", "show_me", "show_my_factors", "show_proof", "sign_out"];
+    const OPEN: [&str; 8] = [
+        "begin_passkey",
+        "confirm_passkey",
+        "confirm_totp",
+        "enrol_totp",
+        "show_me",
+        "show_my_factors",
+        "show_proof",
+        "sign_out",
+    ];
     let document = cardea_http::openapi();
     let mut asked = 0;
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -252,6 +261,7 @@ pub(crate) async fn produce(world: &World, slug: &str) -> Answer {
         }
         "no-enrolment" => post("me/factors/totp/confirm", json!({ "code": "123456" })).await,
         "no-factor" => post("me/factors/recovery-codes", json!({})).await,
+        "no-passkeys" => post("me/factors/passkeys", json!({ "name": "key" })).await,
         "no-sign-in" => world.post(&world.token(&name).await, "/api/v1/me/proof", json!({ "totp": "123456" })).await,
         "wrong-factor" => post("me/proof", json!({ "password": "wrong" })).await,
         _ => panic!("`{slug}` is not about factors"),

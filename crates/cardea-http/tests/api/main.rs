@@ -15,6 +15,7 @@ mod matrix;
 mod metrics;
 mod notice;
 mod object;
+mod passkey;
 mod password;
 mod people;
 mod problem;

@@ -168,6 +168,7 @@ fn target(method: &str, path: &str, things: &Things) -> (String, Aimed) {
         "sign-ins" if path.ends_with("/end") => return (path.to_owned(), Aimed::Object),
         "sign-ins" => ("{id}", things.zoes_sign_in.as_str(), Aimed::SignIn),
         "tokens" => ("{id}", things.zoes_token.as_str(), Aimed::SignIn),
+        "me" => ("{id}", "psk_00000000000000000000000000", Aimed::Nothing),
         "explain" => return (format!("{path}?user=zoe&resource=vault1"), Aimed::Nothing),
         _ => return (path.to_owned(), Aimed::Nothing),
     };
@@ -182,6 +183,9 @@ fn body(id: &str, things: &Things) -> Value {
         "apply_documents" => json!({ "documents": [] }),
         "approve_session" | "deny_session" => json!({ "reason": "why not" }),
         "change_password" => json!({ "old": "not theirs", "new": "a long new sentence" }),
+        "begin_passkey" => json!({ "name": "of a test" }),
+        "confirm_passkey" => json!({ "name": "of a test", "challenge": "guessed", "credential": {} }),
+        "sign_in_with_passkey" => json!({ "challenge": "guessed", "credential": {} }),
         "confirm_totp" => json!({ "code": "123456" }),
         "approve_sessions" | "deny_sessions" => json!({ "ids": [things.zoe], "reason": "why not" }),
         "create_lock" => json!({ "user": "zoe", "title": "stop" }),

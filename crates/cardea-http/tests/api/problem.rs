@@ -66,7 +66,7 @@ async fn produce(world: &World, slug: &str) -> Answer {
             world.send(operator, "PUT", "/api/v1/users/bob", Some(json!({ "spec": {}, "version": 99 }))).await
         }
         "enrolment-needed" | "factor-needed" | "factor-required" | "mfa-required" | "no-enrolment" | "no-factor"
-        | "no-sign-in" | "wrong-factor" => factor::produce(world, slug).await,
+        | "no-passkeys" | "no-sign-in" | "wrong-factor" => factor::produce(world, slug).await,
         "foreign-origin" => {
             let who = As::Cookie(world.cookie().await, Some("https://evil.example.com"));
             world.post(&who, "/api/v1/sign-out", json!({})).await
