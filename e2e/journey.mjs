@@ -9,6 +9,7 @@ import { expectClean } from "./axe.mjs";
 import { open } from "./browser.mjs";
 import { Checks } from "./checks.mjs";
 import { Host, login } from "./host.mjs";
+import { passkeys } from "./passkeys.mjs";
 import { until } from "./until.mjs";
 
 const [worldFile, reportFile, folder] = process.argv.slice(2);
@@ -228,8 +229,10 @@ await checks.run("nothing is left on the host, and the ledger says so", async ()
   expect(refused.code === 255, "an ended session is refused");
 });
 
+const keys = await passkeys({ browser, checks, folder, url: world.url, person: world.approver });
+
 await checks.run("the page showed no error of its own", async () => {
-  const faults = [page, admin, bob].flatMap((each) => each.faults);
+  const faults = [page, admin, bob, keys].flatMap((each) => each.faults);
   expect(faults.length === 0, faults.join("\n"));
 });
 

@@ -9,7 +9,7 @@ use cardea_courier::Outside;
 use cardea_domain::{Clock, Entropy, Kind};
 use cardea_http::{HttpSettings, MetricsSettings};
 use cardea_store::{Store, StoreError};
-use cardea_vault::{System, Vault, VaultError};
+use cardea_vault::{RelyingParty, System, Vault, VaultError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,7 +45,9 @@ impl Wired {
         let linux = Arc::new(Linux::new(credentials, at, random, name_on_hosts(&vault), node.clone()));
         // Hashing leaves half of the processors to everybody else.
         let hashes_at_once = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
-        let sign_in = SignInSettings { hashes_at_once, ..config.sign_in.settings.clone() };
+        // A host that is an address can have none: nothing else is wrong with it.
+        let relying_party = RelyingParty::new(&config.http.public_url).map(Arc::new);
+        let sign_in = SignInSettings { hashes_at_once, relying_party, ..config.sign_in.settings.clone() };
         let app = App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node, sign_in }).await?;
         app.tell_by(outlets(config)?);
         Ok(Self { app, store })

@@ -51,6 +51,9 @@ impl Command {
 fn show(factors: &Value) -> Result<(), Failure> {
     let since = factors["totp_since"].as_str();
     output::line(&since.map_or("authenticator app: none".to_owned(), |at| format!("authenticator app: since {at}")))?;
+    let passkeys = factors["passkeys"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names: Vec<_> = passkeys.iter().filter_map(|one| one["name"].as_str()).map(printable).collect();
+    output::line(&format!("passkeys: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }))?;
     output::line(&format!("recovery codes: {} left", factors["recovery_codes_left"]))?;
     output::line(if factors["required"] == true { "required: yes" } else { "required: no" })
 }

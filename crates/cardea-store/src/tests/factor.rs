@@ -1,7 +1,7 @@
-use cardea_domain::Kind;
+use cardea_domain::{Kind, PasskeyId};
 
 use super::*;
-use crate::{SignInTicket, TotpRow};
+use crate::{HeldFactors, PasskeyChallenge, PasskeyRow, SignInTicket, TotpRow};
 
 fn permit(verb: Verb) -> Permit {
     Permit::ask(&user(), verb).expect("an administrator may")
@@ -59,6 +59,62 @@ on_both! {
         });
         assert_eq!(gone.expect("answers"), (true, false));
         assert_eq!(reads!(t, tx => tx.totp(user).await), None);
+    }
+
+    async fn a_passkey_is_found_by_credential_and_handle_and_answers_once(t: &Fixture) {
+        let user = person(t).await;
+        let change = permit(Verb::ChangeFactors);
+        let id = PasskeyId::mint(t.random.time(), &*t.random);
+        let row = PasskeyRow {
+            id, user, name: "Laptop".to_owned(), credential: vec![1; 32], kept: "0".to_owned(), created_at: at(1), used_at: None,
+        };
+        let kept = row.clone();
+        let handles = writes!(t, tx => {
+            let first = tx.passkey_handle(&change, user, &[7; 16]).await?;
+            let second = tx.passkey_handle(&change, user, &[8; 16]).await?;
+            tx.insert_passkey(&change, &kept).await?;
+            Ok((first, second))
+        });
+        assert_eq!(handles.expect("handles"), (vec![7; 16], vec![7; 16]));
+        assert_eq!(reads!(t, tx => tx.held_factors(user).await), HeldFactors { totp: false, passkey: true });
+        assert_eq!(reads!(t, tx => tx.passkey_of(&[1; 32], &[7; 16]).await), Some(row.clone()));
+        assert_eq!(reads!(t, tx => tx.passkey_of(&[1; 32], &[8; 16]).await), None);
+        let (same, twin) = (row.clone(), PasskeyRow { id: PasskeyId::mint(t.random.time(), &*t.random), ..row.clone() });
+        let change = permit(Verb::ChangeFactors);
+        let refused = writes!(t, tx => tx.insert_passkey(&change, &twin).await);
+        assert!(matches!(refused, Err(StoreError::Duplicate { table: "passkey", .. })), "{refused:?}");
+        let shown = writes!(t, tx => {
+            Ok((tx.passkey_shown(&same, "1", at(2)).await?, tx.passkey_shown(&same, "1", at(2)).await?))
+        });
+        assert_eq!(shown.expect("answers"), (true, false), "an answer that was judged by what is no more");
+        let change = permit(Verb::ChangeFactors);
+        let gone = writes!(t, tx => {
+            Ok((tx.delete_passkey(&change, user, id).await?, tx.delete_passkey(&change, user, id).await?))
+        });
+        assert_eq!(gone.expect("answers"), (Some("Laptop".to_owned()), None));
+    }
+
+    async fn a_challenge_is_taken_once_in_time_where_and_for_whom_it_was_made(t: &Fixture) {
+        let user = person(t).await;
+        let challenge = |digest: u8, user| PasskeyChallenge {
+            digest: vec![digest; 32], user, peer: "192.0.2.1".to_owned(), state: "asked".to_owned(), expires_at: at(10),
+        };
+        let rows = [challenge(1, None), challenge(2, Some(user)), challenge(3, None)];
+        let put = writes!(t, tx => {
+            let first = tx.put_passkey_challenge(&rows[0], at(1), (2, 9)).await?;
+            let second = tx.put_passkey_challenge(&rows[1], at(1), (9, 2)).await?;
+            let here = tx.put_passkey_challenge(&rows[2], at(1), (2, 9)).await?;
+            let in_all = tx.put_passkey_challenge(&rows[2], at(1), (9, 2)).await?;
+            Ok((first, second, here, in_all))
+        });
+        assert_eq!(put.expect("answers"), (true, true, false, false));
+        let take = async |digest: u8, user, peer: &'static str, now| {
+            writes!(t, tx => tx.take_passkey_challenge(&[digest; 32], user, peer, at(now)).await).expect("an answer").is_some()
+        };
+        let here = "192.0.2.1";
+        assert!(!take(1, Some(user), here, 2).await && !take(1, None, "192.0.2.2", 2).await && !take(1, None, here, 10).await);
+        assert!(take(1, None, here, 9).await && !take(1, None, here, 9).await);
+        assert!(!take(2, None, here, 2).await && take(2, Some(user), here, 2).await);
     }
 
     async fn factors_are_not_written_by_just_any_permit(t: &Fixture) {
