@@ -69,7 +69,7 @@ impl SoftPasskey {
         let mut object = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58".to_vec();
         object.push(u8::try_from(data.len()).expect("less than 256 bytes"));
         object.extend(data);
-        self.answer(json!({
+        self.answer(&json!({
             "clientDataJSON": encoded(&self.client_data("webauthn.create", options)),
             "attestationObject": encoded(&object),
         }))
@@ -81,7 +81,7 @@ impl SoftPasskey {
         let (data, client) = (self.data(0), self.client_data("webauthn.get", options));
         let signed = [data.as_slice(), digest(&SHA256, &client).as_ref()].concat();
         let signature = self.pair().sign(&SystemRandom::new(), &signed).expect("a signature");
-        self.answer(json!({
+        self.answer(&json!({
             "clientDataJSON": encoded(&client),
             "authenticatorData": encoded(&data),
             "signature": encoded(signature.as_ref()),
@@ -116,7 +116,7 @@ impl SoftPasskey {
         data.to_string().into_bytes()
     }
 
-    fn answer(&self, response: Value) -> Value {
+    fn answer(&self, response: &Value) -> Value {
         let id = encoded(&self.id);
         json!({ "id": id, "rawId": id, "type": "public-key", "response": response, "clientExtensionResults": {} })
     }

@@ -65,7 +65,7 @@ impl RelyingParty {
         (name, full_name): (&str, &str),
         known: &[Vec<u8>],
     ) -> Option<PasskeyAsked> {
-        let known = known.iter().map(|id| id.clone().into()).collect();
+        let known = known.to_vec();
         let (handle, site) = (Uuid::from_bytes(handle), &self.0);
         let (asked, state) = site.start_passkey_registration(handle, name, full_name, Some(known)).ok()?;
         Some(PasskeyAsked { options: discoverable(&asked)?, state: serde_json::to_string(&state).ok()? })
