@@ -16,6 +16,7 @@ const review: Review = {
   requested_at: "2026-11-23T10:00:00.000000Z",
   due_at: "2026-11-23T12:00:00.000000Z",
   is_overdue: true,
+  is_over: true,
   verdict: null,
   reason: null,
   reviewer: null,
@@ -63,6 +64,16 @@ it("counts what is to be reviewed and what is overdue, and sends what was found 
     path: "/sessions/ses_1/review",
     body: { verdict: "unjustified", reason: "it was not down" },
   });
+});
+
+it("shows overdue ones first, and offers to justify only what is over", () => {
+  const running = { ...review, session: "ses_2", user: "bob", is_overdue: false, is_over: false };
+  show([running, review]);
+  const [first, second] = screen.getAllByRole("listitem");
+  expect(first?.textContent).toContain("by alice");
+  expect(second?.textContent).toContain("still running");
+  expect(screen.getAllByRole("button", { name: "Justified" })).toHaveLength(1);
+  expect(screen.getAllByRole("button", { name: "Unjustified" })).toHaveLength(2);
 });
 
 it("takes no room where nothing is to be reviewed", () => {

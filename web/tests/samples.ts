@@ -104,7 +104,7 @@ const PERMISSIONS: Record<string, Me["permissions"]> = {
 /** The sign-in of who looks. */
 export function signIn(part: Partial<NonNullable<Me["sign_in"]>> = {}): NonNullable<Me["sign_in"]> {
   const at = "2026-01-01T00:00:00Z";
-  const times = { created_at: at, ends_at: at, fresh_until: at, idle_ends_at: at };
+  const times = { created_at: at, ends_at: at, fresh_until: at, idle_ends_at: at, last_seen_at: at };
   return { id: "sgn_1", ...times, methods: ["password"], must: null, ...part };
 }
 

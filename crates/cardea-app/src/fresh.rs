@@ -51,6 +51,8 @@ pub struct SignInState {
     pub created_at: Timestamp,
     /// When it ends, whatever happens.
     pub ends_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_seen_at: Timestamp,
     /// When it ends if it is not used any more.
     pub idle_ends_at: Timestamp,
     /// Until when sensitive acts need no factor anew.
@@ -82,6 +84,11 @@ impl App {
             self.0.store.write(move |tx| Box::pin(async move { tx.touch_sign_in(row.id, now).await })).await?;
         }
         Ok(present)
+    }
+
+    /// The same without counting as use.
+    pub async fn still_present(&self, cookie: &Secret) -> Result<Present, AppError> {
+        Ok(self.look_at(cookie).await?.1)
     }
 
     async fn look_at(&self, cookie: &Secret) -> Result<(SignInRow, Present), AppError> {
@@ -129,6 +136,7 @@ impl App {
             id: row.id,
             created_at: row.created_at,
             ends_at: row.expires_at,
+            last_seen_at: row.last_seen_at,
             idle_ends_at: row.last_seen_at.plus(self.0.sign_in.idle).min(row.expires_at),
             fresh_until: shown_at(&row, held).plus(self.0.sign_in.fresh),
             methods: methods(held),

@@ -14,6 +14,9 @@ use crate::{Api, Operator, origin::Origin, problem::Problem};
 /// The cookie of a sign-in. The prefix makes browsers refuse it from anywhere but this very host, over TLS.
 pub(crate) const COOKIE: &str = "__Host-cardea";
 
+/// A page sends this with what it reads by itself, because something changed and not because a person is there.
+const UNATTENDED: &str = "cardea-unattended";
+
 /// Whoever sent the request, and what proves it.
 pub(crate) struct Caller {
     pub(crate) actor: Actor,
@@ -54,15 +57,22 @@ impl Credential {
         }
     }
 
-    /// The same, also of a sign-in whose second factor is lacking.
-    async fn incomplete(&self, app: &App) -> Result<Actor, AppError> {
-        match self {
-            Self::Cookie(cookie) => app.present(cookie).await.map(cardea_app::Present::incomplete),
-            Self::Bearer(_) | Self::Operator(_) => self.actor(app).await,
-        }
+    /// The actor of a request, which is use of the sign-in if a person is behind it.
+    async fn of_request(&self, app: &App, parts: &Parts) -> Result<Actor, AppError> {
+        if is_unattended(parts) { self.still(app).await } else { self.actor(app).await }
     }
 
-    /// The same without counting as use of the sign-in.
+    /// The same, also of a sign-in whose second factor is lacking.
+    async fn incomplete(&self, app: &App, parts: &Parts) -> Result<Actor, AppError> {
+        match self {
+            Self::Cookie(cookie) if is_unattended(parts) => app.still_present(cookie).await,
+            Self::Cookie(cookie) => app.present(cookie).await,
+            Self::Bearer(_) | Self::Operator(_) => return self.actor(app).await,
+        }
+        .map(cardea_app::Present::incomplete)
+    }
+
+    /// The actor without counting as use of the sign-in.
     async fn still(&self, app: &App) -> Result<Actor, AppError> {
         match self {
             Self::Cookie(cookie) => app.actor_still_signed_in(cookie).await,
@@ -97,7 +107,7 @@ impl FromRequestParts<Api> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let credential = Credential::from_here(parts, api)?;
-        let actor = credential.actor(&api.app).await?;
+        let actor = credential.of_request(&api.app, parts).await?;
         must_be_within(&actor, &parts.method)?;
         Ok(Self { actor, credential })
     }
@@ -110,7 +120,7 @@ impl FromRequestParts<Api> for Newcomer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let actor = Credential::from_here(parts, api)?.incomplete(&api.app).await?;
+        let actor = Credential::from_here(parts, api)?.incomplete(&api.app, parts).await?;
         must_be_within(&actor, &parts.method)?;
         Ok(Self(actor))
     }
@@ -146,6 +156,12 @@ impl FromRequestParts<Api> for OwnPage {
 
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Whether nobody is behind a request: what a page reads by itself, and streams, which browsers open again by themselves.
+fn is_unattended(parts: &Parts) -> bool {
+    let is_stream = parts.headers.get(header::ACCEPT).is_some_and(|kind| kind == "text/event-stream");
+    is_safe(&parts.method) && (is_stream || parts.headers.contains_key(UNATTENDED))
 }
 
 /// A token that only reads changes nothing, whatever the operation itself would ask for.

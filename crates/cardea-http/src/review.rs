@@ -33,6 +33,8 @@ pub(crate) struct ReviewView {
     /// The reviewer's name.
     reviewer: Option<String>,
     reviewed_at: Option<Timestamp>,
+    /// Whether the session is over. Before, nobody can say that it was justified.
+    is_over: bool,
     /// Whether the caller may review it now.
     may_review: bool,
 }
@@ -85,6 +87,7 @@ impl ReviewView {
             reason: finding.map(|finding| finding.reason.clone()),
             reviewer: finding.map(|finding| finding.reviewer_name.clone()),
             reviewed_at: finding.map(|finding| finding.at),
+            is_over: !row.status.can_end(),
             may_review: finding.is_none() && !actor.is_operator_issued() && actor.user_id().is_some_and(may),
         }
     }

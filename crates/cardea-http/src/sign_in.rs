@@ -67,7 +67,10 @@ pub(crate) struct MySignIn {
     created_at: Timestamp,
     /// When it ends, whatever happens.
     ends_at: Timestamp,
-    /// When it ends if it is not used any more. Event streams are no use.
+    /// When it was last used, to the minute. Event streams are no use, and neither is what a page reads by itself, which it says in
+    /// the header `Cardea-Unattended`.
+    last_seen_at: Timestamp,
+    /// When it ends if it is not used any more.
     idle_ends_at: Timestamp,
     /// Until when sensitive acts ask for no factor.
     fresh_until: Timestamp,
@@ -80,12 +83,12 @@ pub(crate) struct MySignIn {
 
 impl From<SignInState> for MySignIn {
     fn from(state: SignInState) -> Self {
-        let SignInState { id, created_at, ends_at, idle_ends_at, fresh_until, methods, lack } = state;
+        let SignInState { id, created_at, ends_at, last_seen_at, idle_ends_at, fresh_until, methods, lack } = state;
         let must = lack.map(|lack| match lack {
             Lack::Enrolment => "enrol",
             Lack::Factor => "show_factor",
         });
-        Self { id, created_at, ends_at, idle_ends_at, fresh_until, methods, must }
+        Self { id, created_at, ends_at, last_seen_at, idle_ends_at, fresh_until, methods, must }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reviews of sessions that began without anybody's yes.
 
-use cardea_domain::{Approves, ObjectId, Permit, Review, ReviewFinding, SessionId, Timestamp, Verb, Verdict};
+use cardea_domain::{Approves, ObjectId, Permit, Review, ReviewFinding, SessionId, Status, Timestamp, Verb, Verdict};
 use sqlx::AssertSqlSafe;
 
 use crate::{
@@ -19,6 +19,8 @@ pub struct ReviewRow {
     pub profile_name: String,
     pub notes: String,
     pub requested_at: Timestamp,
+    /// What became of its session so far.
+    pub status: Status,
 }
 
 /// Which reviews.
@@ -52,6 +54,7 @@ struct Row {
     profile_name: String,
     notes: String,
     requested_at: i64,
+    status: String,
 }
 
 impl TryFrom<Row> for ReviewRow {
@@ -84,11 +87,12 @@ impl TryFrom<Row> for ReviewRow {
             profile_name: row.profile_name,
             notes: row.notes,
             requested_at: Timestamp::from_micros(row.requested_at),
+            status: parse("session.status", &row.status)?,
         })
     }
 }
 
-const COLUMNS: &str = "select r.*, s.user_name, s.activity_name, s.resource_name, s.profile_name, s.notes, s.requested_at \
+const COLUMNS: &str = "select r.*, s.user_name, s.activity_name, s.resource_name, s.profile_name, s.notes, s.requested_at, s.status \
     from review r join session s on s.id = r.session_id where ";
 
 impl Tx {

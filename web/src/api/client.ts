@@ -1,5 +1,6 @@
 // The one way to the server: the generated, typed client, with a time limit, and problems as exceptions.
 import createClient from "openapi-fetch";
+import { isAttended, UNATTENDED } from "./attention";
 import { Problem } from "./problem";
 import { withProof } from "./proof";
 import type { paths } from "./schema";
@@ -15,6 +16,7 @@ export const client = createClient<paths>({
 });
 
 function send(request: Request): Promise<Response> {
+  if (request.method === "GET" && !isAttended()) request.headers.set(UNATTENDED, "1");
   return fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) });
 }
 

@@ -3052,8 +3052,13 @@ export interface components {
             /** @description Until when sensitive acts ask for no factor. */
             fresh_until: components["schemas"]["Timestamp"];
             id: components["schemas"]["SignInId"];
-            /** @description When it ends if it is not used any more. Event streams are no use. */
+            /** @description When it ends if it is not used any more. */
             idle_ends_at: components["schemas"]["Timestamp"];
+            /**
+             * @description When it was last used, to the minute. Event streams are no use, and neither is what a page reads by itself, which it says in
+             *     the header `Cardea-Unattended`.
+             */
+            last_seen_at: components["schemas"]["Timestamp"];
             /** @description What can be shown then. */
             methods: components["schemas"]["Method"][];
             /**
@@ -3493,6 +3498,8 @@ export interface components {
             activity: string;
             connection_profile: string;
             due_at: components["schemas"]["Timestamp"];
+            /** @description Whether the session is over. Before, nobody can say that it was justified. */
+            is_over: boolean;
             /** @description Whether somebody should have reviewed it by now. */
             is_overdue: boolean;
             /** @description Whether the caller may review it now. */

@@ -4,6 +4,7 @@ import { X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
 import { type ReactNode, type RefObject, useState } from "react";
 import { IconButton } from "./button";
+import { SignInEnd } from "./sign-in-end";
 
 type Properties = {
   title: string;
@@ -60,6 +61,7 @@ export function Dialog({
                 <IconButton label="Close" icon={X} />
               </Radix.Close>
             </header>
+            <SignInEnd />
             <div className="flex min-h-0 flex-1 flex-col overflow-auto p-4">{children}</div>
             {footer && (
               <footer className="flex flex-wrap items-center justify-end gap-2 border-t border-line px-4 py-3">

@@ -55,7 +55,7 @@ export function ReviewsWindow({ onClose }: { onClose: () => void }) {
       {reviews.data?.length === 0 && <Empty title="Nothing has to be reviewed." />}
       {reviews.data && reviews.data.length > 0 && (
         <ul aria-label="Reviews" className="divide-y divide-line rounded-md border border-line bg-surface">
-          {reviews.data.map((review) => (
+          {overdueFirst(reviews.data).map((review) => (
             <One key={review.session} review={review} />
           ))}
         </ul>
@@ -64,14 +64,20 @@ export function ReviewsWindow({ onClose }: { onClose: () => void }) {
   );
 }
 
+/** Those that should have been made by now come first. */
+function overdueFirst(reviews: Review[]): Review[] {
+  return reviews.toSorted((a, b) => Number(b.is_overdue) - Number(a.is_overdue));
+}
+
 function One({ review }: { review: Review }) {
   return (
     <li className="flex flex-col gap-2 px-3 py-2 break-words">
       <p>
         <span className="font-semibold">
           {review.activity} on {review.resource}
-        </span>{" "}
-        by {review.user}, {fullTime(review.requested_at)}
+        </span>
+        {!review.is_over && <span className="font-medium text-busy"> (still running)</span>} by {review.user},{" "}
+        {fullTime(review.requested_at)}
       </p>
       <p className="whitespace-pre-wrap">{review.notes}</p>
       <p className={review.is_overdue ? "font-medium text-bad" : "text-quiet"}>
@@ -120,13 +126,20 @@ function Finding({ review }: { review: Review }) {
         onChange={(event) => setReason(event.target.value)}
       />
       {problem && problem.fields.length === 0 && <Notice tone="bad">{problem.message}</Notice>}
+      {!review.is_over && (
+        <p className="text-quiet">
+          The session is not over: that it was justified is said when it has ended.
+        </p>
+      )}
       <div className="flex gap-2">
-        <Button
-          look="primary"
-          label="Justified"
-          disabled={finding.isPending}
-          onClick={() => send("justified")}
-        />
+        {review.is_over && (
+          <Button
+            look="primary"
+            label="Justified"
+            disabled={finding.isPending}
+            onClick={() => send("justified")}
+          />
+        )}
         <Button
           look="danger"
           label="Unjustified"

@@ -7,6 +7,7 @@ const clock = new Intl.DateTimeFormat(undefined, {
   second: "2-digit",
   hourCycle: "h23",
 });
+const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long", hourCycle: "h23" });
 
@@ -16,6 +17,13 @@ export function shortTime(at: string | null | undefined, now = new Date()): stri
   const date = new Date(at);
   const isToday = date.toDateString() === now.toDateString();
   return isToday ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`;
+}
+
+/** `14:05` today, `3 Nov 14:05` otherwise. */
+export function minuteTime(at: number, now = new Date()): string {
+  const date = new Date(at);
+  const isToday = date.toDateString() === now.toDateString();
+  return isToday ? minute.format(date) : `${day.format(date)} ${minute.format(date)}`;
 }
 
 /** Like {@link shortTime}, to the millisecond: what a log needs. */

@@ -16,6 +16,7 @@ import { Failure, Loading } from "../parts/loading";
 import { Notice } from "../parts/notice";
 import { PasskeyForm } from "../parts/passkey-form";
 import { ProofAsker, ShowAgain } from "../parts/proof-dialog";
+import { SignInEnd, SignInWatch } from "../parts/sign-in-end";
 import { SessionsPage } from "./sessions";
 
 /** Whoever is not signed in is sent to the sign-in page, and back to where they wanted to go afterwards. */
@@ -24,10 +25,10 @@ export function SignedIn() {
   const { href } = useLocation();
   if (me.data) {
     return (
-      <>
+      <SignInWatch me={me.data}>
         {me.data.sign_in?.must ? <Incomplete me={me.data} /> : <Signed me={me.data} />}
         <ProofAsker />
-      </>
+      </SignInWatch>
     );
   }
   if (me.data === null)
@@ -60,6 +61,7 @@ function Signed({ me }: { me: Me }) {
   return (
     <div className="flex h-full flex-col">
       <Header me={me} link={link} />
+      <SignInEnd />
       <Outlet />
       <Alerts />
     </div>

@@ -47,7 +47,8 @@ async fn who_breaks_the_glass_begins_at_once_and_others_say_whether_it_was_right
     for (who, is_shown) in [(&alice, true), (&dave, true), (&admin, true), (&bob, false)] {
         assert_eq!(!reviews(&world, who, "open").await.is_empty(), is_shown);
     }
-    assert_eq!(reviews(&world, &dave, "open").await[0]["may_review"], true);
+    let open = reviews(&world, &dave, "open").await;
+    assert_eq!((&open[0]["may_review"], &open[0]["is_over"]), (&json!(true), &json!(false)));
     world.post(&alice, &path, body.clone()).await.problem(403, "not-allowed");
     world.post(&admin, &path, body.clone()).await.problem(403, "not-allowed");
     world.post(&world.token("dave").await, &path, body.clone()).await.problem(403, "not-allowed");
@@ -64,6 +65,7 @@ async fn who_breaks_the_glass_begins_at_once_and_others_say_whether_it_was_right
     world.clock.advance(Duration::from_secs(7200));
     let overdue = reviews(&world, &admin, "overdue").await;
     assert_eq!((&overdue[0]["session"], &overdue[0]["is_overdue"]), (&json!(id), &json!(true)));
+    assert_eq!(overdue[0]["is_over"], true);
 
     // Cookies live shorter than that.
     let dave = world.signed_in("dave").await;

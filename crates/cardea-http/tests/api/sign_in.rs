@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::{body::Body, http::Request};
 use serde_json::json;
 
 use crate::world::{Answer, As, PASSWORD, PUBLIC_URL, World};
@@ -30,6 +31,27 @@ async fn a_sign_in_lasts_until_it_is_ended() {
     let out = world.post(&who, "/api/v1/sign-out", json!({})).await;
     out.ok(204);
     assert!(out.header("set-cookie").contains("Max-Age=0"));
+    world.get(&who, "/api/v1/me").await.problem(401, "not-signed-in");
+}
+
+#[tokio::test]
+async fn what_a_page_reads_by_itself_keeps_no_sign_in() {
+    let world = World::start().await;
+    let who = As::Cookie(world.cookie().await, None);
+    let by_itself = async || {
+        let request = Request::get("/api/v1/me").header("cardea-unattended", "1").body(Body::empty());
+        world.ask(&who, request.expect("a request")).await
+    };
+    world.clock.advance(Duration::from_secs(3600));
+    let used = world.get(&who, "/api/v1/me").await.ok(200);
+    world.clock.advance(Duration::from_secs(3600));
+    let unused = by_itself().await.ok(200);
+    for key in ["last_seen_at", "idle_ends_at"] {
+        assert_eq!(unused["sign_in"][key], used["sign_in"][key], "{key}");
+    }
+    drop(world.listen(&who, "/api/v1/events", None).await.expect("a stream"));
+    world.clock.advance(Duration::from_secs(3601));
+    by_itself().await.problem(401, "not-signed-in");
     world.get(&who, "/api/v1/me").await.problem(401, "not-signed-in");
 }
 

@@ -233,7 +233,7 @@ impl World {
 
     /// Opens an event stream.
     pub(crate) async fn listen(&self, who: &As, path: &str, last: Option<&str>) -> Result<Events, Answer> {
-        let mut request = Request::builder().uri(path);
+        let mut request = Request::builder().uri(path).header(header::ACCEPT, "text/event-stream");
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
