@@ -32,10 +32,17 @@ export type ProblemBody = Schemas["Problem"];
 /** What somebody shows to prove who they are. */
 export type ProofShown = Schemas["ProofShown"];
 export type Schedule = Schemas["Schedule"];
-/** A user or a resource that is locked as a whole. */
 export type Review = Schemas["ReviewView"];
+export type SignIn = Schemas["SignInView"];
+/** A user or a resource that is locked as a whole. */
 export type StandingLock = Schemas["LockView"];
 export type Status = Schemas["Status"];
+/** A token, without its value. */
+export type Token = Schemas["TokenView"];
+export type NewToken = Schemas["NewTokenView"];
+export type TokenScope = Schemas["TokenScope"];
+/** A user as a configuration object. */
+export type User = Schemas["User"];
 export type Way = Schemas["WayView"];
 
 /** A session as the event stream tells it: without its grants and approvals, which have events of their own. */

@@ -1,10 +1,11 @@
 // One's own account: second factors, password, sign-ins and tokens.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useState } from "react";
-import { myFactors, mySignIns, myTokens } from "../api/account";
+import { type FormEvent, useState } from "react";
+import { myFactors, mySignIns } from "../api/account";
 import { body, client } from "../api/client";
 import { Problem } from "../api/problem";
 import type { Factors } from "../api/view";
+import { Entry, Part, useChange } from "../parts/account";
 import { Button } from "../parts/button";
 import { Dialog } from "../parts/dialog";
 import { Enrolment, RecoveryCodes } from "../parts/enrolment";
@@ -13,6 +14,7 @@ import { Failure, Loading } from "../parts/loading";
 import { Notice, useSay } from "../parts/notice";
 import { PasskeyForm } from "../parts/passkey-form";
 import { fullTime } from "../parts/time";
+import { TokensPart } from "../parts/tokens";
 
 export function ProfilePage() {
   return (
@@ -26,30 +28,6 @@ export function ProfilePage() {
       </div>
     </main>
   );
-}
-
-function Part({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <section aria-label={title} className="rounded-lg border border-line bg-surface p-4">
-      <h2 className="mb-3 text-base font-semibold">{title}</h2>
-      {children}
-    </section>
-  );
-}
-
-/** Does something to the account, reads it anew, and says what came of it. */
-function useChange<T, R>(change: (what: T) => Promise<R>, done?: string) {
-  const queries = useQueryClient();
-  const say = useSay();
-  return useMutation({
-    mutationFn: change,
-    onSuccess: () => {
-      queries.invalidateQueries({ queryKey: ["account"] });
-      if (done) say(done);
-    },
-    onError: (error) => say(Problem.from(error).message),
-    gcTime: 0,
-  });
 }
 
 function FactorPart() {
@@ -255,57 +233,5 @@ function SignInsPart() {
         />
       )}
     </Part>
-  );
-}
-
-function TokensPart() {
-  const list = useQuery(myTokens);
-  const revoke = useChange(
-    (id: string) => body(client.DELETE("/api/v1/tokens/{id}", { params: { path: { id } } })),
-    "The token is revoked.",
-  );
-  return (
-    <Part title="API tokens">
-      {list.error && <Failure error={list.error} onRetry={() => list.refetch()} />}
-      {list.isPending && <Loading what="your tokens" />}
-      {list.data?.length === 0 && <p className="text-quiet">No program acts in your name.</p>}
-      <ul className="divide-y divide-line">
-        {list.data?.map((one) => (
-          <Entry
-            key={one.id}
-            title={one.name}
-            lines={[
-              `May: ${one.scopes.join(", ")}${one.operator_issued ? "; made by whoever runs Cardea" : ""}`,
-              `Until ${fullTime(one.expires_at)}`,
-              one.last_used_at ? `Last used ${fullTime(one.last_used_at)}` : "Never used",
-            ]}
-          >
-            <Button
-              look="danger"
-              label="Revoke"
-              aria-label={`Revoke the token ${one.name}`}
-              disabled={revoke.isPending}
-              onClick={() => revoke.mutate(one.id)}
-            />
-          </Entry>
-        ))}
-      </ul>
-    </Part>
-  );
-}
-
-function Entry({ title, lines, children }: { title: string; lines: string[]; children: ReactNode }) {
-  return (
-    <li className="flex items-center gap-3 py-2">
-      <div className="min-w-0 flex-1">
-        <p className="font-medium break-words">{title}</p>
-        {lines.map((line) => (
-          <p key={line} className="break-words text-quiet">
-            {line}
-          </p>
-        ))}
-      </div>
-      {children}
-    </li>
   );
 }
