@@ -6,6 +6,7 @@ import { LISTS } from "./parts/sessions/lists";
 import { readSearch, type ViewSearch } from "./parts/sessions/view";
 import { ListPage, SignedIn, SignedOut } from "./routes/gate";
 import { InvitationPage } from "./routes/invitation";
+import { PeoplePage } from "./routes/people";
 import { ProfilePage } from "./routes/profile";
 import { SetUpPage } from "./routes/set-up";
 import { SignInPage } from "./routes/sign-in";
@@ -24,6 +25,7 @@ const lists = (Object.keys(LISTS) as ListName[]).map((list) =>
   }),
 );
 const profile = createRoute({ getParentRoute: () => signedIn, path: "/profile", component: ProfilePage });
+const people = createRoute({ getParentRoute: () => signedIn, path: "/people", component: PeoplePage });
 const signedOut = createRoute({ getParentRoute: () => root, id: "signed-out", component: SignedOut });
 const signIn = createRoute({
   getParentRoute: () => signedOut,
@@ -41,7 +43,7 @@ const invitation = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    signedIn.addChildren([...lists, profile]),
+    signedIn.addChildren([...lists, people, profile]),
     signedOut.addChildren([signIn, setUp]),
     invitation,
   ]),

@@ -1,7 +1,7 @@
 // The bar on top of every page of a signed-in person: where one is, how the link is, and who one is.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { CircleUser, KeyRound, LogOut, WifiOff } from "lucide-react";
+import { CircleUser, KeyRound, LogOut, Users, WifiOff } from "lucide-react";
 import { body, client } from "../api/client";
 import type { Link as LinkState } from "../api/events";
 import { canDecide, type ListName } from "../api/lists";
@@ -139,6 +139,12 @@ function UserMenu({ me }: { me: Me }) {
         Shortcuts: n new, / search
       </MenuCheck>
       <MenuLine />
+      {me.permissions.includes("configuration.see") && (
+        <MenuItem onSelect={() => navigate({ to: "/people" })}>
+          <Users size={15} aria-hidden="true" />
+          People
+        </MenuItem>
+      )}
       <MenuItem onSelect={() => navigate({ to: "/profile" })}>
         <KeyRound size={15} aria-hidden="true" />
         Profile

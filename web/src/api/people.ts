@@ -1,0 +1,25 @@
+// What the people page reads: who there is, and of one of them how and from where they sign in.
+import { queryOptions } from "@tanstack/react-query";
+import { body, client } from "./client";
+
+/** Every user that one may see. */
+export const people = queryOptions({
+  queryKey: ["people"],
+  queryFn: async () => (await body(client.GET("/api/v1/users"))).items,
+});
+
+/** Somebody's second factor. */
+export const factorsOf = (name: string) =>
+  queryOptions({
+    queryKey: ["person", name, "factors"],
+    queryFn: () => body(client.GET("/api/v1/users/{name}/factors", { params: { path: { name } } })),
+    gcTime: 0,
+  });
+
+/** Somebody's sign-ins that are not over, newest first. */
+export const signInsOf = (user: string) =>
+  queryOptions({
+    queryKey: ["person", user, "sign-ins"],
+    queryFn: async () => (await body(client.GET("/api/v1/sign-ins", { params: { query: { user } } }))).items,
+    gcTime: 0,
+  });
