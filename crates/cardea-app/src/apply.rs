@@ -143,8 +143,14 @@ impl App {
         }
         let revision = self.0.cluster.revision();
         let now = self.configuration();
-        let mut draft =
-            Draft { before: &now, after: (*now).clone(), puts: Vec::new(), deletes: Vec::new(), errors: Vec::new() };
+        let mut draft = Draft {
+            before: &now,
+            after: (*now).clone(),
+            puts: Vec::new(),
+            deletes: Vec::new(),
+            errors: Vec::new(),
+            own_keys: self.0.own_keys.all(),
+        };
         draft.take(self, wishes, options.prune)?;
         draft.check()?;
         let Draft { after, puts, deletes, .. } = draft;
@@ -441,6 +447,8 @@ struct Draft<'a> {
     puts: Vec<Put>,
     deletes: Vec<Object>,
     errors: Vec<FieldError>,
+    /// Whose the keys are that people registered themselves, by type and base64.
+    own_keys: HashMap<String, ObjectId>,
 }
 
 impl Draft<'_> {
@@ -631,7 +639,8 @@ impl Draft<'_> {
     }
 
     fn check_keys(&mut self) {
-        let mut owners: HashMap<String, ObjectId> = HashMap::new();
+        let mut owners = std::mem::take(&mut self.own_keys);
+        owners.retain(|_, user| self.after.get(*user).is_some());
         for user in self.after.of(Kind::User) {
             for key in user.as_user().into_iter().flat_map(|spec| &spec.ssh_keys) {
                 owners.entry(key_body(key).to_owned()).or_insert(user.id);

@@ -13,7 +13,7 @@ use cardea_domain::{
     Actor, Approval, Configuration, Grant, GrantId, GrantState, ObjectId, Permit, Privilege, Session, SessionId, Stage,
     Timestamp, Verb,
 };
-use cardea_store::{Heard, News, NodeRow, StandingLock, Tx};
+use cardea_store::{Heard, News, NodeRow, OwnKey, StandingLock, Tx};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use tokio::{
@@ -69,6 +69,7 @@ struct Known {
     revision: i64,
     configuration: Configuration,
     locks: Vec<StandingLock>,
+    own_keys: Vec<OwnKey>,
 }
 
 /// What one sign of life brought back.
@@ -296,7 +297,8 @@ impl App {
                 let (revision, objects) = (tx.revision().await?, tx.objects().await?);
                 let (mut configuration, locks) = (Configuration::new(objects), tx.standing_locks().await?);
                 locks.iter().for_each(|lock| configuration.set_locked(lock.object, true));
-                Ok::<_, AppError>(Known { revision, configuration, locks })
+                let own_keys = tx.own_keys().await?;
+                Ok::<_, AppError>(Known { revision, configuration, locks, own_keys })
             })
         });
         let known = read.await?;
@@ -305,6 +307,7 @@ impl App {
         let is_newer = self.0.cluster.learn(known.revision, || {
             self.set_configuration(known.configuration);
             self.0.locks.replace(known.locks);
+            self.0.own_keys.replace(known.own_keys);
         });
         if is_newer {
             self.recheck_keys();

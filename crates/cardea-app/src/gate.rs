@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use cardea_domain::{
     Actor, Admission, ClosedConnection, ConnectionId, Credential, EndNotice, Frame, Gate, GateRefusal, Grant,
-    GrantState, Kind, Lease, Login, Object, ObjectId, Observation, Order, Permit, Presence, Privilege, Secret, Session,
+    GrantState, Lease, Login, Object, ObjectId, Observation, Order, Permit, Presence, Privilege, Secret, Session,
     SessionId, Stage, Status, Target, Verb, Word,
 };
 use cardea_store::Connection;
@@ -19,7 +19,10 @@ use serde_json::json;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use crate::{App, AppError, SessionLocks, apply::key_body, change::Note, cluster::is_placed_key, sign_in::actor_of};
+use crate::{
+    App, AppError, SessionLocks, apply::key_body, certificate::signed_out, change::Note, cluster::is_placed_key,
+    own_key::fingerprint_of, sign_in::actor_of,
+};
 
 /// How long placing the gateway's key may take.
 const KEY_LIMIT: Duration = Duration::from_secs(20);
@@ -171,8 +174,11 @@ impl Gate for App {
         let id: SessionId = login.user_name.parse().map_err(|_| {
             refusal("no-session", "log in with the id of an available session as user name: `ssh ses_…@gateway`, as the dashboard shows it")
         })?;
-        let session = self.0.store.read(move |tx| Box::pin(async move { tx.session(id).await })).await;
-        let session = session.map_err(|error| self.gate_failure(&AppError::from(error)))?;
+        let (session, stands) =
+            self.session_and_standing(id, &login.credential).await.map_err(|error| self.gate_failure(&error))?;
+        if !stands {
+            return Err(signed_out());
+        }
         let session = session
             .filter(|session| session.user == user.id)
             .ok_or_else(|| refusal("no-session", "you have no such session: copy the command from the dashboard"))?;
@@ -184,6 +190,12 @@ impl Gate for App {
             credential: login.credential.clone(),
             peer: login.peer,
         })
+    }
+
+    async fn authority(&self) -> Option<String> {
+        let key = self.authority_key().await;
+        key.inspect_err(|error| tracing::error!(%error, "The authority's key cannot be had: no certificate is good"))
+            .ok()
     }
 
     async fn redeem(&self, user_name: &str, token: Secret, peer: SocketAddr) -> Result<Admission, GateRefusal> {
@@ -292,6 +304,7 @@ impl App {
     /// Whose a credential is that can be shown again and again.
     fn holder(&self, credential: &Credential) -> Result<Object, GateRefusal> {
         match credential {
+            Credential::Certificate(certificate) => self.certified(certificate),
             Credential::Key(line) => self.user_by_key(line),
             Credential::Token => Err(refusal(GateRefusal::WRONG_TOKEN, "a one-time token is good once")),
         }
@@ -299,12 +312,29 @@ impl App {
 
     fn user_by_key(&self, line: &str) -> Result<Object, GateRefusal> {
         let configuration = self.configuration();
-        let holds = |user: &&Object| {
-            user.as_user().is_some_and(|spec| spec.ssh_keys.iter().any(|key| key_body(key) == key_body(line)))
-        };
-        configuration.of(Kind::User).find(holds).cloned().ok_or_else(|| {
+        let owner = self.owner_of(key_body(line)).and_then(|user| configuration.get(user));
+        owner.cloned().ok_or_else(|| {
             refusal(GateRefusal::UNKNOWN_KEY, "no user has registered this key: register it with your administrator, or log in with the one that you registered (`ssh -i FILE`)")
         })
+    }
+
+    /// The session, and whether what somebody shows for it still stands as far as only the store can tell.
+    async fn session_and_standing(
+        &self,
+        id: SessionId,
+        credential: &Credential,
+    ) -> Result<(Option<Session>, bool), AppError> {
+        let (app, credential) = (self.clone(), credential.clone());
+        let read = self.0.store.read(move |tx| {
+            Box::pin(async move {
+                let stands = match &credential {
+                    Credential::Certificate(certificate) => app.certificate_stands(tx, certificate).await?,
+                    Credential::Key(_) | Credential::Token => true,
+                };
+                Ok((tx.session(id).await?, stands))
+            })
+        });
+        read.await
     }
 
     /// Whether the user may come in at all, whatever they show.
@@ -422,17 +452,24 @@ impl App {
         // What the client showed may have been taken from the user since.
         let still_good = match &admission.credential {
             Credential::Token => Ok(()),
-            shown @ Credential::Key(_) => self.holder(shown).map(drop),
+            shown @ (Credential::Certificate(_) | Credential::Key(_)) => self.holder(shown).map(drop),
         };
         still_good
             .and_then(|()| self.must_be_let_in(admission.user))
             .map_err(|no| AppError::refused(no.code, no.sentence))?;
-        let (id, user) = (admission.session, admission.user);
+        let (app, id, user) = (self.clone(), admission.session, admission.user);
+        let credential = admission.credential.clone();
         let (session, grants) = self
             .0
             .store
             .read(move |tx| {
                 Box::pin(async move {
+                    if let Credential::Certificate(certificate) = &credential
+                        && !app.certificate_stands(tx, certificate).await?
+                    {
+                        let no = signed_out();
+                        return Err(AppError::refused(no.code, no.sentence));
+                    }
                     let session =
                         tx.session(id).await?.filter(|session| session.user == user).ok_or(AppError::NotFound)?;
                     Ok::<_, AppError>((session, tx.grants_of(id).await?))
@@ -561,6 +598,9 @@ impl App {
                         close_reason: None,
                     };
                     tx.insert_connection(&row).await?;
+                    if let Credential::Key(line) = &admission.credential {
+                        tx.touch_key(&fingerprint_of(line), now).await?;
+                    }
                     let user = app.configuration().get(admission.user).cloned().ok_or(AppError::NotFound)?;
                     let permit = Permit::for_session(
                         &actor_of(&app.configuration(), &user, admission.via())?,

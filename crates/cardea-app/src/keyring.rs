@@ -74,6 +74,21 @@ impl Keyring {
         Binding { installation: &self.installation, id, field: "totp" }
     }
 
+    /// Seals the key that certifies people's keys under an id of its own.
+    pub(crate) fn seal_authority(&self, id: SecretId, key: &Secret) -> Vec<u8> {
+        self.vault.seal(&self.authority(id), key)
+    }
+
+    /// Opens it. Fails if another master key sealed it.
+    pub(crate) fn open_authority(&self, id: &str, sealed: &[u8]) -> Result<Secret, String> {
+        let id = id.parse().map_err(|_| "the authority's key has no id that can be read".to_owned())?;
+        self.vault.unseal(&self.authority(id), sealed).map_err(|error| with_causes(&error))
+    }
+
+    fn authority(&self, id: SecretId) -> Binding<'_> {
+        Binding { installation: &self.installation, id, field: "user_authority" }
+    }
+
     fn host_key(&self, id: SecretId) -> Binding<'_> {
         Binding { installation: &self.installation, id, field: "gateway_host_key" }
     }

@@ -7,6 +7,7 @@
 mod alert;
 mod apply;
 mod approval;
+mod certificate;
 mod change;
 mod cluster;
 mod device;
@@ -31,6 +32,7 @@ mod my;
 mod notice;
 mod object;
 mod outbox;
+mod own_key;
 mod pace;
 mod passkey;
 mod password;
@@ -61,8 +63,8 @@ use cardea_domain::{
     Timestamp, Verb,
 };
 use cardea_store::{AuditEntry, Installation, Outcome, Store};
-use cardea_vault::Vault;
-use tokio::sync::{Notify, Semaphore};
+use cardea_vault::{Authority, Vault};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 
 pub use apply::{Applied, ApplyOptions, Change, Document, FieldChange, What};
 pub use approval::Approve;
@@ -70,6 +72,7 @@ pub use cardea_store::{
     Connection, NoticeFigures, NoticeRow, PasskeyRow, ReviewRow, SignInRow, SortKey, StandingLock, TokenRow, View,
 };
 pub use cardea_vault::RelyingParty;
+pub use certificate::{CERTIFICATE_LASTS, NewCertificate};
 pub use device::Device;
 pub use error::AppError;
 pub use event::{Alert, Event, Subscription};
@@ -85,6 +88,7 @@ pub use metrics::{Figures, StepTimes};
 pub use my::{MyActivity, Way};
 pub use outbox::{NoticePage, Outlets, TemplateFault, Templates, Webhook, WebhookKey};
 pub use passkey::{AskedPasskey, PasskeyAnswer};
+pub use own_key::SshKey;
 pub use request::NewRequest;
 pub use reveal::Revealed;
 pub use review::ReviewState;
@@ -142,6 +146,10 @@ struct Inner {
     doors: gate::Doors,
     /// What is told outside.
     outbox: outbox::Outbox,
+    /// The keys that people registered themselves.
+    own_keys: own_key::OwnKeys,
+    /// Certifies people's keys, once it was needed.
+    authority: OnceCell<Arc<Authority>>,
     uids: uids::Uids,
     log_ins: service::LogIns,
     /// Users and resources that are locked as a whole, as the store has them.
@@ -202,6 +210,8 @@ impl App {
             metrics: metrics::Metrics::default(),
             doors: gate::Doors::default(),
             outbox: outbox::Outbox::default(),
+            own_keys: own_key::OwnKeys::default(),
+            authority: OnceCell::new(),
             uids: uids::Uids::default(),
             log_ins: service::LogIns::default(),
             locks: lock::Standing::default(),

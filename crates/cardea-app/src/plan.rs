@@ -111,7 +111,7 @@ impl App {
     }
 
     fn plan_entry(&self, plan: &mut Plan, user: &Object, stage: Stage, entry: &StageEntry) -> Result<(), AppError> {
-        let ssh_keys = user.as_user().map_or(&[][..], |spec| &spec.ssh_keys);
+        let ssh_keys = &self.keys_of(user)[..];
         let password = entry.action.takes_password().then(|| self.fresh_password(plan));
         let Rules { direct_login, group_processes, .. } = plan.rules;
         let given = Given { ssh_keys, password, direct_login, group_processes };

@@ -5,11 +5,15 @@ use crate::{Actor, Asked, Configuration, Kind, Object, ObjectId, Permission, Ses
 /// Something an actor may or may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
+    /// Have a key of one's own certified.
+    Certify,
     ChangeConfiguration(Kind),
     /// Set up, renew and take off one's own second factor.
     ChangeFactors,
     /// Change one's own password.
     ChangePassword,
+    /// Register or take away SSH keys of one's own.
+    ChangeOwnKeys,
     /// Open a connection of one's own session.
     Connect,
     CreateSession,
@@ -67,9 +71,11 @@ impl Verb {
     /// The verb in audit entries: `noun.verb`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Certify => "ssh_certificate.issue",
             Self::ChangeConfiguration(_) => "configuration.change",
             Self::ChangeFactors => "factor.change",
             Self::ChangePassword => "password.change",
+            Self::ChangeOwnKeys => "ssh_key.change",
             Self::Connect => "session.connect",
             Self::CreateSession => "session.create",
             Self::CreateToken => "token.create",
@@ -108,6 +114,7 @@ impl Verb {
     /// The permission that it takes where the thing is not the actor's own; `None` for what no role gives.
     pub fn permission(self) -> Option<Permission> {
         Some(match self {
+            Self::Certify => Permission::SshKeysCertify,
             Self::ChangeConfiguration(kind) => Permission::to_change(kind),
             Self::CreateSession => Permission::SessionsRequest,
             Self::CreateToken => Permission::TokensCreate,
@@ -132,6 +139,7 @@ impl Verb {
             Self::SweepHost => Permission::ResourcesSweep,
             Self::TryRemoval => Permission::RemovalsTry,
             Self::ChangeFactors
+            | Self::ChangeOwnKeys
             | Self::ChangePassword
             | Self::Connect
             | Self::DriveSession
@@ -191,7 +199,7 @@ impl Permit {
     pub fn ask(actor: &Actor, verb: Verb) -> Result<Self, Denial> {
         must_cover(actor, verb)?;
         let allowed = match verb {
-            Verb::ChangeFactors | Verb::ChangePassword => matches!(actor, Actor::User { .. }),
+            Verb::ChangeFactors | Verb::ChangeOwnKeys | Verb::ChangePassword => matches!(actor, Actor::User { .. }),
             Verb::DriveSession => matches!(actor, Actor::Engine | Actor::Gateway),
             Verb::IssueToken => matches!(actor, Actor::Operator { .. }),
             Verb::SignIn => true,

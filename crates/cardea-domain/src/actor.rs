@@ -7,6 +7,8 @@ use crate::{Holder, ObjectId, Permission, Reach, Role, SignInId, TokenId, TokenS
 /// By what a user is known to be themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
+    /// A certificate of Cardea's own authority, at the gateway.
+    Certificate,
     /// A key registered by the user, at the gateway.
     Key,
     /// A one-time token of theirs, at the gateway.

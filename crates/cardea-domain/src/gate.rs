@@ -20,10 +20,22 @@ pub struct Login {
 /// By what a client is known to be somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
+    /// A certificate that Cardea's own authority signed, as the gateway has found out. Good while the product says so.
+    Certificate(Certificate),
     /// A public key that a user registered, as one OpenSSH line. Good for as long as it is registered.
     Key(String),
     /// A one-time token. It was good once.
     Token,
+}
+
+/// What a certificate says that Cardea's own authority signed for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    pub key_id: String,
+    pub principals: Vec<String>,
+    pub valid_after: Timestamp,
+    /// From then on it is good no more.
+    pub valid_before: Timestamp,
 }
 
 /// A yes to a [`Login`]. Holds until the session ends; the way in is asked for with [`Gate::join`].
@@ -41,6 +53,7 @@ impl Admission {
     /// What the user is known by.
     pub fn via(&self) -> Via {
         match self.credential {
+            Credential::Certificate(_) => Via::Certificate,
             Credential::Key(_) => Via::Key,
             Credential::Token => Via::Launch,
         }
@@ -113,6 +126,9 @@ pub trait Gate: Send + Sync {
     /// Whether this login may join the session that it names. Asked before the client proved that it holds the key,
     /// and again after: the answer must not change anything.
     async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal>;
+
+    /// The key of the authority whose certificates are good, as one OpenSSH line. None if there is none at the moment.
+    async fn authority(&self) -> Option<String>;
 
     /// Whether this one-time token opens the session that the user name names. Uses it up: asked once for each time that somebody
     /// types one.

@@ -52,7 +52,9 @@ pub use factor::Method;
 pub use fail_point::fail_point;
 #[cfg(feature = "fail-points")]
 pub use fail_point::{FailPointHook, on_fail_points};
-pub use gate::{Admission, ClosedConnection, Credential, EndNotice, Gate, GateRefusal, Lease, Login, Word};
+pub use gate::{
+    Admission, Certificate, ClosedConnection, Credential, EndNotice, Gate, GateRefusal, Lease, Login, Word,
+};
 pub use grant::{Grant, GrantState, Privilege, Undo};
 pub use id::{
     ApprovalId, ConnectionId, GrantId, IdError, InvitationId, NoticeId, ObjectId, OwnKeyId, PasskeyId, RequestId,
@@ -74,7 +76,7 @@ pub use session::{
 pub use spec::{
     AccessPolicySpec, ActivitySpec, ConnectAuth, ConnectionProfileSpec, FieldError, GroupSpec, Kind, LoginAccountSpec,
     Platform, Protocol, ResourceGroupSpec, ResourceSpec, RoleSpec, ScopeSpec, SecretField, SecretInput,
-    ServiceAccountSpec, Spec, UserSpec,
+    ServiceAccountSpec, Spec, UserSpec, is_public_key,
 };
 pub use time::{Clock, Period, Timestamp};
 pub use token_scope::{TokenScope, TokenScopes};

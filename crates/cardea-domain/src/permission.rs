@@ -169,6 +169,8 @@ permissions! {
         "End sign-ins and tokens of others. Everybody may end their own.";
     SignInsSee "sign_ins.see" [Administrator Auditor Operator OperatorsToken] Users
         "See sign-ins, tokens and second factors of others. Everybody sees their own.";
+    SshKeysCertify "ssh_keys.certify" [Administrator Auditor User] Everything
+        "Have an SSH key certified for the gateway, for oneself and for some hours.";
     TokensCreate "tokens.create" [Administrator Auditor User] Everything
         "Make API tokens for oneself. No token is enough.";
     UsersLock "users.lock" [Administrator Operator OperatorsToken] Users

@@ -629,7 +629,7 @@ fn read<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
 }
 
 /// Type, base64 and at most a comment. Whether the key itself is sound is checked where keys are used.
-pub(crate) fn is_public_key(line: &str) -> bool {
+pub fn is_public_key(line: &str) -> bool {
     const TYPES: [&str; 7] = [
         "ssh-ed25519",
         "ssh-rsa",

@@ -18,7 +18,7 @@ pub enum TokenScope {
     Operation,
     /// See what the user may see. Every token may.
     Read,
-    /// Request, extend, join and end sessions, with the passwords of their login accounts.
+    /// Request, extend, join and end sessions, with the passwords of their login accounts, and have keys certified for that.
     Sessions,
 }
 
@@ -66,7 +66,8 @@ impl TokenScope {
             | Verb::SeeSession
             | Verb::SeeSignIns
             | Verb::SignIn => Some(Self::Read),
-            Verb::Connect
+            Verb::Certify
+            | Verb::Connect
             | Verb::CreateSession
             | Verb::DismissSession
             | Verb::EndSession
@@ -76,6 +77,7 @@ impl TokenScope {
             | Verb::RevealPassword => Some(Self::Sessions),
             // What would let whoever found a token stay for longer, or become its user.
             Verb::ChangeFactors
+            | Verb::ChangeOwnKeys
             | Verb::ChangePassword
             | Verb::CreateToken
             | Verb::DriveSession

@@ -6,6 +6,7 @@
 mod actor;
 mod apply;
 mod approval;
+mod certificate;
 mod event;
 mod explain;
 mod factor;
@@ -32,6 +33,7 @@ mod review;
 mod session;
 mod sign_in;
 mod sign_ins;
+mod ssh_key;
 mod stream;
 mod token;
 mod ui;
@@ -63,6 +65,8 @@ pub struct HttpSettings {
     pub heartbeat: Duration,
     /// Who may scrape `/metrics`.
     pub metrics: MetricsSettings,
+    /// How long certificates for people's SSH keys last at most.
+    pub certificates_last: Duration,
     /// Ends event streams, which would otherwise hold a shutdown up.
     pub stop: CancellationToken,
 }
@@ -92,6 +96,7 @@ pub(crate) struct Api {
     pub(crate) streams: Arc<Streams>,
     pub(crate) heartbeat: Duration,
     pub(crate) metrics: MetricsSettings,
+    pub(crate) certificates_last: Duration,
     pub(crate) stop: CancellationToken,
     /// The OpenAPI document.
     pub(crate) document: Arc<str>,
@@ -113,6 +118,7 @@ pub fn router(app: App, settings: HttpSettings) -> Router {
         streams: Arc::default(),
         heartbeat: settings.heartbeat,
         metrics: settings.metrics,
+        certificates_last: settings.certificates_last,
         stop: settings.stop,
         document: openapi::document(&openapi).to_string().into(),
     };
@@ -171,6 +177,10 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(my::list_my_activities))
         .routes(routes!(permission::list_permissions))
         .routes(routes!(explain::explain))
+        .routes(routes!(ssh_key::list_ssh_keys, ssh_key::add_ssh_key))
+        .routes(routes!(ssh_key::remove_ssh_key))
+        .routes(routes!(certificate::issue_certificate))
+        .routes(routes!(certificate::show_authority))
         .routes(routes!(session::list_sessions, session::create_sessions))
         .routes(routes!(session::end_sessions))
         .routes(routes!(session::show_session))

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::{
-    Api, apply, approval, event, explain, factor, grant, invitation, launch, lock, log, my, notice, object, passkey,
-    password, permission, problem, problems, review, session, sign_in, sign_ins, token,
+    Api, apply, approval, certificate, event, explain, factor, grant, invitation, launch, lock, log, my, notice,
+    object, passkey, password, permission, problem, problems, review, session, sign_in, sign_ins, ssh_key, token,
 };
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
@@ -38,6 +38,8 @@ describe! { bodies_out:
     apply::Changes,
     approval::ApprovalChange,
     approval::DecidedSessions,
+    certificate::AuthorityView,
+    certificate::CertificateView,
     event::AlertView,
     explain::ExplanationView,
     factor::EnrolmentView,
@@ -70,6 +72,8 @@ describe! { bodies_out:
     sign_in::Me,
     sign_ins::EndedSignIns,
     sign_ins::SignInList,
+    ssh_key::SshKeyList,
+    ssh_key::SshKeyView,
     token::NewTokenView,
     token::TokenList,
 }
@@ -83,6 +87,7 @@ describe! { bodies_in:
     factor::PasswordChange,
     factor::ProofShown,
     invitation::Accepting,
+    certificate::CertificateWish,
     lock::Extending,
     object::Sweeping,
     lock::Locking,
@@ -99,6 +104,7 @@ describe! { bodies_in:
     sign_in::SecondStep,
     sign_in::SetUp,
     sign_ins::SignInsToEnd,
+    ssh_key::NewSshKey,
     token::IssuedTokenWish,
     token::TokenWish,
 }

@@ -59,6 +59,8 @@ struct Common {
 enum Command {
     /// Make a new installation: store, keys, certificate and the first administrator; or a further node of one
     Init(command::init::Arguments),
+    /// Sign in to a server: a token for these commands, and a certified key for the ssh agent
+    Login(command::login::Arguments),
     /// Run the server: web UI, API, SSH gateway and engine
     Serve,
     #[command(flatten)]
@@ -137,12 +139,28 @@ enum ApiCommand {
     /// Host keys of resources
     #[command(subcommand)]
     HostKey(command::host_key::Command),
+    /// The authority that certifies people's SSH keys
+    #[command(subcommand)]
+    Ca(command::ca::Command),
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Print the settings in effect, without secrets
     Show,
+}
+
+impl Common {
+    fn whereabouts(self, environment: Environment) -> Whereabouts {
+        Whereabouts {
+            server: self.server,
+            token_file: self.token_file,
+            ca_file: self.ca_file,
+            config_file: self.config,
+            data_dir: self.data_dir,
+            environment,
+        }
+    }
 }
 
 impl Cli {
@@ -157,6 +175,9 @@ impl Cli {
         match command {
             Command::Api(command) => return command.run(common, environment).await,
             Command::Config(ConfigCommand::Show) => command::config::show(&config()?, json)?,
+            Command::Login(arguments) => {
+                return command::login::run(&arguments, common.whereabouts(environment), json).await;
+            }
             Command::Init(arguments) => command::init::run(&arguments, &config()?, json).await?,
             Command::Migrate => command::migrate::run(&config()?, json).await?,
             Command::Serve => serve::serve(config()?).await?,
@@ -168,15 +189,7 @@ impl Cli {
 impl ApiCommand {
     async fn run(self, common: Common, environment: Environment) -> Result<ExitCode, Failure> {
         let json = common.json;
-        let client = Client::reach(&Whereabouts {
-            server: common.server,
-            token_file: common.token_file,
-            ca_file: common.ca_file,
-            config_file: common.config,
-            data_dir: common.data_dir,
-            environment,
-        })
-        .await?;
+        let client = Client::reach(&common.whereabouts(environment)).await?;
         let outcome = match self {
             Self::Plan(arguments) => command::apply::plan(&client, &arguments, json).await,
             Self::Apply(arguments) => command::apply::apply(&client, &arguments, json).await,
@@ -201,6 +214,7 @@ impl ApiCommand {
             Self::Factors(command) => command.run(&client, json).await,
             Self::Grants(command) => command.run(&client, json).await,
             Self::HostKey(command) => command.run(&client, json).await,
+            Self::Ca(command) => command.run(&client, json).await,
         };
         client.close().await;
         outcome

@@ -3,6 +3,7 @@
 
 mod here;
 mod remote;
+mod sign_in;
 mod socket;
 
 use std::{path::PathBuf, time::Duration};
@@ -16,6 +17,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
+pub(crate) use sign_in::token;
+
 use crate::{
     config::{Config, Environment},
     control::SocketPath,
@@ -23,6 +26,7 @@ use crate::{
     documents::{dotted, read_secret},
     failure::Failure,
     output::printable,
+    own_files,
 };
 
 /// The whole of one request. Learning a host key and large applies take the longest.
@@ -44,6 +48,14 @@ pub(crate) struct Whereabouts {
     pub(crate) environment: Environment,
 }
 
+impl Whereabouts {
+    /// The file that was named, or the one that `cardea login` wrote for this very server.
+    fn token_file(&self) -> Option<PathBuf> {
+        let kept = || own_files::of_server(&self.environment, "tokens", self.server.as_deref()?);
+        self.token_file.clone().or_else(|| kept().filter(|file| file.exists()))
+    }
+}
+
 /// A way to the API.
 pub(crate) struct Client {
     way: Way,
@@ -60,6 +72,10 @@ enum Way {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    /// For the second step of a sign-in.
+    ticket: Option<String>,
     title: String,
     detail: String,
     pub(crate) fields: Vec<Field>,
@@ -75,13 +91,13 @@ pub(crate) struct Field {
 impl Client {
     /// Finds a way to the API.
     pub(crate) async fn reach(whereabouts: &Whereabouts) -> Result<Self, Failure> {
-        let token = whereabouts.token_file.as_deref().map(read_secret).transpose();
+        let token = whereabouts.token_file().as_deref().map(read_secret).transpose();
         let token = token.map_err(|error| Failure::Usage(format!("the token file: {error}")))?;
         let way = match &whereabouts.server {
             Some(url) => {
                 if token.is_none() {
                     return Err(Failure::Usage(
-                        "a server elsewhere asks who you are: name a file with an API token by --token-file or CARDEA_TOKEN_FILE"
+                        "a server elsewhere asks who you are: name a file with an API token by --token-file or CARDEA_TOKEN_FILE, or sign in with `cardea login`"
                             .to_owned(),
                     ));
                 }

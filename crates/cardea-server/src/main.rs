@@ -16,6 +16,7 @@ mod host_key;
 mod logging;
 mod node;
 mod output;
+mod own_files;
 mod process;
 mod serve;
 mod tls;

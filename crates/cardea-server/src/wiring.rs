@@ -71,6 +71,7 @@ impl Wired {
             entropy: Arc::new(System),
             heartbeat: cardea_http::HEARTBEAT,
             metrics: MetricsSettings { token: config.metrics.token.clone(), process: process::figures },
+            certificates_last: config.ssh.certificates_last,
             stop,
         };
         cardea_http::router(self.app.clone(), settings)

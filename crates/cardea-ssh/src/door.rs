@@ -16,13 +16,15 @@ use std::{
 use cardea_domain::{Admission, Credential, GateRefusal, Login, Secret, SessionId};
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty,
-    keys::PublicKey,
+    keys::Certificate,
     server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey},
 };
 use tokio::time::timeout;
 use tracing::{debug, info};
 
-use crate::{gateway::Shared, key::public_line, relay, settings::accepted_keys, visit::Visit, words::plain};
+use crate::{
+    certificate, gateway::Shared, key::public_line, relay, settings::accepted_keys, visit::Visit, words::plain,
+};
 
 /// Channels open at once on one connection.
 const CHANNELS_MAX: usize = 16;
@@ -53,8 +55,7 @@ impl Door {
         Self { shared, visit, banner: None, was_told: false, channels: HashMap::new() }
     }
 
-    async fn ask(&self, user: &str, key: &PublicKey) -> Result<Admission, GateRefusal> {
-        let credential = Credential::Key(public_line(key));
+    async fn ask(&self, user: &str, credential: Credential) -> Result<Admission, GateRefusal> {
         let login = Login { user_name: user.to_owned(), credential, peer: self.visit.peer };
         timeout(ADMIT_TIME_MAX, self.shared.gate.admit(&login)).await.unwrap_or_else(|_| Err(busy()))
     }
@@ -71,6 +72,27 @@ impl Door {
         info!(session.id = %admission.session, peer = %admission.peer, "`{}` is let in", admission.user_name);
         self.visit.admit(admission, seat);
         Auth::Accept
+    }
+
+    /// What a certificate says, if it is one that may be good here.
+    async fn read(&self, shown: &Certificate) -> Option<Credential> {
+        let authority = timeout(ADMIT_TIME_MAX, self.shared.gate.authority()).await.ok()??;
+        certificate::read(shown, &authority).map(Credential::Certificate)
+    }
+
+    /// Somebody has proven what they show.
+    async fn proven(&mut self, user: &str, credential: Credential) -> Auth {
+        match self.ask(user, credential).await {
+            Ok(admission) => self.let_in(admission),
+            Err(refusal) => {
+                info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);
+                if refusal.code != GateRefusal::UNKNOWN_KEY {
+                    self.banner = Some(refusal.sentence);
+                    self.was_told = true;
+                }
+                Auth::reject()
+            }
+        }
     }
 
     /// Whoever types something where a password is asked for: it is a one-time token or nothing.
@@ -106,24 +128,28 @@ impl Handler for Door {
         if !accepted_keys().contains(offer.algorithm) {
             return Ok(Auth::reject());
         }
-        match self.ask(user, offer.public_key).await {
+        let credential = match offer.certificate {
+            None => Credential::Key(public_line(offer.public_key)),
+            Some(shown) => match self.read(shown).await {
+                Some(credential) => credential,
+                None => return Ok(Auth::reject()),
+            },
+        };
+        match self.ask(user, credential).await {
             Err(refusal) if refusal.code == GateRefusal::UNKNOWN_KEY => Ok(Auth::reject()),
             Ok(_) | Err(_) => Ok(Auth::Accept),
         }
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {
-        match self.ask(user, key.public_key).await {
-            Ok(admission) => Ok(self.let_in(admission)),
-            Err(refusal) => {
-                info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);
-                if refusal.code != GateRefusal::UNKNOWN_KEY {
-                    self.banner = Some(refusal.sentence);
-                    self.was_told = true;
-                }
-                Ok(Auth::reject())
-            }
-        }
+        Ok(self.proven(user, Credential::Key(public_line(key.public_key))).await)
+    }
+
+    async fn auth_openssh_certificate(&mut self, user: &str, shown: &Certificate) -> Result<Auth, Error> {
+        Ok(match self.read(shown).await {
+            Some(credential) => self.proven(user, credential).await,
+            None => Auth::reject(),
+        })
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {

@@ -13,6 +13,13 @@ pub fn generate_host_key(entropy: &dyn Entropy) -> Secret {
     Secret::new(pem.to_string())
 }
 
+/// A new key pair: the private half in OpenSSH form, and the public half as one OpenSSH line without comment.
+pub fn generate_key_pair(entropy: &dyn Entropy) -> (Secret, String) {
+    let key = generate(entropy);
+    let pem = key.to_openssh(LineEnding::LF).expect("an unencrypted Ed25519 key has an OpenSSH form");
+    (Secret::new(pem.to_string()), public_line(key.public_key()))
+}
+
 pub(crate) fn generate(entropy: &dyn Entropy) -> PrivateKey {
     let mut seed = Zeroizing::new([0; 32]);
     entropy.fill(seed.as_mut());

@@ -7,6 +7,7 @@
 //! A connection in files: `gateway` accepts it, `door` lets the person in, `visit` holds it together and ends it,
 //! `target` dials the host, `relay` carries one channel, `hold` is what it hears meanwhile.
 
+mod certificate;
 mod crowd;
 mod door;
 mod gateway;
@@ -22,5 +23,5 @@ mod visit;
 mod words;
 
 pub use gateway::{Gateway, GatewayError};
-pub use key::generate_host_key;
+pub use key::{generate_host_key, generate_key_pair};
 pub use settings::{Limits, Settings};

@@ -128,6 +128,7 @@ fn canonical(actor: &Actor, verb: Verb, entry: &AuditEntry) -> Vec<u8> {
         Actor::Operator { uid } => json!({ "kind": "operator", "uid": uid }),
         Actor::User { id, name, roles, via } => {
             let via = match via {
+                Via::Certificate => json!("certificate"),
                 Via::Key => json!("key"),
                 Via::Launch => json!("launch_token"),
                 Via::SignIn(id) => json!({ "sign_in": id }),

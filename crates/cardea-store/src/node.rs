@@ -92,4 +92,17 @@ impl Tx {
         execute!(self, SQL, id, sealed)?;
         Ok(())
     }
+
+    /// The key that signs certificates for people with the id that it is sealed under, once it was made.
+    pub async fn user_authority(&mut self) -> Result<Option<(String, Vec<u8>)>, StoreError> {
+        const SQL: &str = "select user_ca_id, user_ca from installation where user_ca is not null";
+        fetch_optional!((String, Vec<u8>), self, SQL)
+    }
+
+    /// Keeps the key that signs certificates for people, unless there is one: the first stays.
+    pub async fn keep_user_authority(&mut self, id: &str, sealed: &[u8]) -> Result<(), StoreError> {
+        const SQL: &str = "update installation set user_ca_id = $1, user_ca = $2 where user_ca is null";
+        execute!(self, SQL, id, sealed)?;
+        Ok(())
+    }
 }

@@ -52,6 +52,12 @@ impl Tx {
         rows.into_iter().map(OwnKey::try_from).collect()
     }
 
+    /// The keys that this user registered themselves, oldest first.
+    pub async fn own_keys_of(&mut self, user: ObjectId) -> Result<Vec<OwnKey>, StoreError> {
+        let rows = fetch_all!(Row, self, "select * from own_key where user_id = $1 order by id", user.to_string())?;
+        rows.into_iter().map(OwnKey::try_from).collect()
+    }
+
     /// Registers a key. One that somebody has is a [`StoreError::Duplicate`] of `own_key`, `body`.
     pub async fn insert_own_key(&mut self, key: &OwnKey) -> Result<(), StoreError> {
         const SQL: &str = "insert into own_key (id, user_id, name, body, created_at) values ($1, $2, $3, $4, $5)";

@@ -22,6 +22,8 @@ use crate::SeededEntropy;
 /// A [`Gate`] without a product behind it.
 pub struct FakeGate {
     sessions: Mutex<HashMap<SessionId, Open>>,
+    /// Whose certificates are good.
+    authority: Mutex<Option<String>>,
     /// One-time tokens, and what each opens.
     tokens: Mutex<HashMap<String, SessionId>>,
     joins: Mutex<Vec<Join>>,
@@ -69,6 +71,7 @@ impl FakeGate {
         let ids = SeededEntropy::new(1);
         Arc::new(Self {
             sessions: Mutex::default(),
+            authority: Mutex::default(),
             tokens: Mutex::default(),
             joins: Mutex::default(),
             closed: Mutex::default(),
@@ -93,6 +96,11 @@ impl FakeGate {
     pub fn end(&self, id: SessionId, sentence: &str) {
         let notice = EndNotice { sentence: sentence.to_owned() };
         lock(&self.sessions).get(&id).expect("the session was opened").ended.send_replace(Some(notice));
+    }
+
+    /// From now on certificates of this authority open the sessions of the account that is among their principals.
+    pub fn trust(&self, authority: &str) {
+        *lock(&self.authority) = Some(authority.to_owned());
     }
 
     /// From now on this token opens the session, once.
@@ -148,7 +156,10 @@ impl FakeGate {
 #[async_trait]
 impl Gate for FakeGate {
     async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal> {
-        let shown = |open: &FakeSession| login.credential == Credential::Key(open.user_key.clone());
+        let shown = |open: &FakeSession| match &login.credential {
+            Credential::Certificate(certificate) => certificate.principals.contains(&open.account),
+            shown => *shown == Credential::Key(open.user_key.clone()),
+        };
         if !lock(&self.sessions).values().any(|open| shown(&open.session)) {
             let sentence = "this sentence is not for strangers".to_owned();
             return Err(GateRefusal { code: GateRefusal::UNKNOWN_KEY, sentence });
@@ -159,6 +170,10 @@ impl Gate for FakeGate {
             return Err(no_session());
         }
         Ok(self.admission(id, &session, login.credential.clone(), login.peer))
+    }
+
+    async fn authority(&self) -> Option<String> {
+        lock(&self.authority).clone()
     }
 
     async fn redeem(&self, user_name: &str, token: Secret, peer: SocketAddr) -> Result<Admission, GateRefusal> {

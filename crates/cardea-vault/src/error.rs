@@ -35,6 +35,12 @@ pub enum VaultError {
     /// The file could not be written.
     #[error("cannot write the master key file `{0}`: choose another place with `[vault] key_file`")]
     KeyFileWrite(PathBuf, #[source] io::Error),
+    /// What was opened is no private key.
+    #[error("the authority's key is not an SSH key: the store was changed by somebody else than Cardea")]
+    NotAKey,
+    /// The public key cannot be certified.
+    #[error("this is not a public key that can be certified: give one that `ssh-keygen` made")]
+    NotCertifiable,
     /// Sealed under another master key.
     #[error("a sealed secret was made with another master key: point `[vault] key_file` to the key of this store")]
     OtherKey,

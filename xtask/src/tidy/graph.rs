@@ -65,6 +65,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("russh", &["cardea-connectors", "cardea-ssh", "cardea-testkit"]),
     ("rustls", &["cardea-server"]),
     ("sqlx", &["cardea-store", "cardea-testkit"]),
+    ("ssh-key", &["cardea-vault"]),
     ("utoipa", &["cardea-http"]),
     ("webauthn-rs", &["cardea-vault"]),
 ];

@@ -25,4 +25,5 @@ mod roles;
 mod session;
 mod sign_in;
 mod sign_ins;
+mod ssh_key;
 mod world;

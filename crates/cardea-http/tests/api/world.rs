@@ -128,6 +128,7 @@ impl World {
             entropy,
             heartbeat: Duration::from_millis(50),
             metrics: MetricsSettings { token: Some(Arc::new(Secret::new(SCRAPER.to_owned()))), process: || None },
+            certificates_last: Duration::from_secs(3600),
             stop: stop.clone(),
         };
         let router = cardea_http::router(app.clone(), settings);

@@ -2,7 +2,10 @@
 
 use std::{error::Error as _, fs, path::Path, time::Duration};
 
-use axum::body::Body;
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, StatusCode},
+};
 use reqwest::{Certificate, Url, redirect};
 
 use super::{Incoming, Outgoing, read_body};
@@ -37,13 +40,24 @@ impl Remote {
         Ok(Self { base, client })
     }
 
+    /// Where its own pages would come from.
+    pub(super) fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
     pub(super) async fn send(&self, request: Outgoing) -> Result<Incoming, Failure> {
+        let (status, _, content) = self.send_whole(request).await?;
+        Ok((status, content))
+    }
+
+    /// The same, with what stands above the answer's content.
+    pub(super) async fn send_whole(&self, request: Outgoing) -> Result<(StatusCode, HeaderMap, Bytes), Failure> {
         let (head, body) = request.into_parts();
         let url = self.base.join(&head.uri.to_string()).map_err(|error| Failure::Usage(error.to_string()))?;
         let sent = self.client.request(head.method, url).headers(head.headers).body(body).send().await;
         let answer = sent.map_err(|error| self.unreachable(&error))?;
-        let status = answer.status();
-        Ok((status, read_body(Body::from_stream(answer.bytes_stream())).await?))
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        Ok((status, headers, read_body(Body::from_stream(answer.bytes_stream())).await?))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {

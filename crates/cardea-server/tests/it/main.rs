@@ -14,6 +14,7 @@ mod hosts;
 #[cfg(feature = "fail-points")]
 mod kill_points;
 mod launch;
+mod login;
 mod main_job;
 mod notices;
 mod operators_view;

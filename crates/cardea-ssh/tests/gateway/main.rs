@@ -1,5 +1,6 @@
 //! The gateway between the real `ssh` client and a real sshd. Needs root, for the throw-away host.
 
+mod certificates;
 mod commands;
 mod ends;
 mod flow;
