@@ -162,7 +162,7 @@ async fn ends_at(tx: &mut Tx, via: Via, user: ObjectId) -> Result<Option<Timesta
         Via::Token { id, .. } => {
             tx.token(id).await?.filter(|row| row.user == user && row.revoked_at.is_none()).map(|row| row.expires_at)
         }
-        Via::Certificate | Via::Key | Via::Launch => None,
+        Via::Certificate | Via::Key | Via::Launch | Via::Password => None,
     })
 }
 
@@ -170,7 +170,7 @@ fn word_of(via: Via) -> String {
     match via {
         Via::SignIn(id) => id.to_string(),
         Via::Token { id, .. } => id.to_string(),
-        Via::Certificate | Via::Key | Via::Launch => String::new(),
+        Via::Certificate | Via::Key | Via::Launch | Via::Password => String::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use cardea_domain::{
-    Actor, Admission, ClosedConnection, ConnectionId, Credential, EndNotice, Frame, Gate, GateRefusal, Grant,
+    Actor, Admission, ClosedConnection, ConnectionId, Credential, EndNotice, Entry, Frame, Gate, GateRefusal, Grant,
     GrantState, Lease, Login, Object, ObjectId, Observation, Order, Permit, Presence, Privilege, Secret, Session,
     SessionId, Stage, Status, Target, Verb, Word,
 };
@@ -20,8 +20,14 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::{
-    App, AppError, SessionLocks, apply::key_body, certificate::signed_out, change::Note, cluster::is_placed_key,
-    own_key::fingerprint_of, sign_in::actor_of,
+    App, AppError, SessionLocks,
+    apply::key_body,
+    certificate::signed_out,
+    change::Note,
+    cluster::is_placed_key,
+    connect::{StillAsked, entry},
+    own_key::fingerprint_of,
+    sign_in::actor_of,
 };
 
 /// How long placing the gateway's key may take.
@@ -168,14 +174,14 @@ impl Doors {
 
 #[async_trait]
 impl Gate for App {
-    async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal> {
+    async fn admit(&self, login: &Login) -> Result<Entry, GateRefusal> {
         let user = self.holder(&login.credential)?;
         self.must_be_let_in(user.id)?;
         let id: SessionId = login.user_name.parse().map_err(|_| {
             refusal("no-session", "log in with the id of an available session as user name: `ssh ses_…@gateway`, as the dashboard shows it")
         })?;
-        let (session, stands) =
-            self.session_and_standing(id, &login.credential).await.map_err(|error| self.gate_failure(&error))?;
+        let standing = self.session_and_standing(id, user.id, login).await;
+        let (session, stands, asked) = standing.map_err(|error| self.gate_failure(&error))?;
         if !stands {
             return Err(signed_out());
         }
@@ -183,13 +189,14 @@ impl Gate for App {
             .filter(|session| session.user == user.id)
             .ok_or_else(|| refusal("no-session", "you have no such session: copy the command from the dashboard"))?;
         self.check_open(&session)?;
-        Ok(Admission {
+        let admission = Admission {
             session: id,
             user: user.id,
             user_name: user.name.to_string(),
             credential: login.credential.clone(),
             peer: login.peer,
-        })
+        };
+        entry(admission, asked)
     }
 
     async fn authority(&self) -> Option<String> {
@@ -198,8 +205,15 @@ impl Gate for App {
             .ok()
     }
 
-    async fn redeem(&self, user_name: &str, token: Secret, peer: SocketAddr) -> Result<Admission, GateRefusal> {
-        self.redeem_launch(user_name, token, peer).await
+    async fn redeem(&self, user_name: &str, typed: Secret, peer: SocketAddr) -> Result<Entry, GateRefusal> {
+        if Self::is_launch_token(&typed) {
+            return self.redeem_launch(user_name, typed, peer).await.map(Entry::Open);
+        }
+        self.enter_by_password(user_name, typed, peer).await
+    }
+
+    async fn show_factor(&self, half: &Admission, typed: Secret) -> Result<Admission, GateRefusal> {
+        self.show_factor_to_connect(half, typed).await
     }
 
     async fn join(&self, admission: &Admission, public_key: &str) -> Result<Lease, GateRefusal> {
@@ -306,7 +320,9 @@ impl App {
         match credential {
             Credential::Certificate(certificate) => self.certified(certificate),
             Credential::Key(line) => self.user_by_key(line),
-            Credential::Token => Err(refusal(GateRefusal::WRONG_TOKEN, "a one-time token is good once")),
+            Credential::Password | Credential::Token => {
+                Err(refusal(GateRefusal::WRONG_TOKEN, "what was typed is good for one connection"))
+            }
         }
     }
 
@@ -318,20 +334,26 @@ impl App {
         })
     }
 
-    /// The session, and whether what somebody shows for it still stands as far as only the store can tell.
+    /// The session, whether what its user shows for it still stands as far as only the store can tell, and what is asked for beside.
     async fn session_and_standing(
         &self,
         id: SessionId,
-        credential: &Credential,
-    ) -> Result<(Option<Session>, bool), AppError> {
-        let (app, credential) = (self.clone(), credential.clone());
+        user: ObjectId,
+        login: &Login,
+    ) -> Result<(Option<Session>, bool, StillAsked), AppError> {
+        let (app, credential, peer) = (self.clone(), login.credential.clone(), login.peer.ip());
         let read = self.0.store.read(move |tx| {
             Box::pin(async move {
                 let stands = match &credential {
                     Credential::Certificate(certificate) => app.certificate_stands(tx, certificate).await?,
-                    Credential::Key(_) | Credential::Token => true,
+                    Credential::Key(_) | Credential::Password | Credential::Token => true,
                 };
-                Ok((tx.session(id).await?, stands))
+                let session = tx.session(id).await?;
+                let asked = match &session {
+                    Some(session) if session.user == user => app.still_asked(tx, session, &credential, peer).await?,
+                    Some(_) | None => StillAsked::Nothing,
+                };
+                Ok((session, stands, asked))
             })
         });
         read.await
@@ -344,8 +366,10 @@ impl App {
 
     /// After a change of the configuration: who lost a key loses the connections that it opened.
     pub(crate) fn recheck_keys(&self) {
-        // A token was good once: what becomes of its user afterwards ends their sessions.
-        let holds = |credential: &Credential| *credential == Credential::Token || self.holder(credential).is_ok();
+        // What was typed was good once: what becomes of its user afterwards ends their sessions.
+        let holds = |credential: &Credential| {
+            matches!(credential, Credential::Password | Credential::Token) || self.holder(credential).is_ok()
+        };
         self.0.doors.recheck(holds);
     }
 
@@ -393,6 +417,10 @@ impl App {
     pub(crate) fn gate_failure(&self, error: &AppError) -> GateRefusal {
         match error {
             AppError::Refused { sentence, .. } => refusal("refused", sentence.clone()),
+            AppError::Throttled { retry_after } => {
+                let seconds = retry_after.as_secs().max(1);
+                refusal("throttled", format!("too many attempts were wrong: try again in {seconds} seconds"))
+            }
             AppError::Conflict | AppError::NotFound | AppError::Denied(_) => {
                 refusal("not-open", "this session is over: request a new one")
             }
@@ -451,7 +479,7 @@ impl App {
     async fn session_for_join(&self, admission: &Admission) -> Result<(Session, Vec<Grant>), AppError> {
         // What the client showed may have been taken from the user since.
         let still_good = match &admission.credential {
-            Credential::Token => Ok(()),
+            Credential::Password | Credential::Token => Ok(()),
             shown @ (Credential::Certificate(_) | Credential::Key(_)) => self.holder(shown).map(drop),
         };
         still_good

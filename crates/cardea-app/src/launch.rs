@@ -33,14 +33,25 @@ const UNUSED_MAX: i64 = 6;
 /// Longer texts are no tokens.
 const TOKEN_BYTES_MAX: usize = 256;
 /// The same for every token that opens nothing, so that nobody learns from it which sessions there are.
-const WRONG: &str =
-    "this is not a token that opens this session now. It is good once and for a minute: press Launch for another.";
+pub(crate) const WRONG: &str = "this is not a token that opens this session now, nor your password. A token is good once and for a \
+                                minute: press Launch for another.";
+/// What a token begins with, as [`App::random_token`] makes it: nobody's password does.
+const PREFIX: &str = "cardea-launch-";
 
 impl App {
     /// Makes a token with which the session's user joins it once.
     pub async fn launch_session(&self, actor: &Actor, id: SessionId, peer: IpAddr) -> Result<Launch, AppError> {
-        let launched = self.retried(|| self.launch_once(actor, id, peer)).await;
-        if let Err(error @ (AppError::Denied(_) | AppError::Refused { .. } | AppError::Throttled { .. })) = &launched {
+        let launched = match self.must_be_fresh_to_launch(actor, id).await {
+            Ok(()) => self.retried(|| self.launch_once(actor, id, peer)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(
+            error @ (AppError::Denied(_)
+            | AppError::FactorNeeded { .. }
+            | AppError::Refused { .. }
+            | AppError::Throttled { .. }),
+        ) = &launched
+        {
             self.refused(actor, Verb::Launch, format!("{id} from {peer}"), error).await;
         }
         launched
@@ -74,6 +85,11 @@ impl App {
         });
         written.await?;
         Ok(Launch { token, expires_at })
+    }
+
+    /// Whether somebody typed a token, and not a password.
+    pub(crate) fn is_launch_token(typed: &Secret) -> bool {
+        typed.expose(|typed| typed.starts_with(PREFIX))
     }
 
     /// Uses a token up, at whichever node it is shown. Every wrong one costs its address a try, as a wrong password does.

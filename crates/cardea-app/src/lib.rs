@@ -10,6 +10,7 @@ mod approval;
 mod certificate;
 mod change;
 mod cluster;
+mod connect;
 mod device;
 mod engine;
 mod error;

@@ -13,6 +13,8 @@ pub enum Via {
     Key,
     /// A one-time token of theirs, at the gateway.
     Launch,
+    /// Their password and a second factor, at the gateway.
+    Password,
     /// A sign-in in the browser.
     SignIn(SignInId),
     /// An API token. One that the operator issued keeps only some permissions of its user.

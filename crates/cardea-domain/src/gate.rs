@@ -22,6 +22,8 @@ pub struct Login {
 pub enum Credential {
     /// A certificate that Cardea's own authority signed, as the gateway has found out. Good while the product says so.
     Certificate(Certificate),
+    /// The password of the session's user. It was right; it never opens anything without a second factor.
+    Password,
     /// A public key that a user registered, as one OpenSSH line. Good for as long as it is registered.
     Key(String),
     /// A one-time token. It was good once.
@@ -55,9 +57,19 @@ impl Admission {
         match self.credential {
             Credential::Certificate(_) => Via::Certificate,
             Credential::Key(_) => Via::Key,
+            Credential::Password => Via::Password,
             Credential::Token => Via::Launch,
         }
     }
+}
+
+/// How far somebody is who has shown something right.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// They may come in.
+    Open(Admission),
+    /// They have to show a second factor first: until then the admission is good for [`Gate::show_factor`] and nothing else.
+    Factor(Admission),
 }
 
 /// A no, with a sentence for the person that says why and what to do.
@@ -73,8 +85,10 @@ impl GateRefusal {
     /// The code of a refusal because nobody has registered the key. The gateway then says nothing of the sentence, so
     /// that a stranger learns nothing; every other sentence it tells to whoever has proven the key.
     pub const UNKNOWN_KEY: &str = "unknown-key";
-    /// The code of a refusal because of a wrong token. The sentence is the same whatever is wrong with it.
+    /// The code of a refusal because of a wrong token or password. The sentence is the same whatever is wrong with it.
     pub const WRONG_TOKEN: &str = "wrong-token";
+    /// The code of a refusal because of a wrong second factor: another may be right.
+    pub const WRONG_FACTOR: &str = "wrong-factor";
 }
 
 /// A way in to the target, for one connection.
@@ -125,14 +139,18 @@ pub struct ClosedConnection {
 pub trait Gate: Send + Sync {
     /// Whether this login may join the session that it names. Asked before the client proved that it holds the key,
     /// and again after: the answer must not change anything.
-    async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal>;
+    async fn admit(&self, login: &Login) -> Result<Entry, GateRefusal>;
 
     /// The key of the authority whose certificates are good, as one OpenSSH line. None if there is none at the moment.
     async fn authority(&self) -> Option<String>;
 
-    /// Whether this one-time token opens the session that the user name names. Uses it up: asked once for each time that somebody
+    /// Whether what somebody typed opens the session that the user name names: a one-time token, which is used up, or the password
+    /// of the session's user. Asked once for each time that somebody types something.
+    async fn redeem(&self, user_name: &str, typed: Secret, peer: SocketAddr) -> Result<Entry, GateRefusal>;
+
+    /// Whether this is a second factor of the user, who has shown the first. Uses it up: asked once for each time that somebody
     /// types one.
-    async fn redeem(&self, user_name: &str, token: Secret, peer: SocketAddr) -> Result<Admission, GateRefusal>;
+    async fn show_factor(&self, half: &Admission, typed: Secret) -> Result<Admission, GateRefusal>;
 
     /// Opens a connection: places `public_key` (the gateway's own, its private half only in its memory) on the login
     /// account and counts the person as logged in until [`Gate::closed`].

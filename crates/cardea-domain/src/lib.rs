@@ -53,7 +53,7 @@ pub use fail_point::fail_point;
 #[cfg(feature = "fail-points")]
 pub use fail_point::{FailPointHook, on_fail_points};
 pub use gate::{
-    Admission, Certificate, ClosedConnection, Credential, EndNotice, Gate, GateRefusal, Lease, Login, Word,
+    Admission, Certificate, ClosedConnection, Credential, EndNotice, Entry, Gate, GateRefusal, Lease, Login, Word,
 };
 pub use grant::{Grant, GrantState, Privilege, Undo};
 pub use id::{

@@ -203,11 +203,14 @@ pub enum Protocol {
 
 /// What a person must show to connect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
 pub enum ConnectAuth {
     /// A key that they registered.
-    #[default]
+    #[serde(rename = "key")]
     Key,
+    /// The same, and a second factor within the last minutes, if they have one.
+    #[default]
+    #[serde(rename = "key+mfa")]
+    KeyAndFactor,
 }
 
 /// The account that Cardea itself uses on resources. Takes `private_key` or `password`, and `sudo_password`.
@@ -336,6 +339,7 @@ impl ConnectionProfileSpec {
     pub fn rules(&self) -> Rules {
         Rules {
             break_glass: self.break_glass.is_some(),
+            connect_auth: self.connect_auth,
             direct_login: self.direct_login,
             end_warnings: self.end_warnings.clone(),
             extension: self.extension,

@@ -103,7 +103,7 @@ impl Me {
             return Ok(Self { user, full_name, roles: Vec::new(), permissions, via: "operator", gateway, sign_in });
         };
         let via = match via {
-            Via::Certificate | Via::Key | Via::Launch | Via::SignIn(_) => "sign_in",
+            Via::Certificate | Via::Key | Via::Launch | Via::Password | Via::SignIn(_) => "sign_in",
             Via::Token { .. } => "token",
         };
         let (user, full_name) = (name.clone(), full_name(&api.app, *id));

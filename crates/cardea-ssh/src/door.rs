@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use cardea_domain::{Admission, Credential, GateRefusal, Login, Secret, SessionId};
+use cardea_domain::{Admission, Credential, Entry, GateRefusal, Login, Secret, SessionId};
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, Error, MethodKind, MethodSet, Pty,
     keys::Certificate,
@@ -36,7 +36,11 @@ const NO_KNOWN_KEY: &str = "none of your keys opens a session here. Log in as SE
      session, and give the token that it shows as the password.";
 /// What somebody is asked for whose keys were all refused. Programs that type passwords look for the word.
 const ASK_FOR_TOKEN: &[(Cow<'static, str>, bool)] =
-    &[(Cow::Borrowed("Password (the one-time token that Launch shows): "), false)];
+    &[(Cow::Borrowed("Password (yours, or the one-time token that Launch shows): "), false)];
+/// What somebody is asked for who has shown a key or a password.
+const ASK_FOR_FACTOR: &[(Cow<'static, str>, bool)] =
+    &[(Cow::Borrowed("Code of your authenticator app, or a recovery code: "), false)];
+const FACTOR_WANTED: &str = "this session takes your second factor as well, which is asked for now.";
 
 /// The server side of one connection.
 pub(crate) struct Door {
@@ -46,16 +50,18 @@ pub(crate) struct Door {
     banner: Option<String>,
     /// A known key was told why it is refused: that the keys are unknown would be untrue.
     was_told: bool,
+    /// Who has shown a key or a password under which user name, and is to show a second factor.
+    half: Option<(String, Admission)>,
     /// For each channel whether it has its command. The channel's task holds the other reference.
     channels: HashMap<ChannelId, Arc<AtomicBool>>,
 }
 
 impl Door {
     pub(crate) fn new(shared: Arc<Shared>, visit: Arc<Visit>) -> Self {
-        Self { shared, visit, banner: None, was_told: false, channels: HashMap::new() }
+        Self { shared, visit, banner: None, was_told: false, half: None, channels: HashMap::new() }
     }
 
-    async fn ask(&self, user: &str, credential: Credential) -> Result<Admission, GateRefusal> {
+    async fn ask(&self, user: &str, credential: Credential) -> Result<Entry, GateRefusal> {
         let login = Login { user_name: user.to_owned(), credential, peer: self.visit.peer };
         timeout(ADMIT_TIME_MAX, self.shared.gate.admit(&login)).await.unwrap_or_else(|_| Err(busy()))
     }
@@ -74,6 +80,41 @@ impl Door {
         Auth::Accept
     }
 
+    /// Somebody has shown something right.
+    fn welcome(&mut self, user: &str, entry: Entry) -> Auth {
+        match entry {
+            Entry::Open(admission) => self.let_in(admission),
+            Entry::Factor(admission) => {
+                self.half = Some((user.to_owned(), admission));
+                self.visit.wait_for_factor();
+                self.banner = Some(FACTOR_WANTED.to_owned());
+                self.was_told = true;
+                let only_factor = MethodSet::from([MethodKind::KeyboardInteractive].as_slice());
+                Auth::Reject { proceed_with_methods: Some(only_factor), partial_success: true }
+            }
+        }
+    }
+
+    /// Somebody who was asked for a second factor has typed something.
+    async fn show_factor(&mut self, half: &Admission, typed: Secret) -> Auth {
+        let shown = timeout(ADMIT_TIME_MAX, self.shared.gate.show_factor(half, typed)).await;
+        match shown.unwrap_or_else(|_| Err(busy())) {
+            Ok(admission) => {
+                self.half = None;
+                self.let_in(admission)
+            }
+            Err(refusal) => {
+                info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);
+                self.banner = Some(refusal.sentence);
+                if refusal.code == GateRefusal::WRONG_FACTOR {
+                    return Auth::reject();
+                }
+                self.half = None;
+                only_keys()
+            }
+        }
+    }
+
     /// What a certificate says, if it is one that may be good here.
     async fn read(&self, shown: &Certificate) -> Option<Credential> {
         let authority = timeout(ADMIT_TIME_MAX, self.shared.gate.authority()).await.ok()??;
@@ -83,7 +124,7 @@ impl Door {
     /// Somebody has proven what they show.
     async fn proven(&mut self, user: &str, credential: Credential) -> Auth {
         match self.ask(user, credential).await {
-            Ok(admission) => self.let_in(admission),
+            Ok(entry) => self.welcome(user, entry),
             Err(refusal) => {
                 info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);
                 if refusal.code != GateRefusal::UNKNOWN_KEY {
@@ -95,14 +136,17 @@ impl Door {
         }
     }
 
-    /// Whoever types something where a password is asked for: it is a one-time token or nothing.
+    /// Whoever types something where a password is asked for: it is a one-time token, a password or nothing.
     async fn redeem(&mut self, user: &str, typed: Secret) -> Auth {
         let redeemed = timeout(ADMIT_TIME_MAX, self.shared.gate.redeem(user, typed, self.visit.peer)).await;
         match redeemed.unwrap_or_else(|_| Err(busy())) {
-            Ok(admission) => self.let_in(admission),
+            Ok(entry) => self.welcome(user, entry),
             Err(refusal) => {
                 info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);
                 self.banner = Some(refusal.sentence);
+                if refusal.code == GateRefusal::WRONG_TOKEN {
+                    return Auth::reject();
+                }
                 self.was_told = true;
                 only_keys()
             }
@@ -156,7 +200,8 @@ impl Handler for Door {
         Ok(self.redeem(user, Secret::new(password.to_owned())).await)
     }
 
-    /// Where somebody whose keys were all refused gives a one-time token, or hears what else opens a session.
+    /// Where somebody shows a second factor, or whose keys were all refused gives a one-time token or a password, or hears what else
+    /// opens a session.
     async fn auth_keyboard_interactive<'a>(
         &'a mut self,
         user: &str,
@@ -164,17 +209,24 @@ impl Handler for Door {
         response: Option<Response<'a>>,
     ) -> Result<Auth, Error> {
         let typed = response.map(|mut answers| answers.next().unwrap_or_default());
+        if let Some((_, half)) = self.half.clone().filter(|(name, _)| name == user) {
+            return Ok(match typed {
+                None => question(ASK_FOR_FACTOR),
+                Some(typed) => self.show_factor(&half, text(&typed)).await,
+            });
+        }
         match typed {
             None if !self.was_told && user.parse::<SessionId>().is_ok() => {
-                return Ok(Auth::Partial {
-                    name: Cow::Borrowed("Cardea"),
-                    instructions: Cow::Borrowed(""),
-                    prompts: Cow::Borrowed(ASK_FOR_TOKEN),
-                });
+                return Ok(question(ASK_FOR_TOKEN));
             }
             Some(typed) if !typed.is_empty() => {
-                let typed = Secret::new(String::from_utf8_lossy(&typed).into_owned());
-                return Ok(self.redeem(user, typed).await);
+                let answer = self.redeem(user, text(&typed)).await;
+                if self.half.is_none() {
+                    return Ok(answer);
+                }
+                // The same exchange goes on.
+                self.banner = None;
+                return Ok(question(ASK_FOR_FACTOR));
             }
             None | Some(_) => {}
         }
@@ -260,6 +312,15 @@ impl Handler for Door {
 fn busy() -> GateRefusal {
     let sentence = "Cardea is too busy to let you in. Try again in a minute.".to_owned();
     GateRefusal { code: "busy", sentence }
+}
+
+fn question(prompts: &'static [(Cow<'static, str>, bool)]) -> Auth {
+    let (name, instructions) = (Cow::Borrowed("Cardea"), Cow::Borrowed(""));
+    Auth::Partial { name, instructions, prompts: Cow::Borrowed(prompts) }
+}
+
+fn text(typed: &[u8]) -> Secret {
+    Secret::new(String::from_utf8_lossy(typed).into_owned())
 }
 
 fn only_keys() -> Auth {

@@ -42,6 +42,8 @@ pub struct Limits {
     pub unauthenticated_per_peer_max: usize,
     /// From the first byte to the end of the log-in.
     pub login_time_max: Duration,
+    /// After that, for somebody who has shown a key or a password to find the second factor.
+    pub factor_time_max: Duration,
     /// For a target to answer, shake hands and let the gateway in.
     pub dial_time_max: Duration,
 }
@@ -53,6 +55,7 @@ impl Default for Limits {
             per_user_max: 256,
             unauthenticated_per_peer_max: 32,
             login_time_max: Duration::from_secs(30),
+            factor_time_max: Duration::from_secs(120),
             dial_time_max: Duration::from_secs(10),
         }
     }
@@ -62,11 +65,12 @@ impl Default for Limits {
 pub(crate) fn towards_people(host_key: PrivateKey) -> Arc<russh::server::Config> {
     Arc::new(russh::server::Config {
         server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-Cardea")),
-        // Beside keys: one-time tokens, by either way in which a client asks for a password.
+        // Beside keys: one-time tokens and passwords, by either way in which a client asks for them, and second factors.
         methods: MethodSet::from(
             [MethodKind::PublicKey, MethodKind::KeyboardInteractive, MethodKind::Password].as_slice(),
         ),
-        // Neither keys nor tokens can be guessed, so slowing down refusals would only slow down people with several keys.
+        // Neither keys nor tokens can be guessed, so slowing down refusals would only slow down people with several keys. Who guesses
+        // passwords and codes is slowed down by the product.
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
         max_auth_attempts: LOGIN_ATTEMPTS_MAX,

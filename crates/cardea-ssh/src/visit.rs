@@ -25,11 +25,16 @@ use russh::{
     keys::PrivateKey,
     server::{self, RunningSession},
 };
-use tokio::{net::TcpStream, sync::watch, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info};
 
 use crate::{
+    Limits,
     crowd::{Place, Seat},
     door::Door,
     gateway::Shared,
@@ -61,6 +66,7 @@ pub(crate) struct Visit {
     /// The tasks of the open channels.
     pub(crate) channels: TaskTracker,
     admission: OnceLock<(Admission, Seat)>,
+    is_half_known: CancellationToken,
     is_admitted: CancellationToken,
     is_target_wanted: CancellationToken,
     way: watch::Sender<Way>,
@@ -82,6 +88,7 @@ impl Visit {
             peer,
             channels: TaskTracker::new(),
             admission: OnceLock::new(),
+            is_half_known: CancellationToken::new(),
             is_admitted: CancellationToken::new(),
             is_target_wanted: CancellationToken::new(),
             way: watch::Sender::new(Way::Opening),
@@ -93,6 +100,11 @@ impl Visit {
     pub(crate) fn admit(&self, admission: Admission, seat: Seat) {
         self.admission.get_or_init(|| (admission, seat));
         self.is_admitted.cancel();
+    }
+
+    /// The person has shown one thing and is to show another.
+    pub(crate) fn wait_for_factor(&self) {
+        self.is_half_known.cancel();
     }
 
     /// A channel was opened.
@@ -181,9 +193,10 @@ pub(crate) async fn receive(shared: Arc<Shared>, arrival: Arrival) {
     let log_in = log_in(&shared, &visit, line);
     let person = tokio::select! {
         () = stop.cancelled() => return,
-        person = timeout(shared.limits.login_time_max, log_in) => person,
+        () = patience(&shared.limits, &visit) => None,
+        person = log_in => person,
     };
-    let Ok(Some(mut person)) = person else {
+    let Some(mut person) = person else {
         debug!(%peer, "A connection ended before anybody logged in");
         return;
     };
@@ -193,6 +206,13 @@ pub(crate) async fn receive(shared: Arc<Shared>, arrival: Arrival) {
         () = stop.cancelled() => part(&visit, &mut person, &Parting::stopping()).await,
         () = visit.is_target_wanted.cancelled() => enter(&shared, visit, person, stop).await,
         notice = visit.over(&shared) => part(&visit, &mut person, &Parting::ended(notice)).await,
+    }
+}
+
+/// Until a client should have logged in. Somebody who looks for their phone gets longer, once.
+async fn patience(limits: &Limits, visit: &Visit) {
+    if timeout(limits.login_time_max, visit.is_half_known.cancelled()).await.is_ok() {
+        sleep(limits.factor_time_max).await;
     }
 }
 

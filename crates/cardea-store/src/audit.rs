@@ -131,6 +131,7 @@ fn canonical(actor: &Actor, verb: Verb, entry: &AuditEntry) -> Vec<u8> {
                 Via::Certificate => json!("certificate"),
                 Via::Key => json!("key"),
                 Via::Launch => json!("launch_token"),
+                Via::Password => json!("password"),
                 Via::SignIn(id) => json!({ "sign_in": id }),
                 Via::Token { id, operator_issued, .. } => json!({ "token": id, "operator_issued": operator_issued }),
             };

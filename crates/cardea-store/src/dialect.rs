@@ -22,10 +22,11 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 44] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 45] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
+    ("gateway_factor_pk", "gateway_factor.user_id, gateway_factor.network", "gateway_factor", "network"),
     ("gateway_key_pk", "gateway_key.grant_id", "gateway_key", "grant_id"),
     ("grant_entry_ordinal_unique", "grant_entry.session_id, grant_entry.ordinal", "grant_entry", "ordinal"),
     ("grant_entry_pk", "grant_entry.id", "grant_entry", "id"),

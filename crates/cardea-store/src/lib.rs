@@ -11,6 +11,7 @@ mod dialect;
 mod error;
 mod factor;
 mod figures;
+mod gateway_factor;
 mod gateway_key;
 mod grant;
 mod host;

@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use cardea_domain::{
-    Admission, ClosedConnection, ConnectionId, Credential, EndNotice, Gate, GateRefusal, Kind, Lease, Login, ObjectId,
-    Secret, SessionId, Timestamp, Word,
+    Admission, ClosedConnection, ConnectionId, Credential, EndNotice, Entry, Gate, GateRefusal, Kind, Lease, Login,
+    ObjectId, Secret, SessionId, Timestamp, Word,
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{broadcast, watch};
@@ -26,6 +26,8 @@ pub struct FakeGate {
     authority: Mutex<Option<String>>,
     /// One-time tokens, and what each opens.
     tokens: Mutex<HashMap<String, SessionId>>,
+    /// Second factors, and the sessions that ask for one.
+    factors: Mutex<HashMap<SessionId, String>>,
     joins: Mutex<Vec<Join>>,
     closed: Mutex<Vec<ClosedConnection>>,
     reached: Mutex<Vec<(ConnectionId, SocketAddr)>>,
@@ -62,6 +64,8 @@ struct Open {
     words: broadcast::Sender<Word>,
 }
 
+/// The password of everybody whose session a [`FakeGate`] has. A second factor is asked for after it.
+pub const EVERYBODYS_PASSWORD: &str = "the password of everybody";
 /// More than a test says before a connection hears it.
 const WORDS_MAX: usize = 16;
 
@@ -73,6 +77,7 @@ impl FakeGate {
             sessions: Mutex::default(),
             authority: Mutex::default(),
             tokens: Mutex::default(),
+            factors: Mutex::default(),
             joins: Mutex::default(),
             closed: Mutex::default(),
             reached: Mutex::default(),
@@ -106,6 +111,11 @@ impl FakeGate {
     /// From now on this token opens the session, once.
     pub fn give_token(&self, id: SessionId, token: &str) {
         lock(&self.tokens).insert(token.to_owned(), id);
+    }
+
+    /// From now on the session takes this second factor as well, for everybody but one-time tokens; any other is wrong.
+    pub fn ask_for_factor(&self, id: SessionId, code: &str) {
+        lock(&self.factors).insert(id, code.to_owned());
     }
 
     /// Says something to the open connections of a session.
@@ -155,7 +165,7 @@ impl FakeGate {
 
 #[async_trait]
 impl Gate for FakeGate {
-    async fn admit(&self, login: &Login) -> Result<Admission, GateRefusal> {
+    async fn admit(&self, login: &Login) -> Result<Entry, GateRefusal> {
         let shown = |open: &FakeSession| match &login.credential {
             Credential::Certificate(certificate) => certificate.principals.contains(&open.account),
             shown => *shown == Credential::Key(open.user_key.clone()),
@@ -169,21 +179,32 @@ impl Gate for FakeGate {
         if !shown(&session) {
             return Err(no_session());
         }
-        Ok(self.admission(id, &session, login.credential.clone(), login.peer))
+        let admission = self.admission(id, &session, login.credential.clone(), login.peer);
+        let asks = lock(&self.factors).contains_key(&id);
+        Ok(if asks { Entry::Factor(admission) } else { Entry::Open(admission) })
     }
 
     async fn authority(&self) -> Option<String> {
         lock(&self.authority).clone()
     }
 
-    async fn redeem(&self, user_name: &str, token: Secret, peer: SocketAddr) -> Result<Admission, GateRefusal> {
+    async fn redeem(&self, user_name: &str, token: Secret, peer: SocketAddr) -> Result<Entry, GateRefusal> {
         let wrong = || GateRefusal { code: GateRefusal::WRONG_TOKEN, sentence: "this token opens nothing".to_owned() };
         let id: SessionId = user_name.parse().map_err(|_| wrong())?;
+        if token.expose(|typed| typed == EVERYBODYS_PASSWORD) {
+            return Ok(Entry::Factor(self.admission(id, &self.session(id)?, Credential::Password, peer)));
+        }
         let opens = token.expose(|token| lock(&self.tokens).remove(token));
         if opens != Some(id) {
             return Err(wrong());
         }
-        Ok(self.admission(id, &self.session(id)?, Credential::Token, peer))
+        Ok(Entry::Open(self.admission(id, &self.session(id)?, Credential::Token, peer)))
+    }
+
+    async fn show_factor(&self, half: &Admission, typed: Secret) -> Result<Admission, GateRefusal> {
+        let right = typed.expose(|typed| lock(&self.factors).get(&half.session) == Some(typed));
+        let wrong = || GateRefusal { code: GateRefusal::WRONG_FACTOR, sentence: "this code is wrong".to_owned() };
+        if right { Ok(half.clone()) } else { Err(wrong()) }
     }
 
     async fn join(&self, admission: &Admission, public_key: &str) -> Result<Lease, GateRefusal> {

@@ -15,7 +15,7 @@ mod smtp_catcher;
 pub use authenticator::SoftPasskey;
 pub use fake_connector::{Call, FakeConnector, Fate, Hold, Operation, Thing, Waiting};
 pub use fake_courier::{FakeCourier, Receiver};
-pub use fake_gate::{FakeGate, FakeSession, Join};
+pub use fake_gate::{EVERYBODYS_PASSWORD, FakeGate, FakeSession, Join};
 pub use history::{Database, repeat_session};
 pub use linux_host::{HostPlan, LinuxHost, wait};
 pub use long::{is_long, setting};

@@ -2281,7 +2281,7 @@ export interface components {
             warnings: string[];
         };
         /** @description What a person must show to connect. */
-        ConnectAuth: "key";
+        ConnectAuth: "key" | "key+mfa";
         ConnectionId: string;
         /** @description The connections of a session. */
         ConnectionList: {
@@ -2314,7 +2314,7 @@ export interface components {
             approval?: components["schemas"]["ApprovalSpec"] | null;
             /** @description Whether sessions begin at once, with an alert, and are reviewed afterwards. */
             break_glass?: components["schemas"]["BreakGlassSpec"] | null;
-            /** @default key */
+            /** @default key+mfa */
             connect_auth: components["schemas"]["ConnectAuth"];
             /**
              * @description What else the request asks for.
@@ -2402,7 +2402,7 @@ export interface components {
             approval?: components["schemas"]["ApprovalSpecInput"] | null;
             /** @description Whether sessions begin at once, with an alert, and are reviewed afterwards. */
             break_glass?: components["schemas"]["BreakGlassSpecInput"] | null;
-            /** @default key */
+            /** @default key+mfa */
             connect_auth: components["schemas"]["ConnectAuth"];
             /**
              * @description What else the request asks for.

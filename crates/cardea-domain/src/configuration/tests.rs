@@ -72,7 +72,7 @@ fn what_is_wrong_is_named_at_its_place() {
     let cases = [
         (Kind::ConnectionProfile, json!({ "max_duration": "1h", "record": true }), "/spec/record"),
         (Kind::ConnectionProfile, json!({ "max_duration": "1h", "approval": {} }), "/spec/approval"),
-        (Kind::ConnectionProfile, json!({ "max_duration": "1h", "connect_auth": "key+mfa" }), "/spec/connect_auth"),
+        (Kind::ConnectionProfile, json!({ "max_duration": "1h", "connect_auth": "password" }), "/spec/connect_auth"),
         (Kind::ConnectionProfile, json!({ "max_duration": "soon" }), "/spec/max_duration"),
         (Kind::ConnectionProfile, json!({}), "/spec"),
         (Kind::User, json!({ "role": [] }), "/spec/role"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Period;
+use crate::{ConnectAuth, Period};
 
 /// How often and by how much a session may be made longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -198,6 +198,7 @@ pub struct Rules {
     /// Whether it begins without anybody's yes and is reviewed afterwards.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub break_glass: bool,
+    pub connect_auth: ConnectAuth,
     pub direct_login: DirectLogin,
     /// How long before the end to say so, longest first.
     pub end_warnings: Vec<Period>,
@@ -233,6 +234,8 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             break_glass: false,
+            // What sessions were made with that do not say it.
+            connect_auth: ConnectAuth::Key,
             direct_login: DirectLogin::default(),
             end_warnings: Self::END_WARNINGS.to_vec(),
             extension: None,

@@ -1,6 +1,6 @@
 //! One-time tokens: who gets one, and what it is good for.
 
-use cardea_domain::{Credential, Gate as _, GateRefusal, Secret, Status};
+use cardea_domain::{Credential, Entry, Gate as _, GateRefusal, Secret, Status};
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -14,7 +14,8 @@ async fn launched(world: &World, who: &As, session: &str) -> Value {
 /// What the gateway is told when somebody types this.
 async fn typed(world: &World, user: &str, token: &str) -> Result<Credential, GateRefusal> {
     let admitted = world.app.redeem(user, Secret::new(token.to_owned()), PEER.into()).await;
-    admitted.map(|admission| {
+    admitted.map(|entry| {
+        let Entry::Open(admission) = entry else { panic!("a token is enough") };
         assert_eq!((admission.session.to_string().as_str(), admission.user_name.as_str()), (user, "alice"));
         admission.credential
     })
@@ -36,9 +37,14 @@ async fn a_token_opens_its_session_once_and_the_command_has_none() {
     let wrong = typed(&world, &ids[1], token).await.expect_err("it is another session's");
     assert_eq!(wrong.code, GateRefusal::WRONG_TOKEN);
     assert_eq!(typed(&world, &ids[0], token).await, Ok(Credential::Token));
-    for (user, tried) in
-        [(ids[0].as_str(), token), (&ids[0], "guessed"), ("ses_nonsense", token), ("", ""), ("root", &"x".repeat(9000))]
-    {
+    for (user, tried) in [
+        (ids[0].as_str(), token),
+        (&ids[0], "cardea-launch-guessed"),
+        (&ids[0], "guessed"),
+        ("ses_nonsense", token),
+        ("", ""),
+        ("root", &"x".repeat(9000)),
+    ] {
         assert_eq!(typed(&world, user, tried).await, Err(wrong.clone()), "{user}: always the same answer");
     }
     let log = world.get(&alice, &format!("/api/v1/sessions/{}/log", ids[0])).await.ok(200);
@@ -81,7 +87,7 @@ async fn a_token_of_a_session_that_is_over_or_locked_says_so_and_guessing_is_slo
     );
     let token = |launch: &Value| launch["token"].as_str().expect("a token").to_owned();
     for _ in 0..8 {
-        assert!(typed(&world, &session, "guessed").await.is_err());
+        assert!(typed(&world, &session, "cardea-launch-guessed").await.is_err());
     }
     let slowed = typed(&world, &session, &token(&first)).await;
     assert_eq!(slowed.map_err(|no| no.code), Err(GateRefusal::WRONG_TOKEN), "who guesses waits, even when right");

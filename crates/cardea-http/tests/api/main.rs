@@ -2,6 +2,7 @@
 
 mod approval;
 mod authorisation;
+mod connect;
 mod csrf;
 mod events;
 mod explain;

@@ -13,7 +13,7 @@ use std::{
 
 use cardea_app::{App, ApplyOptions, Document, Event, NewRequest, Parts, SignInSettings};
 use cardea_domain::{
-    Actor, Clock, ClosedConnection, Credential, Gate as _, Kind, Login, Role, SessionId, Status, Timestamp, Via,
+    Actor, Clock, ClosedConnection, Credential, Entry, Gate as _, Kind, Login, Role, SessionId, Status, Timestamp, Via,
 };
 use cardea_store::{Store, StoreUrl, Tally};
 use cardea_testkit::{Database, FakeConnector, Postgres, repeat_session};
@@ -194,7 +194,9 @@ impl World {
     async fn connect(&self, id: SessionId) {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000));
         let login = Login { user_name: id.to_string(), credential: Credential::Key(USER_KEY.to_owned()), peer };
-        let admission = self.app.admit(&login).await.expect("it is her session");
+        let Entry::Open(admission) = self.app.admit(&login).await.expect("it is her session") else {
+            panic!("she has no second factor")
+        };
         let lease = self.app.join(&admission, GATEWAY_KEY).await.expect("it is available");
         self.app.closed(ClosedConnection { connection: lease.connection, reason: "client" }).await;
     }

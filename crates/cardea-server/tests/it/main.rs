@@ -3,6 +3,7 @@
 mod bad_input;
 mod cluster;
 mod command_line;
+mod connect;
 mod crash;
 mod crowd;
 mod dead_man;

@@ -3,6 +3,7 @@
 mod certificates;
 mod commands;
 mod ends;
+mod factors;
 mod flow;
 mod holds;
 mod refusals;
