@@ -46,12 +46,14 @@ impl App {
         if session.rules.connect_auth == ConnectAuth::Key && !by_password {
             return Ok(StillAsked::Nothing);
         }
-        let Some(totp) = tx.totp(session.user).await? else {
+        let app = tx.totp(session.user).await?.map(|totp| totp.at);
+        let passkey = tx.passkeys(session.user).await?.first().map(|passkey| passkey.created_at);
+        let Some(had_since) = [app, passkey].into_iter().flatten().min() else {
             let must = by_password || self.must_have_factor(session.user);
             return Ok(if must { StillAsked::Enrolment } else { StillAsked::Nothing });
         };
-        // What was shown before this factor was set up was another.
-        let since = self.0.clock.now().minus(self.0.sign_in.fresh).max(totp.at);
+        // What was shown before they had a second factor was none.
+        let since = self.0.clock.now().minus(self.0.sign_in.fresh).max(had_since);
         let shown = tx.showed_factor_since(session.user, &network(peer).to_string(), since).await?;
         Ok(if shown { StillAsked::Nothing } else { StillAsked::Factor })
     }
@@ -159,7 +161,7 @@ impl App {
             Box::pin(async move {
                 let Some(session) = tx.session(id).await? else { return Ok(false) };
                 let is_asked = session.rules.connect_auth == ConnectAuth::KeyAndFactor;
-                Ok::<_, AppError>(is_asked && tx.totp(session.user).await?.is_some())
+                Ok::<_, AppError>(is_asked && tx.held_factors(session.user).await?.any())
             })
         });
         if read.await? { self.is_fresh(actor).await } else { Ok(()) }
