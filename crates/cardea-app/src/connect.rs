@@ -118,7 +118,7 @@ impl App {
         let account = half.user.to_string();
         self.must_not_guess(Step::SecondFactor, &account, &device, Some(half.user)).await.map_err(failed)?;
         self.must_be_let_in(half.user)?;
-        if !self.keeps_factor(half, shown(typed), device.network()).await.map_err(failed)? {
+        if !self.keeps_factor(half, shown(typed), &device).await.map_err(failed)? {
             let error = AppError::Unauthenticated("the code is wrong or was used before".to_owned());
             let subject = format!("{account} from {}", half.peer);
             self.refused(&Actor::Gateway, Verb::SignIn, subject, &error).await;
@@ -133,7 +133,7 @@ impl App {
     }
 
     /// Uses a factor up; whether it was one.
-    async fn keeps_factor(&self, half: &Admission, shown: Shown, network: String) -> Result<bool, AppError> {
+    async fn keeps_factor(&self, half: &Admission, shown: Shown, device: &Device) -> Result<bool, AppError> {
         let configuration = self.configuration();
         let user = configuration.get(half.user).ok_or(AppError::NotFound)?;
         let permit = Permit::ask(&actor_of(&configuration, user, half.via())?, Verb::SignIn)?;
@@ -142,12 +142,13 @@ impl App {
         let entry =
             AuditEntry { id: self.mint_audit(), at: now, subject: half.user.to_string(), outcome: Outcome::Ok, detail };
         let (app, user, since) = (self.clone(), half.user, now.minus(self.0.sign_in.fresh));
+        let device = device.clone();
         let kept = self.0.store.write(move |tx| {
             Box::pin(async move {
-                if !app.uses_factor(tx, user, &shown, now).await? {
+                if !app.uses_factor(tx, (user, &device), &shown, now).await? {
                     return Ok(false);
                 }
-                tx.factor_shown_at_gateway(user, &network, now, since).await?;
+                tx.factor_shown_at_gateway(user, &device.network(), now, since).await?;
                 tx.record(&permit, &entry).await?;
                 Ok::<_, AppError>(true)
             })

@@ -6,12 +6,12 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use cardea_domain::{Actor, Kind, Object, ObjectId, OwnKeyId, Permit, Timestamp, Verb, is_public_key};
+use cardea_domain::{Actor, Kind, Object, ObjectId, OwnKeyId, Permit, Timestamp, Verb, is_public_key, is_unprintable};
 use cardea_store::{AuditEntry, News, Outcome, OwnKey, StoreError, Tx};
 use cardea_vault::fingerprint;
 use serde_json::json;
 
-use crate::{App, AppError, apply::key_body, event::Event, session::is_unprintable};
+use crate::{App, AppError, apply::key_body, event::Event};
 
 /// One key of a person.
 #[derive(Clone, Debug)]

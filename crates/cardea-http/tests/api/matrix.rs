@@ -157,6 +157,7 @@ fn target(method: &str, path: &str, things: &Things) -> (String, Aimed) {
         "connection-profiles" => ("{name}", "guarded", Aimed::Object),
         "grants" => ("{id}", things.grant.as_str(), Aimed::Session),
         "groups" => ("{name}", "guards", Aimed::Object),
+        "me" if path.contains("passkeys") => ("{id}", "psk_00000000000000000000000000", Aimed::Nothing),
         "me" => ("{id}", "key_00000000000000000000000000", Aimed::Nothing),
         "locks" => ("{id}", things.zoe.as_str(), Aimed::Nothing),
         "notices" => ("{id}", things.notice.as_str(), Aimed::Nothing),
@@ -171,7 +172,6 @@ fn target(method: &str, path: &str, things: &Things) -> (String, Aimed) {
         "sign-ins" if path.ends_with("/end") => return (path.to_owned(), Aimed::Object),
         "sign-ins" => ("{id}", things.zoes_sign_in.as_str(), Aimed::SignIn),
         "tokens" => ("{id}", things.zoes_token.as_str(), Aimed::SignIn),
-        "me" => ("{id}", "psk_00000000000000000000000000", Aimed::Nothing),
         "explain" => return (format!("{path}?user=zoe&resource=vault1"), Aimed::Nothing),
         _ => return (path.to_owned(), Aimed::Nothing),
     };
