@@ -657,6 +657,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/ssh-certificate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Certify an SSH key of the caller's.
+         * @description The certificate is good for the gateway until it expires, and only while the sign-in or token stands by which it was asked
+         *     for, and its user may act.
+         *
+         *     **Who:** `ssh_keys.certify`, in a sign-in with a fresh factor or by a token with the scope `sessions`.
+         *     **Audit:** `ssh_certificate.issue`.
+         */
+        post: operations["issue_certificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/ssh-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the caller's SSH keys.
+         * @description **Who:** everybody, their own. **Audit:** none.
+         */
+        get: operations["list_ssh_keys"];
+        put?: never;
+        /**
+         * Register an SSH key.
+         * @description At most 20. A key names one person: one that anybody has is refused.
+         *
+         *     **Who:** users, for themselves, in a sign-in with a fresh factor. **Audit:** `ssh_key.change`.
+         */
+        post: operations["add_ssh_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/ssh-keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take an SSH key away.
+         * @description Connections of sessions that were entered with it are cut.
+         *
+         *     **Who:** users, their own, in a sign-in. **Audit:** `ssh_key.change`.
+         */
+        delete: operations["remove_ssh_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/my/activities": {
         parameters: {
             query?: never;
@@ -1681,6 +1753,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ssh-authority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the authority that signs certificates for people.
+         * @description Its key is made when it is first asked for.
+         *
+         *     **Who:** everybody who is signed in. **Audit:** none.
+         */
+        get: operations["show_authority"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tokens": {
         parameters: {
             query?: never;
@@ -2134,6 +2228,11 @@ export interface components {
             /** @description Makes it begin later than requested. */
             start_at?: components["schemas"]["Timestamp"] | null;
         };
+        /** @description The authority that signs certificates for people. */
+        AuthorityView: {
+            /** @description One OpenSSH line. */
+            public_key: string;
+        };
         /** @description Parameters of `authorize_key`. */
         AuthorizeKey: {
             /** @description One OpenSSH public-key line. Left out: every key that the session's user registered. */
@@ -2166,6 +2265,24 @@ export interface components {
             review_within: components["schemas"]["Period"];
             /** @description Users and groups who review its sessions, and `+manager` for the manager of whoever requests. */
             reviewers: string[];
+        };
+        /** @description A certificate. Whoever holds the private key comes in through the gateway with it. */
+        CertificateView: {
+            /** @description One OpenSSH line: for a file `KEY-cert.pub` beside the key. */
+            certificate: string;
+            expires_at: components["schemas"]["Timestamp"];
+            /** Format: uint64 */
+            serial: number;
+        };
+        /** @description A key to certify. */
+        CertificateWish: {
+            /**
+             * Format: uint32
+             * @description How long at most; as long as the server allows if left out.
+             */
+            minutes?: number | null;
+            /** @description One OpenSSH line. The private half stays with its owner. */
+            public_key: string;
         };
         /** @description One object's change. */
         ChangeView: {
@@ -3132,6 +3249,16 @@ export interface components {
              */
             ticket: string;
         };
+        /** @description A key to register. */
+        NewSshKey: {
+            /**
+             * @description At most 64 characters; the key's comment if left out.
+             * @default
+             */
+            name: string;
+            /** @description One line as `ssh-keygen` prints it. Nobody else may have registered it. */
+            public_key: string;
+        };
         /** @description A new token. It is shown this once; Cardea keeps only a digest of it. */
         NewTokenView: {
             expires_at: components["schemas"]["Timestamp"];
@@ -3210,6 +3337,7 @@ export interface components {
             session_status: components["schemas"]["Status"];
             state: components["schemas"]["GrantState"];
         };
+        OwnKeyId: string;
         /** @description What a browser is to ask of an authenticator. */
         PasskeyAskedView: {
             /** @description To be sent with the answer. Good for one, right or wrong. */
@@ -3291,7 +3419,7 @@ export interface components {
          * @description A permission, by its name.
          * @enum {string}
          */
-        Permission: "access.explain" | "audit.see" | "configuration.change.access_policy" | "configuration.change.activity" | "configuration.change.connection_profile" | "configuration.change.group" | "configuration.change.resource" | "configuration.change.resource_group" | "configuration.change.role" | "configuration.change.service_account" | "configuration.change.user" | "configuration.see" | "factors.reset" | "figures.see" | "notices.manage" | "removals.try" | "resources.lock" | "resources.sweep" | "sessions.decide" | "sessions.dismiss_any" | "sessions.end_any" | "sessions.extend_any" | "sessions.lock" | "sessions.request" | "sessions.retry_any" | "sessions.see_all" | "sign_ins.end" | "sign_ins.see" | "tokens.create" | "users.lock";
+        Permission: "access.explain" | "audit.see" | "configuration.change.access_policy" | "configuration.change.activity" | "configuration.change.connection_profile" | "configuration.change.group" | "configuration.change.resource" | "configuration.change.resource_group" | "configuration.change.role" | "configuration.change.service_account" | "configuration.change.user" | "configuration.see" | "factors.reset" | "figures.see" | "notices.manage" | "removals.try" | "resources.lock" | "resources.sweep" | "sessions.decide" | "sessions.dismiss_any" | "sessions.end_any" | "sessions.extend_any" | "sessions.lock" | "sessions.request" | "sessions.retry_any" | "sessions.see_all" | "sign_ins.end" | "sign_ins.see" | "ssh_keys.certify" | "tokens.create" | "users.lock";
         /** @description Every permission. */
         PermissionList: {
             items: components["schemas"]["PermissionView"][];
@@ -3896,6 +4024,24 @@ export interface components {
              * @default null
              */
             user: string | null;
+        };
+        /** @description The caller's keys. */
+        SshKeyList: {
+            items: components["schemas"]["SshKeyView"][];
+            next: string | null;
+        };
+        /** @description A key with which the caller comes in through the gateway. */
+        SshKeyView: {
+            created_at: components["schemas"]["Timestamp"] | null;
+            /** @description As `ssh-keygen -l` prints it. */
+            fingerprint: string;
+            /** @description None for a key that the configuration gives: only an administrator takes that away. */
+            id: components["schemas"]["OwnKeyId"] | null;
+            /** @description When it last let its user in. */
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            name: string;
+            /** @description Type and base64, without comment. */
+            public_key: string;
         };
         /**
          * @description The stage that a log line belongs to.
@@ -5590,6 +5736,130 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Me"];
                 };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    issue_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CertificateWish"];
+            };
+        };
+        responses: {
+            /** @description The certificate. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_ssh_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys; what the configuration gives first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshKeyList"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_ssh_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSshKey"];
+            };
+        };
+        responses: {
+            /** @description The key. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshKeyView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_ssh_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {
@@ -7493,6 +7763,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_authority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its public key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityView"];
+                };
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {
