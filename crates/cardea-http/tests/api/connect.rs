@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     factor::{Phone, enrol},
+    passkey,
     world::{As, PASSWORD, World},
 };
 
@@ -87,6 +88,16 @@ async fn a_factor_follows_the_key_unless_it_was_shown_lately_from_there() {
     world.clock.advance(Duration::from_secs(1));
     enrol(&world, &again).await;
     asked(&world, &session, DESK).await;
+}
+
+#[tokio::test]
+async fn whoever_has_a_passkey_alone_is_asked_too() {
+    let (world, alice, session) = world_with(passkey::settings()).await;
+    let (_, registered) = passkey::register(&world, &alice, "phone").await;
+    let half = asked(&world, &session, TRAIN).await;
+    assert_eq!(show(&world, &half, "000000").await, Err(GateRefusal::WRONG_FACTOR));
+    let code = registered["recovery_codes"][0].as_str().expect("a code");
+    assert_eq!(show(&world, &half, code).await, Ok(()));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::{
 const PASSKEYS: &str = "/api/v1/me/factors/passkeys";
 const SIGN_IN: &str = "/api/v1/sign-in/passkey";
 
-fn settings() -> SignInSettings {
+pub(crate) fn settings() -> SignInSettings {
     let relying_party = Some(Arc::new(RelyingParty::new(PUBLIC_URL).expect("a site with a name")));
     SignInSettings { relying_party, ..SignInSettings::default() }
 }
@@ -26,7 +26,7 @@ async fn confirm(world: &World, who: &As, name: &str, begun: &Value, credential:
 }
 
 /// Registers a passkey in this sign-in; the key, and what was answered.
-async fn register(world: &World, who: &As, name: &str) -> (SoftPasskey, Value) {
+pub(crate) async fn register(world: &World, who: &As, name: &str) -> (SoftPasskey, Value) {
     let begun = world.post(who, PASSKEYS, json!({ "name": name })).await.ok(201);
     let (key, credential) = SoftPasskey::make(&begun["options"], PUBLIC_URL);
     let confirmed = confirm(world, who, name, &begun, credential).await.ok(200);
