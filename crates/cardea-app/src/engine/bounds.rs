@@ -6,7 +6,7 @@ use std::time::Duration;
 use cardea_domain::{ConnectorError, Grant, Session, Timestamp};
 
 use super::{
-    drive,
+    Stop, drive,
     provision::{Done, Halt, give_up, reason_of},
 };
 use crate::{
@@ -66,7 +66,17 @@ impl App {
                 Ok::<_, AppError>(orders)
             })
         });
-        let (orders, frame) = (orders.await?, self.frame(session));
+        let orders = orders.await?;
+        // What is under way from before would set the old ends again.
+        let id = session.id;
+        let raised =
+            self.store().write(move |tx| Box::pin(async move { tx.raise_fence(id).await.map_err(AppError::from) }));
+        let raised = raised.await?;
+        if raised.version != session.version + 1 {
+            return Err(Halt::Stop(Stop::Overtaken));
+        }
+        (session.fence, session.version) = (raised.fence, raised.version);
+        let frame = self.frame(session);
         let mut answer = self.0.linux.extend(&moved[0].target, frame, &orders).await;
         if matches!(answer, Err(ConnectorError::Unknown(_))) {
             answer = self.0.linux.extend(&moved[0].target, frame, &orders).await;

@@ -14,6 +14,7 @@ use super::{
     FENCE_MAX, Stop, drive,
     lock::is_open_elsewhere,
     provision::{Halt, is_script, reason_of},
+    turn::Turn,
 };
 use crate::{App, AppError, change::Note, cluster::overtaken, gate::order};
 
@@ -45,31 +46,34 @@ impl Removal {
 impl App {
     /// One round of clean-up: removes all that is still out, then looks again at all of it.
     pub(super) async fn clean_up(&self, session: &Session) -> Result<(), Stop> {
-        let Some(_turn) = self.0.turns.take(Lane::Removing, session.resource) else {
+        let Some(turn) = self.0.turns.take(Lane::Removing, session.resource) else {
             // It stays due, and is taken up when somebody before it is done.
             return Ok(());
         };
-        self.clean_up_now(session.id).await
+        self.clean_up_now(session.id, turn).await
     }
 
-    async fn clean_up_now(&self, id: SessionId) -> Result<(), Stop> {
+    async fn clean_up_now(&self, id: SessionId, turn: Turn) -> Result<(), Stop> {
         let (session, all) = self.claimed(id).await?;
-        self.clean_up_all(session, all).await
+        self.clean_up_all(session, all, turn).await
     }
 
     /// The same of a session that was claimed just now, under whose fence nothing was sent yet. `all` are its grants.
     pub(super) async fn clean_up_claimed(&self, session: Session, all: Vec<Grant>) -> Result<(), Stop> {
-        let Some(_turn) = self.0.turns.take(Lane::Removing, session.resource) else { return Ok(()) };
+        let Some(turn) = self.0.turns.take(Lane::Removing, session.resource) else { return Ok(()) };
         if all.iter().any(|grant| grant.state == GrantState::Removing && grant.share_key.is_some()) {
             // Who holds the same is counted in the unit that decides about it.
-            return self.clean_up_now(session.id).await;
+            return self.clean_up_now(session.id, turn).await;
         }
-        self.clean_up_all(session, all).await
+        self.clean_up_all(session, all, turn).await
     }
 
-    async fn clean_up_all(&self, mut session: Session, mut all: Vec<Grant>) -> Result<(), Stop> {
+    async fn clean_up_all(&self, mut session: Session, mut all: Vec<Grant>, turn: Turn) -> Result<(), Stop> {
+        let mut turn = Some(turn);
         let out: Vec<_> = all.iter().filter(|grant| grant.state.is_out()).cloned().collect();
         if out.is_empty() && all.iter().any(is_afterwards) {
+            // What a script does may take an hour: nobody's privileges wait for it.
+            drop(turn.take());
             self.afterwards(&mut session, &all).await?;
             let id = session.id;
             all = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;

@@ -9,7 +9,7 @@ use cardea_domain::{
 use cardea_store::Tx;
 use serde_json::json;
 
-use super::{Stop, drive};
+use super::{Stop, drive, turn::Turn};
 use crate::{App, AppError, change::Note, gate::order, plan::host_of};
 
 /// How long one command on the host may take.
@@ -49,11 +49,10 @@ impl App {
             // It stays due, and is taken up when somebody before it is done.
             return Ok(());
         };
-        let begun = match self.provision_steps(&mut session, &mut grants).await {
+        let begun = match self.provision_steps(&mut session, &mut grants, turn).await {
             Ok(done) => self.finish(&session, &grants, done).await,
             Err(halt) => Err(halt),
         };
-        drop(turn);
         match begun {
             Ok(()) => Ok(()),
             Err(Halt::GiveUp(reason)) => self.give_up(session, reason, Vec::new()).await,
@@ -63,7 +62,13 @@ impl App {
         }
     }
 
-    async fn provision_steps(&self, session: &mut Session, grants: &mut Vec<Grant>) -> Result<Vec<Done>, Halt> {
+    async fn provision_steps(
+        &self,
+        session: &mut Session,
+        grants: &mut Vec<Grant>,
+        turn: Turn,
+    ) -> Result<Vec<Done>, Halt> {
+        let mut turn = Some(turn);
         // Since it could begin, which approval and schedule may have put off.
         if session.wake_at.is_some_and(|due| self.0.clock.now().since(due) > BEGIN_WITHIN) {
             return Err(give_up("too_late", TOO_LATE));
@@ -82,6 +87,8 @@ impl App {
             self.place_all(session, grants, due, &before, &mut done).await?;
             let is_first = grants.iter().all(is_untouched);
             if let Some(script) = grants.get_mut(to).filter(|grant| is_due(grant)) {
+                // It may take an hour, and waits for others of its kind: nobody else waits for it.
+                drop(turn.take());
                 self.run_script(session, script, std::mem::take(&mut done), is_first).await?;
             }
             from = to + 1;

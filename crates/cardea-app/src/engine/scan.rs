@@ -39,6 +39,12 @@ impl App {
                 UidRange { first: range.first.min(grant.account.uid), last: range.last.max(grant.account.uid) }
             });
         let target = first.target.clone();
+        // The second look of others does not wait for it.
+        drop(turn);
+        let Some(_search) = self.0.turns.take(Lane::Searching, resource) else {
+            // It is served by the one that is under way, or by the next.
+            return self.set_wake(session.id, Some(began.plus(AGAIN))).await;
+        };
         match self.0.linux.scan(&target, range).await {
             Ok(findings) => {
                 let same_host = waiting

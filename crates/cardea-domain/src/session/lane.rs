@@ -14,8 +14,10 @@ pub enum Lane {
     Placing,
     /// Clean-up.
     Removing,
-    /// The search through all of its files, when everything was taken away.
+    /// What comes when everything was taken away: a second look, and a search through all of its files.
     Scanning,
+    /// That search itself, which takes long.
+    Searching,
 }
 
 impl Lane {
@@ -30,11 +32,11 @@ impl Lane {
     }
 
     /// Sessions that one node works on at once on one resource: twice the shells that it has there, so that none of them waits
-    /// for our own store; and few searches, because one serves all whose accounts were removed before.
+    /// for our own store; and one search, because it serves all whose accounts were removed before.
     pub fn at_once(self) -> usize {
         match self {
-            Self::Placing | Self::Removing => 8,
-            Self::Scanning => 2,
+            Self::Placing | Self::Removing | Self::Scanning => 8,
+            Self::Searching => 1,
         }
     }
 }
