@@ -128,11 +128,14 @@ impl App {
             let sentence = "your certificate has expired: run `cardea login` for a new one";
             return Err(refusal("certificate-over", sentence));
         }
-        let (user, _) = hangs_on(certificate).ok_or_else(unknown)?;
-        if !certificate.principals.contains(&user.to_string()) {
-            return Err(unknown());
-        }
-        self.configuration().get(user).cloned().ok_or_else(unknown)
+        self.bearer_of(certificate).ok_or_else(unknown)
+    }
+
+    /// Whose it is, or was: connections that it opened go on when it ends.
+    pub(crate) fn bearer_of(&self, certificate: &Certificate) -> Option<Object> {
+        let (user, _) = hangs_on(certificate)?;
+        let is_named = certificate.principals.contains(&user.to_string());
+        self.configuration().get(user).filter(|_| is_named).cloned()
     }
 
     /// Whether the sign-in or token still stands by which a certificate was asked for.

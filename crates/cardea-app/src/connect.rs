@@ -47,13 +47,13 @@ impl App {
             return Ok(StillAsked::Nothing);
         }
         let app = tx.totp(session.user).await?.map(|totp| totp.at);
-        let passkey = tx.passkeys(session.user).await?.first().map(|passkey| passkey.created_at);
-        let Some(had_since) = [app, passkey].into_iter().flatten().min() else {
+        let passkey = tx.passkeys(session.user).await?.last().map(|passkey| passkey.created_at);
+        let Some(set_up) = app.max(passkey) else {
             let must = by_password || self.must_have_factor(session.user);
             return Ok(if must { StillAsked::Enrolment } else { StillAsked::Nothing });
         };
-        // What was shown before they had a second factor was none.
-        let since = self.0.clock.now().minus(self.0.sign_in.fresh).max(had_since);
+        // What was shown before the newest was set up may have been somebody else's.
+        let since = self.0.clock.now().minus(self.0.sign_in.fresh).max(set_up);
         let shown = tx.showed_factor_since(session.user, &network(peer).to_string(), since).await?;
         Ok(if shown { StillAsked::Nothing } else { StillAsked::Factor })
     }

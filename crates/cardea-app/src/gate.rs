@@ -367,8 +367,10 @@ impl App {
     /// After a change of the configuration: who lost a key loses the connections that it opened.
     pub(crate) fn recheck_keys(&self) {
         // What was typed was good once: what becomes of its user afterwards ends their sessions.
-        let holds = |credential: &Credential| {
-            matches!(credential, Credential::Password | Credential::Token) || self.holder(credential).is_ok()
+        let holds = |credential: &Credential| match credential {
+            Credential::Password | Credential::Token => true,
+            Credential::Certificate(certificate) => self.bearer_of(certificate).is_some(),
+            Credential::Key(_) => self.holder(credential).is_ok(),
         };
         self.0.doors.recheck(holds);
     }

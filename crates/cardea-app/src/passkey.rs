@@ -128,10 +128,7 @@ impl App {
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let known = tx.passkeys(user).await?;
-                if known.len() >= PASSKEYS_MAX {
-                    let sentence = format!("you have {PASSKEYS_MAX} passkeys: take one off first");
-                    return Err(AppError::field("/name", sentence));
-                }
+                must_have_room(&known)?;
                 if known.iter().any(|row| row.name == wanted) {
                     return Err(AppError::field("/name", TAKEN));
                 }
@@ -172,6 +169,7 @@ impl App {
                     return Ok(None);
                 };
                 let held = tx.held_factors(user).await?;
+                must_have_room(&tx.passkeys(user).await?)?;
                 let row = PasskeyRow {
                     id,
                     user,
@@ -187,6 +185,7 @@ impl App {
                     app.end_others(tx, user, Some(sign_in), now).await?;
                 }
                 tx.factor_shown(sign_in, now).await?;
+                tx.void_invitations(user, now).await?;
                 tx.record(&permit, &entry).await?;
                 app.notify_user(tx, user, &Notice::PasskeySetUp { name });
                 Ok::<_, AppError>(Some(!held.any()))
@@ -268,6 +267,14 @@ async fn keep(tx: &mut Tx, row: &PasskeyChallenge, now: Timestamp) -> Result<(),
         return Ok(());
     }
     Err(AppError::Throttled { retry_after: ASK_AGAIN_AFTER })
+}
+
+fn must_have_room(known: &[PasskeyRow]) -> Result<(), AppError> {
+    if known.len() >= PASSKEYS_MAX {
+        let sentence = format!("you have {PASSKEYS_MAX} passkeys: take one off first");
+        return Err(AppError::field("/name", sentence));
+    }
+    Ok(())
 }
 
 fn checked_name(name: &str) -> Result<String, AppError> {

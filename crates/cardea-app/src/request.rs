@@ -76,7 +76,7 @@ impl App {
                     app.remember(tx, asked, id).await?;
                 }
                 let mut created = Vec::with_capacity(drafts.len());
-                must_ask_no_more(tx, &drafts).await?;
+                must_ask_no_more(tx, drafts.iter().map(|draft| &draft.session)).await?;
                 for draft in drafts {
                     created.push(app.insert_session(tx, &permit, draft).await?);
                 }
@@ -258,8 +258,8 @@ impl App {
 }
 
 /// Approvers are asked by one user for so much at a time.
-async fn must_ask_no_more(tx: &mut Tx, drafts: &[Draft]) -> Result<(), AppError> {
-    let mut asking = drafts.iter().map(|draft| &draft.session).filter(|session| session.is_waiting().is_ok());
+pub(crate) async fn must_ask_no_more(tx: &mut Tx, asking: impl Iterator<Item = &Session>) -> Result<(), AppError> {
+    let mut asking = asking.filter(|session| session.is_waiting().is_ok());
     let Some(first) = asking.next() else { return Ok(()) };
     let more = i64::try_from(asking.count() + 1).unwrap_or(WAITING_MAX);
     if tx.waiting_of(first.user).await? + more > WAITING_MAX {

@@ -9,6 +9,7 @@ use crate::{
     change::Note,
     engine::drive,
     plan::{Plan, closed_at, offer_of},
+    request::must_ask_no_more,
     session::{detail, permit},
 };
 
@@ -61,6 +62,7 @@ impl App {
                     }
                 }
                 let waits = session.status == Status::WaitingForApproval;
+                must_ask_no_more(tx, std::iter::once(&session)).await?;
                 let again = if waits {
                     "; what was said for it does not hold any more, and it has to be approved again"
                 } else {

@@ -9,13 +9,14 @@ import { TextField } from "./field";
 import { Notice } from "./notice";
 import { Qr } from "./qr";
 
-export function Enrolment({ onDone }: { onDone: () => void }) {
+export function Enrolment({ onMade, onDone }: { onMade?: () => void; onDone: () => void }) {
   const begin = useMutation({
     mutationFn: () => body(client.POST("/api/v1/me/factors/totp")),
     gcTime: 0,
   });
   const confirm = useMutation({
     mutationFn: (code: string) => body(client.POST("/api/v1/me/factors/totp/confirm", { body: { code } })),
+    onSuccess: () => onMade?.(),
     gcTime: 0,
   });
   if (confirm.data) return <RecoveryCodes codes={confirm.data.recovery_codes} onDone={onDone} />;

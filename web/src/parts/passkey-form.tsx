@@ -8,11 +8,11 @@ import { RecoveryCodes } from "./enrolment";
 import { TextField } from "./field";
 import { Notice } from "./notice";
 
-export function PasskeyForm({ onDone }: { onDone: () => void }) {
+export function PasskeyForm({ onMade, onDone }: { onMade?: () => void; onDone: () => void }) {
   const [name, setName] = useState("");
   const make = useMutation({
     mutationFn: makePasskey,
-    onSuccess: (codes) => codes.length === 0 && onDone(),
+    onSuccess: (codes) => (codes.length === 0 ? onDone() : onMade?.()),
     gcTime: 0,
   });
   if (make.data?.length) return <RecoveryCodes codes={make.data} onDone={onDone} />;

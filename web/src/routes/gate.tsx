@@ -96,13 +96,22 @@ export function Incomplete({ me }: { me: Me }) {
 /** An authenticator app or a passkey, as the person likes. */
 function FirstFactor({ onDone }: { onDone: () => void }) {
   const [isPasskey, setPasskey] = useState(false);
+  // What is shown once by then must not go away by a click.
+  const [isMade, setMade] = useState(false);
+  const onMade = () => setMade(true);
   return (
     <>
-      {isPasskey ? <PasskeyForm onDone={onDone} /> : <Enrolment onDone={onDone} />}
-      <Button
-        label={isPasskey ? "Use an app in place of a passkey" : "Use a passkey in place of an app"}
-        onClick={() => setPasskey(!isPasskey)}
-      />
+      {isPasskey ? (
+        <PasskeyForm onMade={onMade} onDone={onDone} />
+      ) : (
+        <Enrolment onMade={onMade} onDone={onDone} />
+      )}
+      {!isMade && (
+        <Button
+          label={isPasskey ? "Use an app in place of a passkey" : "Use a passkey in place of an app"}
+          onClick={() => setPasskey(!isPasskey)}
+        />
+      )}
     </>
   );
 }
