@@ -47,6 +47,7 @@ export function session(part: Partial<Session> = {}): Session {
     tiers: [],
     wish: null,
     tier: null,
+    own_changes: [],
     deciders: [],
     closes_at: null,
     duration: "PT1H",

@@ -11,7 +11,7 @@ use cardea_domain::{
 use cardea_store::{AuditEntry, News, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
 
-use crate::{App, AppError, Event, escalation::must_not_rise, password};
+use crate::{App, AppError, Event, escalation::must_not_rise, password, plan::OWN_CHANGE_TOLD};
 
 /// One object as a file or a caller describes it. Secrets stand in the spec under their own keys.
 pub struct Document {
@@ -387,6 +387,9 @@ impl App {
         let entry =
             AuditEntry { id: self.mint_audit(), at: now, subject: object.id.to_string(), outcome: Outcome::Ok, detail };
         tx.record(permit, &entry).await?;
+        if let Some(user) = permit.user_id().filter(|user| write.what != What::Delete || *user != object.id) {
+            tx.note_rule_change(user, object.id, now, now.minus(OWN_CHANGE_TOLD)).await?;
+        }
         Ok(())
     }
 }

@@ -197,7 +197,7 @@ impl App {
 }
 
 /// The objects, and the policies and profiles that say whom or what they give, or who approves, by groups among them.
-fn touched(configuration: &Configuration, mut objects: Vec<ObjectId>) -> Vec<ObjectId> {
+pub(crate) fn touched(configuration: &Configuration, mut objects: Vec<ObjectId>) -> Vec<ObjectId> {
     let of_kind = |wanted| objects.iter().copied().filter(move |id| id.kind() == wanted);
     let around = configuration.groups_around(of_kind(Kind::Group));
     let groups: Vec<_> = around.into_iter().chain(of_kind(Kind::ResourceGroup)).map(|id| (id.kind(), id)).collect();

@@ -1,13 +1,20 @@
 //! What a session will place, and on which account: an activity's stages as rows of the ledger.
 
+use std::time::Duration;
+
 use cardea_domain::{
-    Action, Asked, Configuration, CustomValues, DirectLogin, FieldError, Given, Grant, GrantId, GrantState, Kind,
-    LoginAccount, LoginAccountSpec, Object, ObjectId, Offer, Period, Permit, Pins, Privilege, Progress, Protocol,
-    Rules, Secret, SecretField, SecretId, Session, Shortage, Stage, StageEntry, Target, Timestamp, UidRange, Undo,
+    Action, Asked, AskedTier, Configuration, CustomValues, DirectLogin, FieldError, Given, Grant, GrantId, GrantState,
+    Kind, LoginAccount, LoginAccountSpec, Object, ObjectId, Offer, OwnChange, Period, Permit, Pins, Privilege,
+    Progress, Protocol, Rules, Secret, SecretField, SecretId, Session, Shortage, Stage, StageEntry, Target, Timestamp,
+    UidRange, Undo,
 };
 use cardea_store::{SecretRow, Tx};
 
-use crate::{App, AppError};
+use crate::{App, AppError, ground::touched};
+
+/// For how long an approver is told that the requester changed a rule that the request goes by.
+pub(crate) const OWN_CHANGE_TOLD: Duration = Duration::from_secs(7 * 86_400);
+const OWN_CHANGES_MAX: usize = 20;
 
 /// Characters of a password that Cardea makes: 5 bits each, 140 in all.
 const PASSWORD_LENGTH: usize = 28;
@@ -47,7 +54,7 @@ impl App {
         let mut plan = Plan {
             pins: pins_of(offer),
             rules: Rules { has_login: has_login(offer), ..profile.rules() },
-            asks: self.asks(configuration, user, offer)?,
+            asks: self.asks(configuration, user, offer).await?,
             review_within: profile.break_glass.as_ref().map(|break_glass| break_glass.review_within),
             target,
             account: LoginAccount { name: String::new(), uid: 0 },
@@ -72,15 +79,28 @@ impl App {
     }
 
     /// Whom the session would ask for approval now.
-    fn asks(
+    async fn asks(
         &self,
         configuration: &Configuration,
         user: &Object,
         offer: &Offer<'_>,
     ) -> Result<Option<(Asked, Period)>, AppError> {
         let Some(approval) = &offer.profile_spec().approval else { return Ok(None) };
-        let asked = configuration.ask(approval, user.id, self.0.clock.now());
+        let now = self.0.clock.now();
+        let mut asked = configuration.ask(approval, user.id, now);
         must_be_askable(&asked, (offer.profile.name.as_str(), user.name.as_str()), "/resources")?;
+        let (id, since) = (user.id, now.minus(OWN_CHANGE_TOLD));
+        let changes = self.0.store.read(move |tx| Box::pin(async move { tx.rule_changes_of(id, since).await }));
+        asked.own_changes = changes
+            .await?
+            .into_iter()
+            .filter(|(object, _)| decides(configuration, *object, (user, offer, &asked)))
+            .map(|(object, at)| {
+                let name = configuration.get(object).map_or_else(|| object.to_string(), |known| known.name.to_string());
+                OwnChange { object, name, at }
+            })
+            .take(OWN_CHANGES_MAX)
+            .collect();
         Ok(Some((asked, approval.window)))
     }
 
@@ -378,6 +398,19 @@ pub(crate) fn undo_of_all(grants: &[Grant]) -> Vec<Undo> {
         privilege: grant.privilege.clone(),
     };
     grants.iter().rev().filter(is_undone).map(undo).collect()
+}
+
+/// Whether an object has a say in what a request by these rules is given, or in who says yes to it.
+fn decides(
+    configuration: &Configuration,
+    object: ObjectId,
+    (user, offer, asked): (&Object, &Offer<'_>, &Asked),
+) -> bool {
+    let rules = [offer.policy.id, offer.profile.id, offer.activity.id, offer.resource.id];
+    let is_asked = |tier: &AskedTier| tier.asks(object);
+    object == user.id
+        || asked.tiers.iter().any(is_asked)
+        || touched(configuration, vec![object]).iter().any(|touched| rules.contains(touched))
 }
 
 /// What a session pins that is requested by this offer.

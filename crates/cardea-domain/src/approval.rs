@@ -4,7 +4,7 @@ mod asked;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::asked::{Asked, AskedEscalation, AskedTier, Question, Shortage, Wish};
+pub use self::asked::{Asked, AskedEscalation, AskedTier, OwnChange, Question, Shortage, Wish};
 use crate::{ApprovalId, ObjectId, Period, Pins, SessionId, Timestamp};
 
 /// Stands in lists of approvers for the manager of whoever requests. No user or group can have such a name.

@@ -38,8 +38,8 @@ pub use action::{
 };
 pub use actor::{Actor, Via};
 pub use approval::{
-    Approval, ApprovalSpec, Asked, AskedEscalation, AskedTier, Decision, Escalation, MANAGER, Question, Shortage, Tier,
-    Wish,
+    Approval, ApprovalSpec, Asked, AskedEscalation, AskedTier, Decision, Escalation, MANAGER, OwnChange, Question,
+    Shortage, Tier, Wish,
 };
 pub use configuration::{Approves, Configuration, Finding, Object, Offer, Reference, Revision};
 pub use connector::{

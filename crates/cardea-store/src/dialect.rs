@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 45] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 46] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
@@ -54,6 +54,7 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 45] = [
     ("password_pk", "password.user_id", "password", "user_id"),
     ("recovery_code_pk", "recovery_code.user_id, recovery_code.digest", "recovery_code", "digest"),
     ("review_pk", "review.session_id", "review", "session_id"),
+    ("rule_change_pk", "rule_change.user_id, rule_change.object_id", "rule_change", "object_id"),
     ("secret_pk", "secret.id", "secret", "id"),
     ("session_log_pk", "session_log.session_id, session_log.line", "session_log", "line"),
     ("session_pk", "session.id", "session", "id"),

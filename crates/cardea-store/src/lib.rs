@@ -31,6 +31,7 @@ mod passkey;
 mod postgres;
 mod review;
 mod row;
+mod rule_change;
 mod secret;
 mod session;
 mod sign_in;

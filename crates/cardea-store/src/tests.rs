@@ -10,6 +10,7 @@ mod node;
 mod notice;
 mod record;
 mod review;
+mod rule_change;
 mod schema;
 mod session;
 mod unit;

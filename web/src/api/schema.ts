@@ -3337,6 +3337,12 @@ export interface components {
             session_status: components["schemas"]["Status"];
             state: components["schemas"]["GrantState"];
         };
+        /** @description A rule of the request that its own requester changed within the last seven days before it. */
+        OwnChangeView: {
+            at: components["schemas"]["Timestamp"];
+            kind: components["schemas"]["Kind"];
+            name: string;
+        };
         OwnKeyId: string;
         /** @description What a browser is to ask of an authenticator. */
         PasskeyAskedView: {
@@ -3868,6 +3874,8 @@ export interface components {
             login_account: string;
             max_duration: components["schemas"]["Period"];
             notes: string;
+            /** @description Rules of it that its requester changed lately; while it is asked about. */
+            own_changes: components["schemas"]["OwnChangeView"][];
             policy: string;
             /** @description How far the running stage is, while one runs. */
             progress: components["schemas"]["Progress"] | null;
@@ -3947,6 +3955,8 @@ export interface components {
             login_account: string;
             max_duration: components["schemas"]["Period"];
             notes: string;
+            /** @description Rules of it that its requester changed lately; while it is asked about. */
+            own_changes: components["schemas"]["OwnChangeView"][];
             policy: string;
             /** @description How far the running stage is, while one runs. */
             progress: components["schemas"]["Progress"] | null;

@@ -21,6 +21,18 @@ pub struct Asked {
     pub since: Timestamp,
     /// Whether the others whom the tier names for that may decide now, too.
     pub is_escalated: bool,
+    /// What the requester themselves had changed lately of the rules that the request goes by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_changes: Vec<OwnChange>,
+}
+
+/// A rule that whoever asks by it changed lately.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnChange {
+    pub object: ObjectId,
+    pub name: String,
+    pub at: Timestamp,
 }
 
 /// The people of one tier.
@@ -103,7 +115,7 @@ impl AskedTier {
 impl Asked {
     /// Asks them from now on, the first tier first.
     pub fn new(tiers: Vec<AskedTier>, now: Timestamp) -> Self {
-        Self { tiers, tier: 0, since: now, is_escalated: false }
+        Self { tiers, tier: 0, since: now, is_escalated: false, own_changes: Vec::new() }
     }
 
     /// Tiers that ask for more people than there are; `None` if there are enough. Whoever counts in one tier counts in no other, so

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use cardea_app::{Connection, Page, SessionDetail};
 use cardea_domain::{
-    Actor, ApprovalSpec, Asked, Configuration, ConnectionId, Lock, LockScope, LockStage, Object, PasswordAccess,
-    Period, Permit, Progress, Reason, RequestId, Session, SessionId, Status, Tier, Timestamp, Verb,
+    Actor, ApprovalSpec, Asked, Configuration, ConnectionId, Kind, Lock, LockScope, LockStage, Object, OwnChange,
+    PasswordAccess, Period, Permit, Progress, Reason, RequestId, Session, SessionId, Status, Tier, Timestamp, Verb,
 };
 use serde::Serialize;
 
@@ -40,6 +40,8 @@ pub(crate) struct SessionSummary {
     tiers: Vec<TierView>,
     /// Whose turn it is, while it waits; the first tier is 1.
     tier: Option<usize>,
+    /// Rules of it that its requester changed lately; while it is asked about.
+    own_changes: Vec<OwnChangeView>,
     /// The users who may decide now: at most 50 of them. In `session` events, also those whose vote is in.
     deciders: Vec<String>,
     /// When it became available.
@@ -94,6 +96,14 @@ pub(crate) struct WishView {
     approve_by: Timestamp,
     /// Whether it is approved; the host is being told.
     is_approved: bool,
+}
+
+/// A rule of the request that its own requester changed within the last seven days before it.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct OwnChangeView {
+    kind: Kind,
+    name: String,
+    at: Timestamp,
 }
 
 /// One tier of approval.
@@ -221,6 +231,7 @@ impl SessionSummary {
             approvers: approval_of(session, configuration).map(approvers).unwrap_or_default(),
             tiers: approval_of(session, configuration).map(|approval| tiers(approval, session)).unwrap_or_default(),
             tier: session.question().map(|question| question.asked.tier + 1),
+            own_changes: session.question().map(|question| own_changes(question.asked)).unwrap_or_default(),
             deciders: names_of(&configuration.deciders(session, &[], now)),
             start_at: session.start_at,
             end_at: session.end_at,
@@ -254,6 +265,12 @@ impl SessionSummary {
             actions: SessionActions::of(session, actor, configuration, now),
         }
     }
+}
+
+fn own_changes(asked: &Asked) -> Vec<OwnChangeView> {
+    let view =
+        |change: &OwnChange| OwnChangeView { kind: change.object.kind(), name: change.name.clone(), at: change.at };
+    asked.own_changes.iter().map(view).collect()
 }
 
 /// What has to be approved, while it waits.

@@ -217,6 +217,36 @@ async fn votes_of_those_who_lost_their_say_fall_and_who_came_later_has_none() {
 }
 
 #[tokio::test]
+async fn who_changed_the_rules_of_a_request_of_their_own_is_told_of() {
+    let world = World::start().await;
+    world.guard_vault(1).await;
+    world
+        .apply(json!([{ "kind": "User", "name": "alice", "spec": {
+            "password": crate::world::PASSWORD, "roles": ["user", "administrator"] } }]))
+        .await;
+    let alice = world.signed_in("alice").await;
+    let ask = async || {
+        let body = json!({ "activity": "Linux admin", "resources": ["vault1"] });
+        world.post(&alice, SESSIONS, body).await.ok(201)["items"][0].clone()
+    };
+    assert_eq!(ask().await["own_changes"], json!([]));
+    let group = |name: &str, members: Value| json!([{ "kind": "Group", "name": name, "spec": { "members": members } }]);
+    world.post(&alice, "/api/v1/apply", json!({ "documents": group("others", json!(["dave"])) })).await.ok(200);
+    assert_eq!(ask().await["own_changes"], json!([]), "that has no say in it");
+    let now = world.app.now().to_string();
+    world.post(&alice, "/api/v1/apply", json!({ "documents": group("guards", json!(["dave", "bob"])) })).await.ok(200);
+    let session = ask().await;
+    assert_eq!(session["own_changes"], json!([{ "kind": "Group", "name": "guards", "at": now }]));
+    let id = session["id"].as_str().expect("an id");
+    let seen = world.get(&world.signed_in("dave").await, &format!("{SESSIONS}/{id}")).await.ok(200);
+    assert_eq!(seen["own_changes"][0]["name"], "guards");
+    world.clock.advance(Duration::from_secs(7 * 86_400 + 1));
+    let alice = world.signed_in("alice").await;
+    let body = json!({ "activity": "Linux admin", "resources": ["vault1"] });
+    assert_eq!(world.post(&alice, SESSIONS, body).await.ok(201)["items"][0]["own_changes"], json!([]));
+}
+
+#[tokio::test]
 async fn the_vote_of_who_is_locked_as_a_whole_falls() {
     let world = World::start().await;
     with_tiers(&world).await;

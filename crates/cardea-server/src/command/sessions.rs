@@ -288,6 +288,14 @@ fn approvals(answer: &Value, json: bool) -> Result<ExitCode, Failure> {
     };
     let rows: Vec<_> = items(answer).iter().map(row).collect();
     output::table(["ID", "USER", "ACTIVITY", "RESOURCE", "TIER", "MAY DECIDE", "UNTIL"], &rows)?;
+    for session in items(answer) {
+        let changes = session.get("own_changes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for change in changes {
+            let [kind, name, at] = ["/kind", "/name", "/at"].map(|pointer| text(change, pointer));
+            let [id, user] = ["/id", "/user"].map(|pointer| text(session, pointer));
+            output::remark(&format!("{id}: {user} changed {kind} `{name}` at {at}, by which this is asked"));
+        }
+    }
     if answer.get("next").is_some_and(Value::is_string) {
         output::remark("There are more: raise --limit or narrow with --search.");
     }

@@ -68,6 +68,12 @@ function Waiting({ session }: { session: Session }) {
           {escalates && ` More people are asked at ${fullTime(escalates)}.`}
         </p>
       )}
+      {session.own_changes.length > 0 && (
+        <p className="font-medium">
+          {session.user} changed the rules that this goes by:{" "}
+          {session.own_changes.map((it) => `${it.kind} ${it.name} (${fullTime(it.at)})`).join(", ")}.
+        </p>
+      )}
       {isOwn && <p>It is your own request, so somebody else has to decide about it.</p>}
       {hasSaid && !isOwn && <p>You approved it: the others that it needs must be somebody else's.</p>}
       <LockedAhead session={session} />
