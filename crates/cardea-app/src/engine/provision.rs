@@ -16,8 +16,8 @@ use crate::{App, AppError, change::Note, gate::order, plan::host_of};
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(30);
 /// How long before the host's own end something is still placed: twice what the command may take.
 const PLACE_BEFORE: Duration = Duration::from_secs(60);
-/// A session that waited longer than this for the engine (it was down) or for its host's turn is not begun or gone on with: nobody waits for it
-/// any more. Shorter than the margin of the targets' own expiry, which runs from when a privilege was first placed.
+/// A session that waited longer than this for the engine (it was down) or for its host's turn is not begun or gone on with: nobody
+/// waits for it any more. Shorter than the margin of the targets' own expiry, which runs from when a privilege was first placed.
 const BEGIN_WITHIN: Duration = Duration::from_secs(240);
 const TOO_LATE: &str =
     "Cardea was not running when this was to begin, or its host had too much to do: request it again";
