@@ -25,18 +25,7 @@ impl App {
         let Some(lock) = session.lock.clone() else { return Ok(()) };
         let wanted = lock.stage;
         let id = session.id;
-        let grants = self.store().read(move |tx| {
-            Box::pin(async move {
-                let mut concerned = Vec::new();
-                for grant in tx.grants_of(id).await?.into_iter().filter(|grant| is_concerned(grant, wanted)) {
-                    if wanted == LockStage::Unlocking || !is_open_elsewhere(tx, &grant).await? {
-                        concerned.push(grant);
-                    }
-                }
-                Ok::<_, AppError>(concerned)
-            })
-        });
-        let grants = grants.await?;
+        let grants = self.store().read(move |tx| Box::pin(async move { concerned(tx, id, wanted).await })).await?;
         let orders: Vec<Order> = grants.iter().map(order).collect();
         let frame = Frame { session: id, fence: session.fence, limit: LOCK_LIMIT };
         let answer = match grants.first() {
@@ -48,7 +37,7 @@ impl App {
             Ok(locked) if wanted == LockStage::Locking => self.spare_others(frame, id).await?.map(|()| locked),
             answer => answer,
         };
-        self.retried(|| self.write_down_lock(&session, wanted, answer.clone())).await?;
+        self.retried(|| self.write_down_lock(&session, wanted, &grants, answer.clone())).await?;
         // At once, if there is more to do: a stage that waited for the unlocking, or the opposite wish.
         self.nudge();
         Ok(())
@@ -79,9 +68,11 @@ impl App {
         &self,
         asked: &Session,
         wanted: LockStage,
+        grants: &[Grant],
         answer: Result<Locked, ConnectorError>,
     ) -> Result<(), AppError> {
         let (app, id, claimed) = (self.clone(), asked.id, asked.clone());
+        let settled: Vec<_> = grants.iter().map(|grant| grant.id).collect();
         let written = self.store().write(move |tx| {
             Box::pin(async move {
                 let now = app.0.clock.now();
@@ -93,6 +84,15 @@ impl App {
                         session.rest(now);
                         tx.save_session(&drive()?, &mut session).await?;
                     }
+                    return Ok(());
+                }
+                if wanted == LockStage::Locking
+                    && answer.is_ok()
+                    && concerned(tx, id, wanted).await?.iter().any(|grant| !settled.contains(&grant.id))
+                {
+                    // Whoever it was spared for has left it meanwhile: it is locked again, with that.
+                    session.rest(now);
+                    tx.save_session(&drive()?, &mut session).await?;
                     return Ok(());
                 }
                 let note = match answer {
@@ -132,6 +132,17 @@ impl App {
         session.lock_failed(error.to_string(), self.0.clock.now(), jitter[0]);
         Note::warn(Stage::Session, message)
     }
+}
+
+/// What of a session is suspended or given again. What others share who are not locked is suspended for nobody.
+async fn concerned(tx: &mut Tx, id: SessionId, wanted: LockStage) -> Result<Vec<Grant>, AppError> {
+    let mut concerned = Vec::new();
+    for grant in tx.grants_of(id).await?.into_iter().filter(|grant| is_concerned(grant, wanted)) {
+        if wanted == LockStage::Unlocking || !is_open_elsewhere(tx, &grant).await? {
+            concerned.push(grant);
+        }
+    }
+    Ok(concerned)
 }
 
 /// What is suspended: also what may be there. What is given again: only what was there for certain.

@@ -233,18 +233,7 @@ impl App {
     ) -> Result<Option<Grant>, Halt> {
         let now = self.0.clock.now();
         let is_first = grants.iter().all(|grant| matches!(grant.state, GrantState::Planned | GrantState::Preexisting));
-        // What the switch does not outlast it cannot end.
-        let switch =
-            grants.iter().find(|grant| grant.privilege.kind() == "dead_man" && grant.state == GrantState::Placed);
-        let bound = switch.and_then(|switch| switch.expires_at);
-        // What is placed in an open session lasts as long as that, also where it was extended meanwhile.
-        let end = session.end_at.unwrap_or_else(|| now.plus(session.duration.get()));
-        let expires_at = end.plus(Session::EXPIRY_MARGIN);
-        for at in due {
-            let grant = &mut grants[*at];
-            grant.before = grant.before.take().or_else(|| before[*at].clone());
-            grant.expires_at = Some(bound.map_or(expires_at, |bound| bound.min(expires_at)));
-        }
+        bound(session, grants, due, before, now);
         session.progress = Some(progress(grants, due[0]));
         let (app, copy, all, due) = (self.clone(), session.clone(), grants.to_vec(), due.to_vec());
         let begun = self.store().write(move |tx| {
@@ -635,6 +624,21 @@ fn never_placed(grant: &mut Grant, now: Timestamp) {
 /// Whether nothing was done for it yet. One that was found there in an earlier try says nothing about this one.
 pub(super) fn is_untouched(grant: &Grant) -> bool {
     matches!(grant.state, GrantState::Planned | GrantState::Preexisting)
+}
+
+/// Notes what was there before these grants, and when the host ends them by itself.
+fn bound(session: &Session, grants: &mut [Grant], due: &[usize], before: &[Option<Observation>], now: Timestamp) {
+    // What the switch does not outlast it cannot end.
+    let switch = grants.iter().find(|grant| grant.privilege.kind() == "dead_man" && grant.state == GrantState::Placed);
+    let bound = switch.and_then(|switch| switch.expires_at);
+    // What is placed in an open session lasts as long as that, also where it was extended meanwhile.
+    let end = session.end_at.unwrap_or_else(|| now.plus(session.duration.get()));
+    let expires_at = end.plus(Session::EXPIRY_MARGIN);
+    for at in due {
+        let grant = &mut grants[*at];
+        grant.before = grant.before.take().or_else(|| before[*at].clone());
+        grant.expires_at = Some(bound.map_or(expires_at, |bound| bound.min(expires_at)));
+    }
 }
 
 /// What came of writing down that grants are about to be placed.

@@ -70,6 +70,40 @@ async fn a_session_that_took_long_to_begin_is_not_ended_by_its_host_before_its_t
 }
 
 #[tokio::test]
+async fn a_step_on_its_way_from_before_does_not_set_an_end_back_that_was_moved() {
+    let world = World::new().await;
+    let account = json!({ "type": "activity_token" });
+    let actions = json!([{ "add_to_group": { "group": "adm" } }, { "run_script": { "script": "long" } }]);
+    world
+        .offers(json!({ "platform": "linux", "protocol": "ssh", "login_account": account, "pre_session": actions }))
+        .await;
+    world.target.step_by_step();
+    let id = world.special("alice").await;
+    let mut late = None;
+    loop {
+        let call = next_call(&world).await;
+        let is_its = call.call.about.iter().any(|about| about.contains("group_membership"));
+        match call.call.operation {
+            Operation::Place if is_its && late.is_none() => {
+                late = Some(call.number);
+                world.target.step(call.number, Fate::Late);
+                continue;
+            }
+            Operation::RunScript => world.advance(Duration::from_secs(1200)),
+            _ => {}
+        }
+        world.target.step(call.number, Fate::Well);
+        if call.call.operation == Operation::Extend {
+            break;
+        }
+    }
+    world.target.step(late.expect("it was placed"), Fate::Well);
+    let detail = world.seen(id, "available", |detail| detail.session.status == Status::Available).await;
+    let things = world.target.things();
+    assert!(things.values().all(|thing| thing.expires_at > detail.session.end_at), "{things:#?}");
+}
+
+#[tokio::test]
 async fn an_end_during_a_step_leaves_to_others_what_they_hold() {
     let world = World::new().await;
     world.plant("ops", 1500);
@@ -195,6 +229,29 @@ async fn a_lock_suspends_what_sessions_share_only_when_all_of_them_are_locked() 
     world.seen(other, "clean", |detail| detail.session.clean).await;
     world.special_available("bob").await;
     assert!(!is_suspended(), "the other is back");
+}
+
+#[tokio::test]
+async fn a_lock_that_spared_what_another_held_takes_it_in_when_the_other_leaves_meanwhile() {
+    let world = World::new().await;
+    world.plant("ops", 1500);
+    world.offers(requester(&json!([{ "add_to_group": { "group": "adm" } }]))).await;
+    let (one, other) =
+        (world.special_available("alice").await.session.id, world.special_available("bob").await.session.id);
+    let locking = world.target.hold(Operation::Lock);
+    let message = crate::LockMessage { title: "Incident".to_owned(), text: String::new() };
+    let scope = cardea_domain::LockScope::Session;
+    world.app.lock_session(&Actor::Operator { uid: 0 }, one, scope, message).await.expect("it is open");
+    locking.reached(1).await;
+    // On its way is a lock without the group, for the other's sake.
+    world.app.end_session(&world.user("bob"), other, None).await.expect("it is open");
+    world.seen(other, "clean", |detail| detail.session.clean).await;
+    drop(locking);
+    let is_locked = |detail: &SessionDetail| {
+        detail.session.lock.as_ref().is_some_and(|lock| lock.stage == cardea_domain::LockStage::Locked)
+    };
+    world.seen(one, "locked", is_locked).await;
+    assert!(world.target.things()["web1 ops group_membership adm"].locked, "nobody else holds it");
 }
 
 #[tokio::test]
