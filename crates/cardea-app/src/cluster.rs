@@ -27,6 +27,7 @@ use tracing::{error, info, warn};
 use crate::{
     App, AppError,
     change::Note,
+    engine::FENCE_MAX,
     event::{Alert, Audience, Event},
     session::details,
 };
@@ -126,10 +127,18 @@ impl App {
 
     /// Where there can be no other nodes.
     async fn live_alone(&self, stop: CancellationToken) {
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.0.cluster.stale.notified() => self.reload_or_say().await,
+                // Also where the store takes no end, because its disk is full: what it says can still be read.
+                _ = beat.tick() => {
+                    if !matches!(timeout(BEAT_LIMIT, self.check_doors()).await, Ok(Ok(()))) {
+                        warn!("The sessions of open connections could not be read; trying again");
+                    }
+                }
             }
         }
     }
@@ -538,6 +547,17 @@ impl App {
         let now = tx.known_grants(grants).await?;
         let is_still = now.len() == grants.len() && now.iter().all(|grant| states.contains(&grant.state));
         if is_still { Ok(()) } else { Err(overtaken()) }
+    }
+
+    /// The host has seen a higher fence than the store: it is of a time that a restored backup does not know. Ours go above it from
+    /// now on.
+    pub(crate) async fn catch_up(&self, id: SessionId, seen: i64) -> Result<(), AppError> {
+        let to = seen.min(FENCE_MAX);
+        let raised = self
+            .0
+            .store
+            .write(move |tx| Box::pin(async move { tx.raise_fence_to(id, to).await.map_err(AppError::from) }));
+        raised.await
     }
 
     /// For a unit of a worker: its claim of the session is still the newest.

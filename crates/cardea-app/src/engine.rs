@@ -11,6 +11,7 @@ mod drift;
 pub(crate) mod handover;
 mod host;
 mod lock;
+pub(crate) mod meanwhile;
 mod poll;
 mod provision;
 mod scan;
@@ -59,7 +60,7 @@ const RENEW: Duration = Duration::from_secs(3);
 
 /// The highest fence that is taken over from a host. Hosts take no number of so many digits for one (frame.sh), so that whatever
 /// somebody writes there, the next claim is above it.
-const FENCE_MAX: i64 = 100_000_000_000_000;
+pub(crate) const FENCE_MAX: i64 = 100_000_000_000_000;
 
 /// How long the engine sleeps at most while other nodes are there, whose claims it does not hear of.
 const SHARED_SLEEP_MAX: Duration = Duration::from_secs(2);

@@ -63,7 +63,10 @@ impl App {
         let moved = match wish.grants.first() {
             Some(first) => match self.0.linux.extend(&first.target, frame, &wish.orders).await {
                 // The engine spoke to the host meanwhile: once more, with a newer fence.
-                Err(ConnectorError::Superseded { .. }) => return Err(AppError::Conflict),
+                Err(ConnectorError::Superseded { seen }) => {
+                    self.catch_up(id, seen).await?;
+                    return Err(AppError::Conflict);
+                }
                 answer => answer?,
             },
             None => Vec::new(),
@@ -87,7 +90,7 @@ impl App {
                     let session = tx.raise_fence(id).await?;
                     let expires_at = end.plus(Session::EXPIRY_MARGIN);
                     let (mut grants, mut orders) = (Vec::new(), Vec::new());
-                    for mut grant in tx.grants_of(id).await?.into_iter().filter(ends_by_itself) {
+                    for mut grant in tx.grants_of(id).await?.into_iter().filter(is_moved) {
                         grant.expires_at = Some(expires_at);
                         orders.push(Order { expires_at: latest(tx, &grant, expires_at).await?, ..order(&grant) });
                         grants.push(grant);
@@ -119,7 +122,7 @@ impl App {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let Wish { session: asked, end, grants, .. } = wish;
+                    let Wish { session: asked, end, mut grants, .. } = wish;
                     let mut session = tx.session(asked.id).await?.ok_or(AppError::NotFound)?;
                     let permit = permit(&actor, Verb::ExtendSession, &session)?;
                     if !session.status.is_open() || session.end_at != asked.end_at || session.fence != asked.fence {
@@ -127,16 +130,21 @@ impl App {
                         return Err(AppError::Conflict);
                     }
                     let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
-                    match Self::still(tx, session.id, &ids, &[GrantState::Placed]).await {
+                    match Self::still(tx, session.id, &ids, &[GrantState::Placed, GrantState::Placing]).await {
                         // One of them is on its way back, and stays so.
                         Err(AppError::Refused { .. }) => return Err(AppError::Conflict),
                         still => still?,
                     }
                     let now = app.0.clock.now();
                     session.extend(end, now);
-                    for grant in &grants {
-                        tx.save_grant(grant).await?;
+                    let now_there = tx.grants_of(session.id).await?;
+                    for grant in &mut grants {
+                        // One that was on its way is there by now, perhaps.
+                        let newest = now_there.iter().find(|newest| newest.id == grant.id);
+                        let moved = newest.map(|newest| Grant { expires_at: grant.expires_at, ..newest.clone() });
+                        *grant = moved.unwrap_or_else(|| grant.clone());
                     }
+                    tx.save_grants(&grants).await?;
                     app.announce_grants(tx, &session, &grants);
                     for warning in moved.iter().filter_map(|placed| placed.warning.as_ref()) {
                         let note = Note::warn(Stage::Session, format!("While it was extended: {warning}"));
@@ -158,6 +166,12 @@ impl App {
 /// What the host was told to end by itself. What a script did it cannot end.
 pub(crate) fn ends_by_itself(grant: &Grant) -> bool {
     grant.state == GrantState::Placed && !grant.privilege.is_unproven()
+}
+
+/// What an extension moves: also what is on its way there, which the host moves if it has it by then.
+fn is_moved(grant: &Grant) -> bool {
+    let is_coming = grant.stage == Stage::Session && grant.state == GrantState::Placing;
+    ends_by_itself(grant) || is_coming && !grant.privilege.is_unproven()
 }
 
 /// When the host may end it: not before the last session that shares it.

@@ -463,6 +463,10 @@ impl App {
         match placed {
             Ok(_) => self.retried(|| self.key_placed(admission, grant.clone(), grants.clone())).await,
             Err(error) => {
+                if let cardea_domain::ConnectorError::Superseded { seen } = error {
+                    // For whoever comes next.
+                    self.catch_up(id, seen).await?;
+                }
                 let what = "place the gateway's key";
                 let failed = self.retried(|| self.not_placed(session.id, grant.clone(), what, error.to_string())).await;
                 failed.and(Err(AppError::from(error)))

@@ -136,7 +136,11 @@ struct Inner {
     /// Those, and the passwords that wait for their turn.
     hashing_places: Arc<Semaphore>,
     /// Wakes the engine.
-    nudge: Notify,
+    nudge: Arc<Notify>,
+    /// Wakes workers that wait for a script: something may be due.
+    stir: Notify,
+    #[cfg(test)]
+    attending: engine::meanwhile::Attending,
     /// What it is handed without being asked.
     handover: engine::handover::Handover,
     /// Whose turn it is on which host.
@@ -189,6 +193,7 @@ impl App {
         let installation = Self::installation(&store, &*clock, &*entropy).await?;
         let mut epoch = [0; 8];
         entropy.fill(&mut epoch);
+        let nudge = Arc::new(Notify::new());
         let app = Self(Arc::new(Inner {
             keyring: Keyring::new(store.clone(), vault, installation),
             store,
@@ -204,9 +209,12 @@ impl App {
             hashing: Arc::new(Semaphore::new(sign_in.hashes_at_once.max(1))),
             hashing_places: Arc::new(Semaphore::new(password::WAITING_MAX)),
             sign_in,
-            nudge: Notify::new(),
+            nudge: nudge.clone(),
+            stir: Notify::new(),
+            #[cfg(test)]
+            attending: engine::meanwhile::Attending::default(),
             handover: engine::handover::Handover::default(),
-            turns: engine::turn::Turns::default(),
+            turns: engine::turn::Turns::new(nudge),
             host_nudge: Notify::new(),
             metrics: metrics::Metrics::default(),
             doors: gate::Doors::default(),
@@ -302,6 +310,7 @@ impl App {
     /// Wakes the engine: something is due, or the clock was moved.
     pub fn nudge(&self) {
         self.0.nudge.notify_one();
+        self.0.stir.notify_waiters();
         self.0.host_nudge.notify_one();
         self.0.outbox.nudge();
     }

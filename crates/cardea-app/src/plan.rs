@@ -198,8 +198,8 @@ impl App {
                 grant
             })
             .collect();
-        let undo = undo_of_all(&grants);
-        if !undo.is_empty() {
+        if grants.iter().any(|grant| grant.privilege.stays()) {
+            let undo = undo_of_all(&grants);
             grants.insert(0, self.planned(session, first, plan.target.clone(), Privilege::DeadMan { undo }));
         }
         grants
@@ -389,15 +389,30 @@ fn own_account(user: &Object, offer: &Offer<'_>) -> Result<String, AppError> {
 pub(crate) fn undo_of_all(grants: &[Grant]) -> Vec<Undo> {
     let is_undone = |grant: &&Grant| {
         let is_switch = matches!(grant.privilege, Privilege::DeadMan { .. });
-        grant.privilege.stays() && !is_switch && grant.state != GrantState::Preexisting
+        let is_ours = match grant.state {
+            GrantState::Preexisting => false,
+            // Nobody has looked yet whether it is there by somebody else's hand.
+            GrantState::Planned | GrantState::Removed => !is_unmarked(grant),
+            GrantState::Placing | GrantState::Placed | GrantState::Removing => true,
+        };
+        grant.privilege.stays() && !is_switch && is_ours
     };
-    let undo = |grant: &Grant| Undo {
+    grants.iter().rev().filter(is_undone).map(undo_of).collect()
+}
+
+/// How the switch undoes it.
+pub(crate) fn undo_of(grant: &Grant) -> Undo {
+    Undo {
         grant: grant.mark,
         token: grant.token.clone(),
         account: grant.account.clone(),
         privilege: grant.privilege.clone(),
-    };
-    grants.iter().rev().filter(is_undone).map(undo).collect()
+    }
+}
+
+/// Whether it could be on its account before Cardea, and nothing on the host tells whose it is.
+pub(crate) fn is_unmarked(grant: &Grant) -> bool {
+    grant.share_key.is_some() && grant.privilege.may_preexist()
 }
 
 /// Whether an object has a say in what a request by these rules is given, or in who says yes to it.

@@ -134,7 +134,10 @@ impl App {
         match self.0.linux.place(&grant.target, frame, &order(&grant)).instrument(span).await {
             Ok(placed) => self.retried(|| self.password_set(id, grant.clone(), placed.read_back.clone())).await,
             // The engine spoke to the host meanwhile: once more, with a newer fence.
-            Err(ConnectorError::Superseded { .. }) => Err(AppError::Conflict),
+            Err(ConnectorError::Superseded { seen }) => {
+                self.catch_up(id, seen).await?;
+                Err(AppError::Conflict)
+            }
             Err(error) => {
                 let what = "set a password for the login account";
                 let failed = self.retried(|| self.not_placed(id, grant.clone(), what, error.to_string())).await;

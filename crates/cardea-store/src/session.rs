@@ -420,6 +420,13 @@ impl Tx {
         row.ok_or(StoreError::Conflict)?.try_into()
     }
 
+    /// Raises the fence of a session to `fence`, if it is lower: the host has seen that number.
+    pub async fn raise_fence_to(&mut self, id: SessionId, fence: i64) -> Result<(), StoreError> {
+        const SQL: &str = "update session set fence = $2, version = version + 1 where id = $1 and fence < $2";
+        execute!(self, SQL, id.to_string(), fence)?;
+        Ok(())
+    }
+
     /// The newest fence of a session. Nobody else saves or claims it until the unit ends: for units that write of a session
     /// without saving it.
     pub async fn hold_session(&mut self, id: SessionId) -> Result<Option<i64>, StoreError> {

@@ -74,7 +74,9 @@ impl App {
         if out.is_empty() && all.iter().any(is_afterwards) {
             // What a script does may take an hour: nobody's privileges wait for it.
             drop(turn.take());
-            self.afterwards(&mut session, &all).await?;
+            if let Some(pause) = self.afterwards(&mut session, &all).await? {
+                return self.put_off_for(session.id, pause).await;
+            }
             let id = session.id;
             all = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
         }
@@ -92,8 +94,9 @@ impl App {
         Ok(())
     }
 
-    /// Runs what comes when everything was taken away. Each once; a failure is told, and nothing waits for it.
-    async fn afterwards(&self, session: &mut Session, all: &[Grant]) -> Result<(), Stop> {
+    /// Runs what comes when everything was taken away. Each once; a failure is told, and nothing waits for it. When to go on, if
+    /// there is no turn for it now.
+    async fn afterwards(&self, session: &mut Session, all: &[Grant]) -> Result<Option<Duration>, Stop> {
         for mut grant in all.iter().filter(|grant| is_afterwards(grant)).cloned() {
             let ran = if is_script(&grant) {
                 self.run_script(session, &mut grant, Vec::new(), false).await
@@ -103,10 +106,12 @@ impl App {
             match ran {
                 Ok(()) => {}
                 Err(Halt::Stop(stop)) => return Err(stop),
-                Err(Halt::GiveUp(_) | Halt::Moved | Halt::Wait) => break,
+                Err(Halt::Wait(pause)) => return Ok(Some(pause)),
+                Err(Halt::GiveUp(_) | Halt::Moved) => break,
             }
         }
-        self.skip_the_rest(session).await
+        self.skip_the_rest(session).await?;
+        Ok(None)
     }
 
     /// One that leaves nothing: done, or told that it could not be.
@@ -161,13 +166,14 @@ impl App {
         Ok(skipped.await?)
     }
 
-    /// Keys of former gateway processes on an open session.
-    pub(super) async fn remove_strays(&self, id: SessionId) -> Result<(), Stop> {
-        let is_stray = |grant: &Grant| grant.state == GrantState::Removing;
+    /// Whether there are keys of former gateway processes on an open session.
+    pub(super) async fn has_strays(&self, id: SessionId) -> Result<bool, Stop> {
         let grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
-        if !grants.iter().any(is_stray) {
-            return Ok(());
-        }
+        Ok(grants.iter().any(is_stray))
+    }
+
+    /// Takes them away.
+    pub(super) async fn remove_strays(&self, id: SessionId) -> Result<(), Stop> {
         let (session, all) = self.claimed(id).await?;
         let strays: Vec<_> = all.iter().filter(|grant| is_stray(grant)).cloned().collect();
         let gave_root = all.iter().any(|grant| grant.privilege.gives_root());
@@ -263,7 +269,7 @@ impl App {
             }
             removals.extend(join_all(now.map(|grant| self.remove_one(grant, frame))).await);
         }
-        self.look_again(frame, &mut removals).await;
+        self.look_once_more(frame, &mut removals).await;
         let now = self.0.clock.now();
         for evidence in removals.iter_mut().filter_map(|removal| removal.outcome.as_mut().ok()) {
             evidence.self_reported |= gave_root;
@@ -302,7 +308,7 @@ impl App {
             .then(|| Target { host_key: Some(shown.clone()), ..pinned.clone() })
     }
 
-    async fn look_again(&self, frame: Frame, removals: &mut [Removal]) {
+    async fn look_once_more(&self, frame: Frame, removals: &mut [Removal]) {
         let is_gone = |index: &usize| removals[*index].outcome.is_ok() && !is_script(&removals[*index].grant);
         let gone: Vec<usize> = (0..removals.len()).filter(is_gone).collect();
         let Some(first) = gone.first() else { return };
@@ -512,6 +518,11 @@ impl App {
         }
         notes
     }
+}
+
+/// What is on its way back although its session is open.
+fn is_stray(grant: &Grant) -> bool {
+    grant.state == GrantState::Removing
 }
 
 /// Whether it comes when everything was taken away, and did not yet.

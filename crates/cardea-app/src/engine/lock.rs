@@ -26,7 +26,7 @@ impl App {
         let wanted = lock.stage;
         let id = session.id;
         let grants = self.store().read(move |tx| Box::pin(async move { concerned(tx, id, wanted).await })).await?;
-        let orders: Vec<Order> = grants.iter().map(order).collect();
+        let (grants, orders): (Vec<Grant>, Vec<Order>) = grants.into_iter().unzip();
         let frame = Frame { session: id, fence: session.fence, limit: LOCK_LIMIT };
         let answer = match grants.first() {
             None => Ok(Locked { read_back: "nothing of it is on the host".to_owned() }),
@@ -52,8 +52,7 @@ impl App {
                 for grant in tx.grants_of(id).await?.into_iter().filter(|grant| is_concerned(grant, LockStage::Locking))
                 {
                     if is_open_elsewhere(tx, &grant).await? {
-                        let expires_at = latest(tx, &grant, order(&grant).expires_at).await?;
-                        spared.push((grant.target.clone(), Order { expires_at, ..order(&grant) }));
+                        spared.push((grant.target.clone(), lasting(tx, &grant).await?));
                     }
                 }
                 Ok::<_, AppError>(spared)
@@ -76,6 +75,10 @@ impl App {
         let written = self.store().write(move |tx| {
             Box::pin(async move {
                 let now = app.0.clock.now();
+                // Asked first: others hold a shared privilege before they hold a session.
+                let is_more = wanted == LockStage::Locking
+                    && answer.is_ok()
+                    && concerned(tx, id, wanted).await?.iter().any(|(grant, _)| !settled.contains(&grant.id));
                 Self::still_claimed(tx, &claimed).await?;
                 let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                 if !session.lock.as_ref().is_some_and(|lock| lock.stage == wanted) || !session.status.is_standing() {
@@ -86,10 +89,7 @@ impl App {
                     }
                     return Ok(());
                 }
-                if wanted == LockStage::Locking
-                    && answer.is_ok()
-                    && concerned(tx, id, wanted).await?.iter().any(|grant| !settled.contains(&grant.id))
-                {
+                if is_more {
                     // Whoever it was spared for has left it meanwhile: it is locked again, with that.
                     session.rest(now);
                     tx.save_session(&drive()?, &mut session).await?;
@@ -135,11 +135,13 @@ impl App {
 }
 
 /// What of a session is suspended or given again. What others share who are not locked is suspended for nobody.
-async fn concerned(tx: &mut Tx, id: SessionId, wanted: LockStage) -> Result<Vec<Grant>, AppError> {
+/// The host's own end is that of the last session that shares it.
+async fn concerned(tx: &mut Tx, id: SessionId, wanted: LockStage) -> Result<Vec<(Grant, Order)>, AppError> {
     let mut concerned = Vec::new();
     for grant in tx.grants_of(id).await?.into_iter().filter(|grant| is_concerned(grant, wanted)) {
         if wanted == LockStage::Unlocking || !is_open_elsewhere(tx, &grant).await? {
-            concerned.push(grant);
+            let order = lasting(tx, &grant).await?;
+            concerned.push((grant, order));
         }
     }
     Ok(concerned)
@@ -155,14 +157,26 @@ fn is_concerned(grant: &Grant, wanted: LockStage) -> bool {
     is_there && !grant.privilege.is_unproven()
 }
 
-/// Whether a session holds the same that is not locked: what is suspended would be missing there.
+/// What is asked for of a grant, until the last session that shares it ends.
+async fn lasting(tx: &mut Tx, grant: &Grant) -> Result<Order, AppError> {
+    let order = order(grant);
+    Ok(Order { expires_at: latest(tx, grant, order.expires_at).await?, ..order })
+}
+
+/// Whether a session holds the same that is not locked, or to which it is just given again: what is suspended would be missing
+/// there.
 pub(super) async fn is_open_elsewhere(tx: &mut Tx, grant: &Grant) -> Result<bool, AppError> {
     let Some(key) = &grant.share_key else { return Ok(false) };
     for other in tx.holders(key).await?.into_iter().filter(|other| other.session != grant.session) {
         let holder = tx.session(other.session).await?;
-        if holder.is_some_and(|holder| holder.status != Status::Locked && holder.status.can_end()) {
+        if holder.is_some_and(|holder| is_open(&holder)) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+fn is_open(session: &Session) -> bool {
+    let is_given_back = session.lock.as_ref().is_some_and(|lock| lock.stage == LockStage::Unlocking);
+    session.status.can_end() && (session.status != Status::Locked || is_given_back)
 }

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use cardea_domain::{
     ConnectorError, Depth, EndCause, Frame, Grant, GrantState, Lane, LogLevel, Observation, Order, Placed, Presence,
-    Privilege, Progress, Reason, Revision, Session, Stage, Timestamp,
+    Privilege, Progress, Reason, Revision, Session, SessionId, Stage, Timestamp,
 };
 use cardea_store::Tx;
 use serde_json::json;
 
 use super::{Stop, drive, turn::Turn};
-use crate::{App, AppError, change::Note, gate::order, plan::host_of};
+use crate::{
+    App, AppError,
+    change::Note,
+    gate::order,
+    plan::{host_of, is_unmarked, undo_of},
+};
 
 /// How long one command on the host may take.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(30);
@@ -32,8 +37,8 @@ pub(super) enum Halt {
     GiveUp(Reason),
     /// The session waits for approval again.
     Moved,
-    /// Not now: another session is giving back what this one wants to share.
-    Wait,
+    /// Not now, but so much later: another session is giving back what this one wants to share, or enough scripts run there.
+    Wait(Duration),
     Stop(Stop),
 }
 
@@ -57,7 +62,7 @@ impl App {
             Ok(()) => Ok(()),
             Err(Halt::GiveUp(reason)) => self.give_up(session, reason, Vec::new()).await,
             Err(Halt::Moved) => Ok(()),
-            Err(Halt::Wait) => self.look_again_soon(session).await,
+            Err(Halt::Wait(pause)) => self.put_off_for(session.id, pause).await,
             Err(Halt::Stop(stop)) => Err(stop),
         }
     }
@@ -73,17 +78,18 @@ impl App {
         if session.wake_at.is_some_and(|due| self.0.clock.now().since(due) > BEGIN_WITHIN) {
             return Err(give_up("too_late", TOO_LATE));
         }
-        // Of an earlier try.
-        grants.retain(|grant| grant.state != GrantState::Removed);
+        // Of an earlier try, some of which may be on its way out once more.
+        grants.retain(|grant| !matches!(grant.state, GrantState::Removed | GrantState::Removing));
         self.settle_account(session, grants).await?;
         self.keep_snapshot(session, grants).await?;
         let all: Vec<_> = (0..grants.len()).filter(|at| is_due(&grants[*at])).collect();
-        let before = self.observe(session, grants, &all).await?;
         let mut done = Vec::new();
         let mut from = 0;
         while from < grants.len() {
             let to = (from..grants.len()).find(|index| is_script(&grants[*index])).unwrap_or(grants.len());
-            let due = all.iter().copied().filter(|at| (from..to).contains(at)).collect();
+            let due: Vec<_> = all.iter().copied().filter(|at| (from..to).contains(at)).collect();
+            // Each time anew: behind a script an hour may have passed.
+            let before = self.observe(session, grants, &due).await?;
             self.place_all(session, grants, due, &before, &mut done).await?;
             let is_first = grants.iter().all(is_untouched);
             if let Some(script) = grants.get_mut(to).filter(|grant| is_due(grant)) {
@@ -140,10 +146,15 @@ impl App {
         }
         let fresh: Vec<_> = due.iter().copied().filter(|at| grants[*at].state == GrantState::Planned).collect();
         let switch = self.begin(session, grants, &due, before, std::mem::take(done)).await?;
-        if let Some(switch) = switch
-            && let Err(error) = self.place(&switch, self.frame(session)).await
-        {
-            return self.could_not_place(session, &mut grants[due[0]], &error, done).await;
+        self.check_found(session, grants, &due).await?;
+        if let Some(switch) = switch {
+            let restated = self.place(&switch, self.frame(session)).await;
+            if is_refused_as_old(grants[due[0]].stage, &restated) {
+                self.put_off(session, &grants[due[0]]).await?;
+            }
+            if let Err(error) = restated {
+                return self.could_not_place(session, &mut grants[due[0]], &error, done).await;
+            }
         }
         for at in due {
             if grants[at].state == GrantState::Preexisting {
@@ -177,6 +188,36 @@ impl App {
             return Err(Halt::Moved);
         }
         Ok(())
+    }
+
+    /// What was found there and counts as not Cardea's: another session may have taken it away behind the look, because it was that
+    /// session's. It had written that down by then, so a further look tells.
+    async fn check_found(&self, session: &Session, grants: &[Grant], due: &[usize]) -> Result<(), Halt> {
+        let is_found = |at: &usize| grants[*at].state == GrantState::Preexisting && grants[*at].share_key.is_some();
+        let found: Vec<_> = due.iter().copied().filter(is_found).collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        let seen = self.observe(session, grants, &found).await?;
+        let is_gone = |at: &usize| seen[*at].as_ref().is_some_and(|seen| seen.presence == Presence::Absent);
+        let anew =
+            |at: usize| Grant { state: GrantState::Planned, before: None, expires_at: None, ..grants[at].clone() };
+        let gone: Vec<_> = found.into_iter().filter(is_gone).map(anew).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let (app, session) = (self.clone(), session.clone());
+        let planned = self.store().write(move |tx| {
+            Box::pin(async move {
+                let ids: Vec<_> = gone.iter().map(|grant| grant.id).collect();
+                Self::still(tx, session.id, &ids, &[GrantState::Preexisting]).await?;
+                tx.save_grants(&gone).await?;
+                app.announce_grants(tx, &session, &gone);
+                Ok::<_, AppError>(())
+            })
+        });
+        planned.await?;
+        Err(Halt::Wait(SHARED_PAUSE))
     }
 
     /// A profile may refuse a host that cannot end a privilege by itself.
@@ -244,12 +285,13 @@ impl App {
                     match share(tx, &mut all[*at]).await? {
                         Shared::No => {}
                         Shared::Leaving => return Ok(Begun::Later),
+                        Shared::Stuck => return Ok(Begun::Never(*at)),
                         Shared::InTheWay(what) => return Ok(Begun::Collision(*at, what)),
                     }
                 }
                 restate_dead_man(tx, &mut all).await?;
-                let borrowed = due.iter().map(|at| &all[*at]).filter(|grant| grant.mark != grant.id);
-                let switch = restate_placed_switch(tx, &session, borrowed.collect()).await?;
+                let unknown = due.iter().map(|at| &all[*at]).filter(|grant| is_undone_otherwise(grant));
+                let switch = restate_placed_switch(tx, &session, unknown.collect()).await?;
                 let changed: Vec<_> = due.iter().map(|at| all[*at].clone()).collect();
                 let placed = done.iter().map(|done| done.grant.clone());
                 tx.save_grants(&placed.chain(changed.iter().cloned()).collect::<Vec<_>>()).await?;
@@ -281,7 +323,15 @@ impl App {
                 grants.clone_from_slice(&all);
                 Ok(switch.map(|switch| *switch))
             }
-            Begun::Later => Err(Halt::Wait),
+            Begun::Later => Err(Halt::Wait(SHARED_PAUSE)),
+            Begun::Never(at) => {
+                let what = grants[at].privilege.describe();
+                let sentence = format!(
+                    "Failed at {what}: it is being taken away from another session, and the host does not let it go: request it \
+                     again when that is done"
+                );
+                Err(give_up("collision", &sentence))
+            }
             Begun::Collision(at, what) => {
                 Err(Halt::GiveUp(reason_of(&grants[at].privilege.describe(), &ConnectorError::Collision(what))))
             }
@@ -521,9 +571,24 @@ impl App {
         self.clean_up(&given_up.await?).await
     }
 
-    async fn look_again_soon(&self, session: Session) -> Result<(), Stop> {
-        self.wake_later(session.id, SHARED_PAUSE).await;
-        Ok(())
+    /// Lets a session go for a while; one that stands on its resource not for longer than until something is due for it.
+    pub(super) async fn put_off_for(&self, id: SessionId, pause: Duration) -> Result<(), Stop> {
+        let at = self.0.clock.now().plus(pause);
+        let put_off = self.retried(|| {
+            let node = self.0.node.clone();
+            self.store().write(move |tx| {
+                Box::pin(async move {
+                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    if session.claim.as_ref().is_some_and(|claim| claim.node != node) {
+                        // Another node took it up meanwhile.
+                        return Ok(());
+                    }
+                    session.put_off(at);
+                    tx.save_session(&drive()?, &mut session).await.map_err(AppError::from)
+                })
+            })
+        });
+        Ok(put_off.await?)
     }
 
     pub(super) fn frame(&self, session: &Session) -> Frame {
@@ -545,7 +610,8 @@ impl App {
             match ran {
                 Ok(()) => self.write_all_done(session, done).await?,
                 Err(Halt::GiveUp(reason)) => self.cannot_begin(session, grant, &reason.detail).await?,
-                Err(Halt::Wait | Halt::Moved) => return self.look_again_soon(session.clone()).await.map(|()| true),
+                Err(Halt::Moved) => return self.put_off_for(id, SHARED_PAUSE).await.map(|()| true),
+                Err(Halt::Wait(pause)) => return self.put_off_for(id, pause).await.map(|()| true),
                 Err(Halt::Stop(stop)) => return Err(stop),
             }
         }
@@ -585,7 +651,7 @@ impl App {
 
     /// An end in between has turned these grants towards removal, and that must stand. Whatever else happened to the session
     /// meanwhile, they were placed; but then this worker knows it no longer.
-    async fn write_all_done(&self, session: &mut Session, done: Vec<Done>) -> Result<(), Stop> {
+    pub(super) async fn write_all_done(&self, session: &mut Session, done: Vec<Done>) -> Result<(), Stop> {
         if done.is_empty() {
             return Ok(());
         }
@@ -632,7 +698,9 @@ fn bound(session: &Session, grants: &mut [Grant], due: &[usize], before: &[Optio
     let switch = grants.iter().find(|grant| grant.privilege.kind() == "dead_man" && grant.state == GrantState::Placed);
     let bound = switch.and_then(|switch| switch.expires_at);
     // What is placed in an open session lasts as long as that, also where it was extended meanwhile.
-    let end = session.end_at.unwrap_or_else(|| now.plus(session.duration.get()));
+    let whole = session.start_at.unwrap_or(now).plus(session.duration.get());
+    // Also where the policy's hours end it sooner: they may be changed.
+    let end = session.end_at.map_or(whole, |end| end.max(whole));
     let expires_at = end.plus(Session::EXPIRY_MARGIN);
     for at in due {
         let grant = &mut grants[*at];
@@ -646,6 +714,8 @@ enum Begun {
     Yes(Box<Session>, Vec<Grant>, Option<Box<Grant>>),
     /// Another session is giving back what this one wants.
     Later,
+    /// Another session is giving it back, and cannot.
+    Never(usize),
     /// Somebody's own thing of the same name is there.
     Collision(usize, String),
 }
@@ -654,6 +724,8 @@ enum Begun {
 enum Shared {
     No,
     Leaving,
+    /// The clean-up that takes it away is stalled.
+    Stuck,
     InTheWay(String),
 }
 
@@ -669,8 +741,9 @@ async fn share(tx: &mut Tx, grant: &mut Grant) -> Result<Shared, AppError> {
         None => Vec::new(),
     };
     holders.retain(|holder| holder.id != grant.id);
-    if holders.iter().any(|holder| holder.state == GrantState::Removing) {
-        return Ok(Shared::Leaving);
+    if let Some(leaving) = holders.iter().find(|holder| holder.state == GrantState::Removing) {
+        let is_stuck = tx.session(leaving.session).await?.is_some_and(|session| session.cleanup_stalled);
+        return Ok(if is_stuck { Shared::Stuck } else { Shared::Leaving });
     }
     if let Some(holder) = holders.first() {
         grant.mark = holder.mark;
@@ -702,13 +775,20 @@ async fn restate_dead_man(tx: &mut Tx, grants: &mut [Grant]) -> Result<(), AppEr
     Ok(())
 }
 
-/// The same for a switch that is on the host already, when later steps share what others hold. `None` if nothing changes.
+/// Whether a step that is about to be placed is not what a switch of before undoes: it carries another's mark, or could have been
+/// there before.
+fn is_undone_otherwise(grant: &Grant) -> bool {
+    grant.state == GrantState::Placing && (grant.mark != grant.id || is_unmarked(grant))
+}
+
+/// The same for a switch that is on the host already, when later steps share what others hold, or turn out to be Cardea's. `None` if
+/// nothing changes.
 async fn restate_placed_switch(
     tx: &mut Tx,
     session: &Session,
-    borrowed: Vec<&Grant>,
+    unknown: Vec<&Grant>,
 ) -> Result<Option<Grant>, AppError> {
-    if borrowed.is_empty() {
+    if unknown.is_empty() {
         return Ok(None);
     }
     let is_placed = |grant: &Grant| grant.state == GrantState::Placed;
@@ -716,10 +796,11 @@ async fn restate_placed_switch(
     switches.retain(|grant| is_placed(grant) && matches!(grant.privilege, Privilege::DeadMan { .. }));
     let Some(mut switch) = switches.pop() else { return Ok(None) };
     let Privilege::DeadMan { undo } = &mut switch.privilege else { return Ok(None) };
-    for grant in borrowed {
-        for known in undo.iter_mut().filter(|known| known.grant == grant.id) {
-            known.grant = grant.mark;
-            known.token.clone_from(&grant.token);
+    for grant in unknown {
+        match undo.iter_mut().find(|known| known.grant == grant.id || known.privilege == grant.privilege) {
+            Some(known) => (known.grant, known.token) = (grant.mark, grant.token.clone()),
+            // What comes later is undone first.
+            None => undo.insert(0, undo_of(grant)),
         }
     }
     tx.restate_grant(&switch).await?;

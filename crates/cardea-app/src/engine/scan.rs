@@ -7,7 +7,7 @@ use cardea_domain::{
 };
 
 use super::{Stop, drive, provision::is_script};
-use crate::{App, AppError, change::Note, gate::order};
+use crate::{App, AppError, change::Note, cluster::overtaken, gate::order};
 
 /// After a scan that failed (the host is away) the next one comes this much later.
 const AGAIN: Duration = Duration::from_secs(300);
@@ -20,9 +20,13 @@ impl App {
     pub(super) async fn scan(&self, session: Session) -> Result<(), Stop> {
         let Some(turn) = self.0.turns.take(Lane::Scanning, session.resource) else { return Ok(()) };
         let began = self.0.clock.now();
-        if self.is_back(&session).await? {
-            drop(turn);
-            return self.clean_up(&session).await;
+        match self.is_back(&session).await? {
+            Some(false) => {}
+            Some(true) => {
+                drop(turn);
+                return self.clean_up(&session).await;
+            }
+            None => return self.set_wake(session.id, Some(began.plus(AGAIN))).await,
         }
         let resource = session.resource;
         let waiting =
@@ -73,21 +77,20 @@ impl App {
     }
 
     /// Looks once more, now that no command of before can still be under way, whether anything of the session is there again. Then
-    /// the session is being cleaned up again, whatever it was called.
-    async fn is_back(&self, session: &Session) -> Result<bool, Stop> {
+    /// the session is being cleaned up again, whatever it was called. `None` if the host does not answer.
+    async fn is_back(&self, session: &Session) -> Result<Option<bool>, Stop> {
         let id = session.id;
         let mut grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
         grants.retain(|grant| grant.evidence.is_some() && grant.share_key.is_none() && !is_script(grant));
-        let Some(target) = grants.first().map(|grant| grant.target.clone()) else { return Ok(false) };
+        let Some(target) = grants.first().map(|grant| grant.target.clone()) else { return Ok(Some(false)) };
         if grants.iter().all(|grant| grant.scanned_at.is_some()) {
-            return Ok(false);
+            return Ok(Some(false));
         }
         let orders: Vec<_> = grants.iter().map(order).collect();
-        // A host that does not answer is asked again with the scan.
-        let Ok(seen) = self.0.linux.observe(&target, self.frame(session), &orders).await else { return Ok(false) };
+        let Ok(seen) = self.0.linux.observe(&target, self.frame(session), &orders).await else { return Ok(None) };
         let back: Vec<_> = grants.into_iter().zip(seen).filter(|(_, seen)| seen.presence == Presence::Ours).collect();
         if back.is_empty() {
-            return Ok(false);
+            return Ok(Some(false));
         }
         let app = self.clone();
         let reopened = self.retried(|| {
@@ -95,6 +98,10 @@ impl App {
             self.store().write(move |tx| {
                 Box::pin(async move {
                     let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    if !session.clean {
+                        // It is cleaned up already, or was tried again: whoever has it now looks for itself.
+                        return Err(overtaken());
+                    }
                     session.reopen(app.0.clock.now());
                     for (mut grant, seen) in back {
                         grant.state = GrantState::Removing;
@@ -112,7 +119,7 @@ impl App {
             })
         });
         reopened.await?;
-        Ok(true)
+        Ok(Some(true))
     }
 
     async fn write_scan(&self, reports: Vec<Report>) -> Result<(), Stop> {

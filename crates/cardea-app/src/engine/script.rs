@@ -1,19 +1,22 @@
 //! Administrators' scripts: run at most once, their output in the session's log, and never counted as proven.
 
+use std::time::Duration;
+
 use cardea_domain::{
-    ConnectorError, Evidence, Frame, Grant, GrantState, LogLevel, Privilege, Reason, Script, ScriptOutcome, Session,
-    Timestamp,
+    ConnectorError, Evidence, Grant, GrantState, Lane, LogLevel, Privilege, Reason, Script, ScriptOutcome, Session,
+    Stage, Timestamp,
 };
 use cardea_store::Tx;
-use futures_util::StreamExt as _;
 use serde_json::json;
 
 use super::{
-    drive,
+    Stop, drive,
     provision::{Done, Halt, is_refused_as_old, pinned},
 };
-use crate::{App, AppError, change::Note, event::Event, plan::environment};
+use crate::{App, AppError, change::Note, plan::environment};
 
+/// When to ask again for a turn on a host where enough scripts run.
+const SCRIPT_PAUSE: Duration = Duration::from_secs(5);
 /// Lines of a script's output that the session's log keeps, and characters of each.
 const LINES_MAX: usize = 200;
 const LINE_CHARS_MAX: usize = 1000;
@@ -28,19 +31,30 @@ impl App {
         done: Vec<Done>,
         is_first: bool,
     ) -> Result<(), Halt> {
-        let outcome = match grant.state {
+        let ran = match grant.state {
             GrantState::Planned => {
+                let Some(_turn) = self.0.turns.take(Lane::Scripting, session.resource) else {
+                    self.write_all_done(session, done).await?;
+                    return Err(Halt::Wait(SCRIPT_PAUSE));
+                };
                 self.begin_script(session, grant, done, is_first).await?;
-                let outcome = self.run(session, grant).await;
-                if is_refused_as_old(grant.stage, &outcome) {
+                let ran = self.run(session, grant).await;
+                if ran.as_ref().is_some_and(|outcome| is_refused_as_old(grant.stage, outcome)) {
                     self.put_off(session, grant).await?;
                 }
-                outcome
+                ran
             }
             // Begun before a crash: it ran, in part or whole, or it did not.
-            _ => Err(ConnectorError::Unknown("Cardea was stopped while the script ran".to_owned())),
+            _ => Some(Err(ConnectorError::Unknown("Cardea was stopped while the script ran".to_owned()))),
         };
+        let is_left = ran.is_none();
+        let left = || Err(ConnectorError::Unknown("the session was over before the script was".to_owned()));
+        let outcome = ran.unwrap_or_else(left);
         self.write_outcome(session, grant, &outcome).await?;
+        if is_left {
+            // The next look does what the session needs now; its first command ends the script on the host.
+            return Err(Halt::Stop(Stop::Overtaken));
+        }
         let failure = match outcome {
             Ok(outcome) if outcome.timed_out => {
                 Some(("script_failed", "the script took too long and was ended".to_owned()))
@@ -57,9 +71,10 @@ impl App {
         }
     }
 
-    async fn run(&self, session: &Session, grant: &Grant) -> Result<ScriptOutcome, ConnectorError> {
+    /// `None` if the session is over or has to end before the script does: nobody waits for it any more.
+    async fn run(&self, session: &Session, grant: &Grant) -> Option<Result<ScriptOutcome, ConnectorError>> {
         let Privilege::Script(script) = &grant.privilege else {
-            return Err(ConnectorError::Refused("it is not a script".to_owned()));
+            return Some(Err(ConnectorError::Refused("it is not a script".to_owned())));
         };
         let limit = script.limit.get();
         let order = Script {
@@ -68,25 +83,11 @@ impl App {
             environment: environment(session, grant.stage),
             limit,
         };
-        let frame: Frame = self.frame(session);
-        tokio::select! {
-            outcome = self.0.linux.run_script(&grant.target, frame, &order) => outcome,
-            // Nobody waits for a script of a session that is over: the clean-up's first command ends it on the host.
-            () = self.moved_on(session) => {
-                Err(ConnectorError::Unknown("the session was ended while the script ran".to_owned()))
-            }
+        let run = self.0.linux.run_script(&grant.target, self.frame(session), &order);
+        match grant.stage {
+            Stage::PostSession => Some(run.await),
+            _ => self.attended(session.id, run).await,
         }
-    }
-
-    /// Resolves when the session is not any more in the status that it has here.
-    async fn moved_on(&self, session: &Session) {
-        let mut events = self.0.hub.subscribe(None, None);
-        while let Some((_, event)) = events.next().await {
-            if matches!(&event, Event::Session(other) if other.id == session.id && !other.status.can_end()) {
-                return;
-            }
-        }
-        std::future::pending::<()>().await;
     }
 
     /// Written down before the first byte goes to the host, so that it never runs twice.

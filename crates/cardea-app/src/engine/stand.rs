@@ -1,34 +1,48 @@
 //! Sessions that stand on their resource: what they do meanwhile, warnings before the end, the end itself, and keys of
 //! gateways that are gone.
 
-use cardea_domain::{Actor, EndCause, LockStage, Permit, Session, SessionId, Stage, Verb};
+use cardea_domain::{Actor, EndCause, Permit, Session, SessionId, Stage, Verb};
 
-use super::{Stop, drive};
+use super::{Stop, drive, meanwhile::Care};
 use crate::{App, AppError, change::Note};
+
+/// What becomes of a session in its worker's hands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It is let go, until it wants to be looked at next.
+    Rest,
+    /// It is not done with yet.
+    Stay,
+}
 
 impl App {
     /// Does what is due for a session that stands on its resource.
     pub(super) async fn stand(&self, mut session: Session) -> Result<(), Stop> {
-        let now = self.0.clock.now();
-        let cause = if session.end_at.is_none_or(|end| end <= now) {
-            EndCause::ReachedEnd
-        } else if session.idle_until().is_some_and(|until| until <= now) {
-            EndCause::Idle
-        } else if self.settle_wish(&session).await? {
-            self.warn_and_rest(session.id).await?;
-            return Ok(());
-        } else if session.lock.as_ref().is_some_and(|lock| lock.stage != LockStage::Locked) {
-            return self.settle_lock(session).await;
-        } else {
-            if session.lock.is_none() && self.during(&mut session).await? {
-                return Ok(());
+        let id = session.id;
+        match self.care(&session).await? {
+            Care::Ends(cause) => {
+                self.end_because(id, &cause).await?;
+                return self.clean_up(&session).await;
             }
-            self.warn_and_rest(session.id).await?;
-            return self.remove_strays(session.id).await;
-        };
-        self.end_because(session.id, &cause).await?;
-        self.clean_up(&session).await
+            Care::Done => {
+                session = self.newest(id).await?;
+                if session.lock.is_some() || !session.status.is_standing() {
+                    // What is locked rests, or its lock is asked for again in its time.
+                    return Ok(());
+                }
+            }
+            Care::Nothing => {}
+        }
+        if session.lock.is_none() && self.during(&mut session).await? {
+            return Ok(());
+        }
+        if !self.has_strays(id).await? {
+            return self.warn(id, Then::Rest).await;
+        }
+        self.warn(id, Then::Stay).await?;
+        self.remove_strays(id).await
     }
+
     /// Ends a session for a reason of the engine's own.
     pub(crate) async fn end_because(&self, id: SessionId, cause: &EndCause) -> Result<(), AppError> {
         let ended = self.retried(|| {
@@ -48,8 +62,8 @@ impl App {
         }
     }
 
-    /// Says that the end is near, if it is time to, and lets the session go.
-    async fn warn_and_rest(&self, id: SessionId) -> Result<(), Stop> {
+    /// Says that the end is near, if it is time to.
+    pub(super) async fn warn(&self, id: SessionId, then: Then) -> Result<(), Stop> {
         let app = self.clone();
         let warned = self.retried(|| {
             let app = app.clone();
@@ -58,7 +72,9 @@ impl App {
                     let now = app.0.clock.now();
                     let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                     let left = session.warn(now);
-                    session.rest(now);
+                    if then == Then::Rest {
+                        session.rest(now);
+                    }
                     let Some(left) = left else { return Ok(tx.save_session(&drive()?, &mut session).await?) };
                     app.tell_ending(tx, &session, &spoken(left));
                     let note = Note::warn(Stage::Session, format!("It ends in {}", spoken(left)));

@@ -6,8 +6,10 @@ mod found;
 mod handover;
 mod hashing;
 mod hosts;
+mod meanwhile;
 mod nodes;
 mod people;
+mod shared;
 mod stages;
 mod walk;
 

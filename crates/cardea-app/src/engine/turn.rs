@@ -4,10 +4,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cardea_domain::{Lane, ObjectId, Room, Session};
+use tokio::sync::Notify;
 
 /// What is left on all hosts.
-#[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Mutex<Room>>);
+#[derive(Clone)]
+pub(crate) struct Turns {
+    room: Arc<Mutex<Room>>,
+    /// Wakes the engine: somebody may wait for a turn that was given back.
+    nudge: Arc<Notify>,
+}
 
 /// The right to work on a host, while it lives.
 pub(super) struct Turn {
@@ -17,8 +22,13 @@ pub(super) struct Turn {
 }
 
 impl Turns {
+    /// All turns are free; one that is given back wakes whoever waits for `nudge`.
+    pub(crate) fn new(nudge: Arc<Notify>) -> Self {
+        Self { room: Arc::default(), nudge }
+    }
+
     fn room(&self) -> MutexGuard<'_, Room> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A turn on the host of `resource`, if there is room for it at this moment. Who gets none leaves its session as it is: due, and
@@ -41,5 +51,6 @@ impl Turns {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.turns.room().give_back(self.lane, self.resource);
+        self.turns.nudge.notify_one();
     }
 }

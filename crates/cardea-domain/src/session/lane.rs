@@ -18,6 +18,8 @@ pub enum Lane {
     Scanning,
     /// That search itself, which takes long.
     Searching,
+    /// A script of an administrator, which takes as long as it takes.
+    Scripting,
 }
 
 impl Lane {
@@ -32,11 +34,13 @@ impl Lane {
     }
 
     /// Sessions that one node works on at once on one resource: twice the shells that it has there, so that none of them waits
-    /// for our own store; and one search, because it serves all whose accounts were removed before.
+    /// for our own store; one search, because it serves all whose accounts were removed before; and as many scripts as have a shell
+    /// of their own beside it.
     pub fn at_once(self) -> usize {
         match self {
             Self::Placing | Self::Removing | Self::Scanning => 8,
             Self::Searching => 1,
+            Self::Scripting => 4,
         }
     }
 }

@@ -151,6 +151,16 @@ impl Session {
         self.wake_at = [self.end_at, self.next_warning(), self.idle_until(), locking, wish].into_iter().flatten().min();
     }
 
+    /// What it waits for is not there yet: lets it go until `at`. One that stands on its resource is looked at before if something
+    /// else is due for it.
+    pub fn put_off(&mut self, at: Timestamp) {
+        if self.status.is_standing() {
+            self.rest(at);
+        }
+        self.claim = None;
+        self.wake_at = self.wake_at.filter(|_| self.status.is_standing()).map_or(Some(at), |due| Some(due.min(at)));
+    }
+
     /// Wants to be looked at no later than this. Only the engine, which looks at everything, puts it off.
     fn wake_by(&mut self, at: Option<Timestamp>) {
         self.wake_at = [self.wake_at, at].into_iter().flatten().min();
@@ -437,6 +447,10 @@ impl Session {
 
     /// Something of it is there again, after it had been removed: it is cleaned up once more.
     pub fn reopen(&mut self, now: Timestamp) {
+        if !self.clean {
+            // It is being cleaned up already, or was tried again and has a life of its own.
+            return;
+        }
         if self.status != Status::Failed {
             self.closes_as = Some(self.status);
             self.status = Status::Canceling;

@@ -346,3 +346,24 @@ fn a_failed_session_stays_until_it_is_clean_and_dismissed_or_an_hour_old() {
     session.scanned();
     assert_eq!(session.wake_at, None);
 }
+
+#[test]
+fn what_is_cleaned_up_already_is_not_reopened_into_another_life() {
+    let mut session = running(Rules::default());
+    session.end(&user(session.user, "alice"), at(10)).expect("it can end");
+    let status = session.status;
+    session.reopen(at(11));
+    assert_eq!((session.status, session.closes_as.clone(), session.clean), (status, Some(Status::Completed), false));
+    session.cleaned(at(12));
+    assert_eq!(session.status, Status::Completed);
+}
+
+#[test]
+fn what_waits_for_a_turn_is_put_off_but_not_past_its_end() {
+    let mut session = running(Rules::default());
+    let end = session.end_at.expect("it has one");
+    session.put_off(at(50));
+    assert_eq!(session.wake_at, Some(at(50)));
+    session.put_off(end.plus(Duration::from_secs(9)));
+    assert!(session.wake_at.is_some_and(|due| due <= end), "{:?}", session.wake_at);
+}

@@ -99,11 +99,11 @@ impl FakeConnector {
         self.state().pending.iter().map(waiting).collect()
     }
 
-    /// How many tasks wait for the answer of a call.
-    pub fn tasks_waiting(&self) -> usize {
+    /// The tasks that wait for the answer of a call of which `is_meant` is so.
+    pub fn tasks_waiting(&self, is_meant: impl Fn(Operation) -> bool) -> HashSet<task::Id> {
         let state = self.state();
         let awaited = state.pending.values().filter(|pending| pending.command.is_awaited());
-        awaited.map(|pending| pending.task).collect::<HashSet<_>>().len()
+        awaited.filter(|pending| is_meant(pending.call.operation)).filter_map(|pending| pending.task).collect()
     }
 
     /// Changes with every call that begins to wait.

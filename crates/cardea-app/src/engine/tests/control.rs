@@ -5,10 +5,10 @@ use cardea_domain::{Grant, LockScope, LockStage};
 use super::*;
 use crate::LockMessage;
 
-const OPERATOR: Actor = Actor::Operator { uid: 0 };
+pub(super) const OPERATOR: Actor = Actor::Operator { uid: 0 };
 
 impl World {
-    fn message(&self) -> LockMessage {
+    pub(super) fn message(&self) -> LockMessage {
         LockMessage { title: "Incident".to_owned(), text: "call us".to_owned() }
     }
 
@@ -175,4 +175,35 @@ async fn an_extension_brings_nothing_back_that_was_taken_away_meanwhile() {
     world.app.end_session(&world.alice(), id, None).await.expect("it is open");
     world.ended(id).await;
     assert!(world.target.things().is_empty());
+}
+
+#[tokio::test]
+async fn connections_end_in_time_where_the_engine_does_not_come_to_it() {
+    let mut world = World::new().await;
+    let id = world.available("web1").await.session.id;
+    let lease = world.app.join(&world.admission(id), KEY).await.expect("it is open");
+    // As if its store took no end.
+    world.stop().await;
+    let (app, stop) = (world.app.clone(), CancellationToken::new());
+    let stopped = stop.clone();
+    let living = tokio::spawn(async move { app.run_cluster(stopped).await });
+    world.clock.advance(Duration::from_secs(3601));
+    let notice = tokio::time::timeout(PATIENCE, lease.ended).await.expect("it is cut");
+    assert!(notice.sentence.contains("reached its end"), "{notice:?}");
+    stop.cancel();
+    living.await.expect("it stops");
+}
+
+#[tokio::test]
+async fn a_host_that_knows_later_fences_refuses_a_log_in_and_an_extension_once() {
+    let world = World::new().await;
+    let extension = world.profile(&json!({ "extension": { "by": "30m", "limit": 2 } }));
+    world.apply(vec![(Kind::ConnectionProfile, "hour", extension)]).await;
+    let id = world.available("web1").await.session.id;
+    // The store is a backup of before; the host went on.
+    world.target.forge_fence(id, 5000);
+    assert!(world.app.join(&world.admission(id), KEY).await.is_err());
+    world.app.join(&world.admission(id), KEY).await.expect("the store has caught up");
+    world.target.forge_fence(id, 9000);
+    world.app.extend_session(&world.alice(), id, None).await.expect("it catches up by itself");
 }

@@ -85,40 +85,6 @@ async fn a_host_that_does_not_answer_delays_nobody_elses_sessions() {
 }
 
 #[tokio::test]
-async fn nobodys_privileges_wait_for_scripts() {
-    let script = json!([{ "run_script": { "script": "long" } }]);
-    for stage in ["pre_session", "post_session"] {
-        let world = World::new().await;
-        let account = json!({ "type": "activity_token" });
-        world.offers(json!({ "platform": "linux", "protocol": "ssh", "login_account": account, stage: script })).await;
-        let hold = world.target.hold(Operation::RunScript);
-        let mut slow = Vec::new();
-        for _ in 0..Lane::Removing.at_once() + 1 {
-            let id = world.special("alice").await;
-            if stage == "post_session" {
-                world.until(id, "available", |detail| detail.session.status == Status::Available).await;
-                world.app.end_session(&world.alice(), id, None).await.expect("it is open");
-            }
-            slow.push(id);
-        }
-        hold.reached(slow.len()).await;
-        // On the same host, both ways.
-        let id = world.available("web1").await.session.id;
-        world.end(id).await;
-        drop(hold);
-        for id in slow {
-            if stage == "pre_session" {
-                world.until(id, "available", |detail| detail.session.status == Status::Available).await;
-                world.end(id).await;
-            } else {
-                world.ended(id).await;
-            }
-        }
-        assert!(world.target.things().is_empty());
-    }
-}
-
-#[tokio::test]
 async fn sessions_at_rest_cost_nothing_and_workers_are_bounded() {
     let mut world = World::new().await;
     let session = world.available("web1").await.session;

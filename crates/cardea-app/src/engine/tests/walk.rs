@@ -178,6 +178,7 @@ impl Walk {
     async fn settle(&mut self) -> Result<(), Fault> {
         let mut steps = self.target.steps();
         let mut is_new = true;
+        let mut since = None;
         loop {
             // Whoever was woken has its turn first.
             for _ in 0..3 {
@@ -195,7 +196,17 @@ impl Walk {
                 started.map_err(|error| format!("the engine could not read the store: {error}"))?;
                 continue;
             }
-            let waiting = self.target.tasks_waiting();
+            let attending = app.0.attending.tasks();
+            if !attending.is_empty() && !attending.is_subset(&self.target.tasks_waiting(is_no_script)) {
+                // Somebody looks after a session whose script runs: it goes on by itself, until it waits for the target as well.
+                since.get_or_insert_with(Instant::now);
+                if since.is_some_and(|since| since.elapsed() > STEP_MAX) {
+                    return Err("a look beside a script never ends".to_owned());
+                }
+                continue;
+            }
+            since = None;
+            let waiting = self.target.tasks_waiting(|_| true).len();
             if self.workers.len() + self.actors.len() == waiting {
                 let now = self.clock.now();
                 for waiting in self.target.waiting() {
@@ -428,6 +439,10 @@ impl Outcome {
             Self::Extended | Self::Refused => None,
         }
     }
+}
+
+fn is_no_script(operation: Operation) -> bool {
+    operation != Operation::RunScript
 }
 
 fn check_worker(done: &Result<(tokio::task::Id, ()), tokio::task::JoinError>) -> Result<(), Fault> {
