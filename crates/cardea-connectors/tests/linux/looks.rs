@@ -190,3 +190,20 @@ async fn what_the_switch_runs_is_told_when_it_is_not_ours_and_made_good() {
     assert_eq!(drift(&before, &look().await, is_ours), [], "placed again, it is written anew");
     t.remove(&switch).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_found_wherever_an_account_has_its_home() {
+    let t = Bench::start("homes");
+    t.host.root("mkdir /srv/people; useradd -m -d /srv/people/r -u 5004 rosi; useradd -M -d /srv/nowhere -u 5005 rudi");
+    let key = t.login_key("rosi", 5004);
+    t.place(&key).await;
+
+    let found = t.linux.marks(&t.target).await.expect("the host answers");
+
+    assert_eq!(found.len(), 1, "{found:?}");
+    let is_told =
+        found[0].account.as_deref() == Some("rosi") && found[0].uid == Some(5004) && found[0].grant == key.grant;
+    assert!(is_told && found[0].detail == "/srv/people/r/.ssh/authorized_keys", "{found:?}");
+    t.remove(&key).await;
+    assert_eq!(t.linux.marks(&t.target).await, Ok(vec![]));
+}

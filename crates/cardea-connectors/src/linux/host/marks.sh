@@ -49,19 +49,29 @@ mark_dead_man() {
   tell_mark dead_man "$of" "$number" "$1" "$file"
 }
 
-# How much of one file of keys is read, and for how many seconds.
-KEYS_BYTES_MAX=1048576 KEYS_WAIT=2
+# How many homes are looked at, how much of one file of keys is read, and for how many seconds.
+HOMES_MAX=10000 KEYS_BYTES_MAX=1048576 KEYS_WAIT=2
 
 # mark_keys: key lines end with cardea-GRANT-TOKEN. People write their own files, and may swap one for a pipe after it was looked at.
 mark_keys() {
-  for path in /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys; do
-    [ -f "$path" ] || continue
-    folder=${path%/.ssh/authorized_keys}
+  homes | while IFS=: read -r who folder; do
+    path=$folder/.ssh/authorized_keys
+    # A home may be on a server that is away.
+    timeout -s KILL "$KEYS_WAIT" test -f "$path" || continue
     timeout "$KEYS_WAIT" head -c "$KEYS_BYTES_MAX" "$path" 2>/dev/null |
       grep -aE -m 100 ' cardea-grt_[0-9a-z]+-[0-9a-f]+$' |
       while IFS= read -r line; do
         text=${line##* cardea-}
-        say mark "authorized_key ${folder##*/} $(stat -c %u "$folder") ${text%-*} ${text##*-} - $path"
+        say mark "authorized_key $who $(stat -c %u "$folder") ${text%-*} ${text##*-} - $path"
       done
   done
+}
+
+# homes: NAME:FOLDER of every account, and of what stands where homes do and is no account's any more. Each folder once, and those of
+# accounts first.
+homes() {
+  {
+    cut -d: -f1,6 /etc/passwd | grep ':/.'
+    for folder in /root /home/*; do printf '%s\n' "${folder##*/}:$folder"; done
+  } | sort -s -u -t: -k2 | head -n "$HOMES_MAX"
 }
