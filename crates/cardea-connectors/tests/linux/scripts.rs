@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Connector, ConnectorError, Frame, GrantId, Script, ScriptOutcome};
+use cardea_domain::{Connector, ConnectorError, Frame, FreshPassword, GrantId, Privilege, Script, ScriptOutcome};
 use cardea_testkit::wait;
 
 use crate::bench::Bench;
@@ -83,15 +83,20 @@ async fn a_running_script_stops_no_session_and_ends_when_something_newer_comes()
     t.linux.place(&t.target, Frame { fence: 2, ..t.frame() }, &key).await.expect("placed");
     let all = [key, order.clone()];
     t.linux.extend(&t.target, Frame { fence: 3, ..t.frame() }, &all).await.expect("extended");
+    // And is shown the account's password, which is made for that.
+    let password = t.order("uwe-x1", 70_085, Privilege::Password(FreshPassword { password: t.password }));
+    t.observe_at(4, &password).await;
+    t.linux.place(&t.target, Frame { fence: 4, ..t.frame() }, &password).await.expect("placed");
     assert_ne!(t.host.root("pgrep -x sleep || true"), "", "it goes on");
     let late = t.linux.run_script(&t.target, t.frame(), &script(&t, "touch /tmp/late")).await;
-    assert_eq!(late, Err(ConnectorError::Superseded { seen: 3 }), "what comes late is refused all the same");
-    // Another node has taken over.
-    t.observe_at(4, &order).await;
+    assert_eq!(late, Err(ConnectorError::Superseded { seen: 4 }), "what comes late is refused all the same");
+    // Another node has taken over, and looks for the password among others.
+    let both = [password, order];
+    t.linux.observe(&t.target, Frame { fence: 5, ..t.frame() }, &both).await.expect("seen");
 
     assert_eq!(t.host.root("pgrep -x sleep || true"), "");
     let outcome = running.await.expect("no panic");
     assert!(matches!(outcome, Err(ConnectorError::Unknown(_))), "{outcome:?}");
-    let again = t.linux.run_script(&t.target, Frame { fence: 4, ..t.frame() }, &long).await;
+    let again = t.linux.run_script(&t.target, Frame { fence: 5, ..t.frame() }, &long).await;
     assert!(matches!(again, Err(ConnectorError::Refused(_))), "{again:?}");
 }

@@ -10,10 +10,14 @@ frame() {
     remove) leaving=${10} forcing=yes ;;
     lock) forcing=yes ;;
   esac
-  # A log-in through the gateway and an extension have fences of their own, and take over none of the session's steps: a script that
-  # runs meanwhile goes on.
+  # A log-in through the gateway, an extension and a password that is shown for the first time have fences of their own, and take
+  # over none of the session's steps: a script that runs meanwhile goes on.
   sparing=
-  case "$verb ${6:-}" in 'extend '* | 'place authorized_key') sparing=yes ;; esac
+  case "$verb ${6:-}" in
+    'extend '* | 'place authorized_key' | 'place password') sparing=yes ;;
+    # Looking for the password and for nothing else.
+    'observe password') [ $# -gt 11 ] || sparing=yes ;;
+  esac
   [ "$4" = - ] || hold "$4" "$5"
   if [ "$verb" = run_script ]; then
     # It may take an hour. A newer frame finds it by this instead of by the lock.
