@@ -78,3 +78,25 @@ async fn a_host_without_means_says_so() {
     t.remove(&switch).await;
     assert_eq!(t.observe(&switch).await.presence, Presence::Absent);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_comes_while_the_last_one_goes_is_placed() {
+    let t = Bench::on(LinuxHost::plan("dead-last").without_cron().start());
+    let rule = t.sudo("vida-x1", 70_095, &["ALL"]);
+    let switch = t.dead_man(vec![&rule]);
+    // Somebody takes the last one away, and with it the folder, when the new one stands before their lock.
+    t.host.root(
+        "mkdir -p /var/lib/cardea-host; cd /var/lib/cardea-host; touch lock library-x; \
+         setsid flock lock sh -c 'touch /run/held; until pgrep -fx \"flock -w 3 8\"; do :; done; rm lock library-x; \
+         cd /; rmdir /var/lib/cardea-host || touch /run/was-there' >/dev/null 2>&1 </dev/null &",
+    );
+    wait(TWO_MINUTES, "the lock is held", || t.host.try_root("test -e /run/held").is_ok());
+
+    t.place(&switch).await;
+
+    assert!(t.host.try_root("test -e /run/was-there").is_err(), "the folder went");
+    let seen = t.observe(&switch).await;
+    assert!(seen.presence == Presence::Ours && seen.detail.ends_with(&switch.grant.to_string()), "{seen:?}");
+    t.remove(&switch).await;
+    assert!(t.host.try_root("test -e /var/lib/cardea-host").is_err());
+}

@@ -23,7 +23,7 @@ place_dead_man() {
   end=$1 library_file=$dead_men/library-$2
   shift 2
   file=$dead_men/$grant
-  mkdir -p "$dead_men" && hold_dead_men || quit "$REFUSED" "$dead_men cannot be made"
+  hold_dead_men || quit "$REFUSED" "$dead_men cannot be made"
   # Written anew each time: somebody may have changed what root is to run.
   rm -f "$library_file.new"
   printf '%s\n' "$library" >"$library_file.new" && mv -f -T "$library_file.new" "$library_file" ||
@@ -57,10 +57,20 @@ remove_dead_man() {
   say read "no file $file, and nothing that runs it"
 }
 
-# hold_dead_men: they share the file of functions. Root may hold the lock; then it goes without.
+# hold_dead_men: they share the folder and the file of functions. The last of them takes the folder away, with the lock in it: who
+# waited for that one waits anew. Root may hold the lock; then it goes without.
 hold_dead_men() {
-  exec 8>>"$dead_men/lock" && { flock -w "$TOOLS_WAIT" 8 || :; }
-}
+  tries=0
+  while [ "$tries" -lt 20 ]; do
+    tries=$((tries + 1))
+    mkdir -p "$dead_men" || return 1
+    # Without `command` a shell ends that cannot open it.
+    command exec 8>>"$dead_men/lock" || continue
+    flock -w "$TOOLS_WAIT" 8 || break
+    [ ! "$dead_men/lock" -ef /proc/self/fd/8 ] || return 0
+  done
+  mkdir -p "$dead_men"
+} 2>/dev/null
 
 # drop_dead_man: the order's, and with the last one what they share.
 drop_dead_man() {
