@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Connector, Order, Presence};
+use cardea_domain::{Connector, Order, Presence, Timestamp};
 use cardea_testkit::{HostPlan, LinuxHost, wait};
 
 use crate::bench::Bench;
@@ -77,6 +77,40 @@ async fn a_host_without_means_says_so() {
     assert!(placed.warning.as_deref().is_some_and(|why| why.contains("no systemd, at or cron")), "{placed:?}");
     t.remove(&switch).await;
     assert_eq!(t.observe(&switch).await.presence, Presence::Absent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_sessions_share_is_ended_by_the_later_switch() {
+    let t = Bench::on(LinuxHost::plan("dead-shared").without_cron().start());
+    t.host.root("useradd -m -u 5003 rolf");
+    let shared = [t.sudo("rolf", 5003, &["ALL"]), t.group("rolf", 5003, "adm")];
+    let own = t.login_key("rolf", 5003);
+    let mut first = t.dead_man(vec![&shared[0], &shared[1], &own]);
+    let mut second = t.dead_man(shared.iter().collect());
+    for order in shared.iter().chain([&own, &second]) {
+        t.place(order).await;
+    }
+    let past = Timestamp::from_micros((t.clock_now().as_seconds() - 60) * 1_000_000);
+    first.expires_at = past;
+    t.place(&first).await;
+    // As at would in a minute.
+    let fire = |switch: &Order| t.host.root(&format!("sh /var/lib/cardea-host/{}", switch.grant));
+
+    fire(&first);
+
+    assert_eq!(t.observe(&first).await.presence, Presence::Absent);
+    assert_eq!(t.observe(&own).await.presence, Presence::Absent);
+    assert_eq!(t.observe(&shared[0]).await.presence, Presence::Ours);
+    assert_eq!(t.host.root("id -nG rolf"), "rolf adm\n");
+
+    second.expires_at = past;
+    t.place(&second).await;
+    // One that says to be later and that nothing runs keeps nothing.
+    t.host.root(&format!("cd /var/lib/cardea-host; sed '2s/end=[0-9]*/end=99999999999/' {} >grt_0000", second.grant));
+    fire(&second);
+    for order in &shared {
+        assert_eq!(t.observe(order).await.presence, Presence::Absent);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

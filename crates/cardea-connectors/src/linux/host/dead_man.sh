@@ -184,6 +184,19 @@ remove_all() {
 # dead_man_removes KIND GRANT TOKEN NAME UID [ARGUMENT...]: in a shell of its own. Memberships carry no mark: they are taken from
 # the name only while it has the number.
 dead_man_removes() (
+  ! is_anothers_too "$@" || return 0
   [ "$1" != group_membership ] || [ "$(id -u "$4" 2>/dev/null)" = "$5" ] || return 0
   remove "$@"
 )
+
+# is_anothers_too KIND GRANT TOKEN ...: whether a switch that is due later, and will run, removes the same: what several sessions hold
+# carries the mark of the first of them, and stays for the last.
+is_anothers_too() {
+  for other in "$dead_men"/grt_*; do
+    case $other in "$file" | *.new | *.cron) continue ;; esac
+    grep -qsE "^$1 $2 $3( |\$)" "$other" || continue
+    later=$(sed -n '2s/.* end=\([0-9]*\) .*/\1/p' "$other")
+    [ "${later:-0}" -gt "$end" ] && [ -n "$(file=$other grant=${other##*/} && armed)" ] && return 0
+  done
+  return 1
+}
