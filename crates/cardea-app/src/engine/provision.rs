@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use cardea_domain::{
-    ConnectorError, Depth, EndCause, Frame, Grant, GrantState, Lane, LogLevel, Observation, Order, Placed, Presence,
-    Privilege, Progress, Reason, Revision, Session, SessionId, Stage, Timestamp,
+    ConnectorError, Depth, Frame, Grant, GrantState, Lane, LogLevel, Observation, Order, Placed, Progress, Reason,
+    Revision, Session, SessionId, Stage, Timestamp,
 };
 use cardea_store::Tx;
 use serde_json::json;
 
-use super::{Stop, drive, turn::Turn};
-use crate::{
-    App, AppError,
-    change::Note,
-    gate::order,
-    plan::{host_of, is_unmarked, undo_of},
+use super::{
+    Stop, drive,
+    open::is_open_step,
+    share::{Shared, is_undone_otherwise, restate_dead_man, restate_placed_switch, share},
+    turn::Turn,
 };
+use crate::{App, AppError, change::Note, gate::order, plan::host_of};
 
 /// How long one command on the host may take.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ const TOO_LATE: &str =
 /// A step whose outcome is unknown is looked at and done again this often before the session fails.
 const TRIES: u32 = 3;
 /// When to look again at a privilege that another session is just giving back.
-const SHARED_PAUSE: Duration = Duration::from_millis(300);
+pub(super) const SHARED_PAUSE: Duration = Duration::from_millis(300);
 
 /// Why provisioning stops here.
 pub(super) enum Halt {
@@ -104,7 +104,7 @@ impl App {
     }
 
     /// Looks at the target for every grant that is to be placed; one question, one answer.
-    async fn observe(
+    pub(super) async fn observe(
         &self,
         session: &Session,
         grants: &[Grant],
@@ -133,7 +133,7 @@ impl App {
     }
 
     /// Places grants in order. All are written down as being placed before the first of them touches the host.
-    async fn place_all(
+    pub(super) async fn place_all(
         &self,
         session: &mut Session,
         grants: &mut [Grant],
@@ -188,36 +188,6 @@ impl App {
             return Err(Halt::Moved);
         }
         Ok(())
-    }
-
-    /// What was found there and counts as not Cardea's: another session may have taken it away behind the look, because it was that
-    /// session's. It had written that down by then, so a further look tells.
-    async fn check_found(&self, session: &Session, grants: &[Grant], due: &[usize]) -> Result<(), Halt> {
-        let is_found = |at: &usize| grants[*at].state == GrantState::Preexisting && grants[*at].share_key.is_some();
-        let found: Vec<_> = due.iter().copied().filter(is_found).collect();
-        if found.is_empty() {
-            return Ok(());
-        }
-        let seen = self.observe(session, grants, &found).await?;
-        let is_gone = |at: &usize| seen[*at].as_ref().is_some_and(|seen| seen.presence == Presence::Absent);
-        let anew =
-            |at: usize| Grant { state: GrantState::Planned, before: None, expires_at: None, ..grants[at].clone() };
-        let gone: Vec<_> = found.into_iter().filter(is_gone).map(anew).collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let (app, session) = (self.clone(), session.clone());
-        let planned = self.store().write(move |tx| {
-            Box::pin(async move {
-                let ids: Vec<_> = gone.iter().map(|grant| grant.id).collect();
-                Self::still(tx, session.id, &ids, &[GrantState::Preexisting]).await?;
-                tx.save_grants(&gone).await?;
-                app.announce_grants(tx, &session, &gone);
-                Ok::<_, AppError>(())
-            })
-        });
-        planned.await?;
-        Err(Halt::Wait(SHARED_PAUSE))
     }
 
     /// A profile may refuse a host that cannot end a privilege by itself.
@@ -533,7 +503,7 @@ impl App {
     }
 
     /// These grants were never placed and never will be.
-    async fn forget(&self, session: &Session, grants: Vec<Grant>) -> Result<(), Stop> {
+    pub(super) async fn forget(&self, session: &Session, grants: Vec<Grant>) -> Result<(), Stop> {
         let (app, session) = (self.clone(), session.clone());
         let forgotten =
             self.store().write(move |tx| Box::pin(async move { app.forget_in(tx, &session, grants).await }));
@@ -594,86 +564,6 @@ impl App {
     pub(super) fn frame(&self, session: &Session) -> Frame {
         Frame { session: session.id, fence: session.fence, limit: STEP_LIMIT }
     }
-
-    /// Runs what the session does while it is available, then ends it if nobody logs in to it.
-    pub(super) async fn during(&self, session: &mut Session) -> Result<bool, Stop> {
-        let id = session.id;
-        let mut grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
-        for grant in grants.iter_mut().filter(|grant| is_open_step(grant)) {
-            grant.continue_on_error = true;
-            let mut done = Vec::new();
-            let ran = if is_script(grant) {
-                self.run_script(session, grant, Vec::new(), false).await
-            } else {
-                self.place_meanwhile(session, grant, &mut done).await
-            };
-            match ran {
-                Ok(()) => self.write_all_done(session, done).await?,
-                Err(Halt::GiveUp(reason)) => self.cannot_begin(session, grant, &reason.detail).await?,
-                Err(Halt::Moved) => return self.put_off_for(id, SHARED_PAUSE).await.map(|()| true),
-                Err(Halt::Wait(pause)) => return self.put_off_for(id, pause).await.map(|()| true),
-                Err(Halt::Stop(stop)) => return Err(stop),
-            }
-        }
-        if !session.rules.has_login {
-            self.end_because(id, &EndCause::Done).await?;
-            self.clean_up(session).await?;
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
-    /// Looks at the target for one step of an available session, then places it.
-    async fn place_meanwhile(
-        &self,
-        session: &mut Session,
-        grant: &mut Grant,
-        done: &mut Vec<Done>,
-    ) -> Result<(), Halt> {
-        let grants = std::slice::from_mut(grant);
-        let before = self.observe(session, grants, &[0]).await?;
-        self.place_all(session, grants, vec![0], &before, done).await
-    }
-
-    /// Somebody's own thing is in the way of a step of an available session: told, and not tried again.
-    async fn cannot_begin(&self, session: &Session, grant: &Grant, why: &str) -> Result<(), Stop> {
-        let skipped = Grant { state: GrantState::Placing, last_error: Some(why.to_owned()), ..grant.clone() };
-        self.forget(session, vec![skipped]).await?;
-        let (now, id, message) = (self.0.clock.now(), session.id, why.to_owned());
-        let told = self.store().write(move |tx| {
-            Box::pin(async move {
-                tx.append_log(id, now, LogLevel::Error, Stage::Session, &message).await.map_err(AppError::from)
-            })
-        });
-        told.await?;
-        Ok(())
-    }
-
-    /// An end in between has turned these grants towards removal, and that must stand. Whatever else happened to the session
-    /// meanwhile, they were placed; but then this worker knows it no longer.
-    pub(super) async fn write_all_done(&self, session: &mut Session, done: Vec<Done>) -> Result<(), Stop> {
-        if done.is_empty() {
-            return Ok(());
-        }
-        let (id, version) = (session.id, session.version);
-        let written = self.retried(|| {
-            let (app, done) = (self.clone(), done.clone());
-            self.store().write(move |tx| {
-                Box::pin(async move {
-                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
-                    let is_known = session.version == version;
-                    let ids: Vec<_> = done.iter().map(|done| done.grant.id).collect();
-                    Self::still(tx, id, &ids, &[GrantState::Placing]).await?;
-                    app.write_done(tx, &session, &done).await?;
-                    tx.save_session(&drive()?, &mut session).await?;
-                    Ok::<_, AppError>((is_known, session))
-                })
-            })
-        });
-        let (is_known, saved) = written.await?;
-        *session = saved;
-        if is_known { Ok(()) } else { Err(Stop::Overtaken) }
-    }
 }
 
 /// What the request was judged by.
@@ -720,93 +610,6 @@ enum Begun {
     Collision(usize, String),
 }
 
-/// How a grant stands to others of the same privilege.
-enum Shared {
-    No,
-    Leaving,
-    /// The clean-up that takes it away is stalled.
-    Stuck,
-    InTheWay(String),
-}
-
-/// Decides how a grant is placed, in the unit that writes it down: with the mark of a session that holds the same, or with its
-/// own; or not at all, if it was there before Cardea.
-async fn share(tx: &mut Tx, grant: &mut Grant) -> Result<Shared, AppError> {
-    // An unresolved `placing` means ours, whoever wrote it.
-    if grant.state != GrantState::Planned {
-        return Ok(Shared::No);
-    }
-    let mut holders = match &grant.share_key {
-        Some(key) => tx.holders(key).await?,
-        None => Vec::new(),
-    };
-    holders.retain(|holder| holder.id != grant.id);
-    if let Some(leaving) = holders.iter().find(|holder| holder.state == GrantState::Removing) {
-        let is_stuck = tx.session(leaving.session).await?.is_some_and(|session| session.cleanup_stalled);
-        return Ok(if is_stuck { Shared::Stuck } else { Shared::Leaving });
-    }
-    if let Some(holder) = holders.first() {
-        grant.mark = holder.mark;
-        grant.token.clone_from(&holder.token);
-        grant.expires_at = holders.iter().filter_map(|holder| holder.expires_at).chain(grant.expires_at).max();
-        grant.before.clone_from(&holder.before);
-    } else if let Some(before) = grant.before.as_ref().filter(|before| before.presence == Presence::Foreign) {
-        if !grant.privilege.may_preexist() {
-            return Ok(Shared::InTheWay(before.detail.clone()));
-        }
-        grant.state = GrantState::Preexisting;
-        return Ok(Shared::No);
-    }
-    grant.state = GrantState::Placing;
-    Ok(Shared::No)
-}
-
-/// The dead man's switch undoes what carries the marks that were decided on just now.
-async fn restate_dead_man(tx: &mut Tx, grants: &mut [Grant]) -> Result<(), AppError> {
-    let undo = crate::plan::undo_of_all(grants);
-    let Some(switch) = grants.iter_mut().find(|grant| matches!(grant.privilege, Privilege::DeadMan { .. })) else {
-        return Ok(());
-    };
-    let stated = Privilege::DeadMan { undo };
-    if switch.privilege != stated && switch.placed_at.is_none() {
-        switch.privilege = stated;
-        tx.replan_grant(switch).await?;
-    }
-    Ok(())
-}
-
-/// Whether a step that is about to be placed is not what a switch of before undoes: it carries another's mark, or could have been
-/// there before.
-fn is_undone_otherwise(grant: &Grant) -> bool {
-    grant.state == GrantState::Placing && (grant.mark != grant.id || is_unmarked(grant))
-}
-
-/// The same for a switch that is on the host already, when later steps share what others hold, or turn out to be Cardea's. `None` if
-/// nothing changes.
-async fn restate_placed_switch(
-    tx: &mut Tx,
-    session: &Session,
-    unknown: Vec<&Grant>,
-) -> Result<Option<Grant>, AppError> {
-    if unknown.is_empty() {
-        return Ok(None);
-    }
-    let is_placed = |grant: &Grant| grant.state == GrantState::Placed;
-    let mut switches = tx.grants_of(session.id).await?;
-    switches.retain(|grant| is_placed(grant) && matches!(grant.privilege, Privilege::DeadMan { .. }));
-    let Some(mut switch) = switches.pop() else { return Ok(None) };
-    let Privilege::DeadMan { undo } = &mut switch.privilege else { return Ok(None) };
-    for grant in unknown {
-        match undo.iter_mut().find(|known| known.grant == grant.id || known.privilege == grant.privilege) {
-            Some(known) => (known.grant, known.token) = (grant.mark, grant.token.clone()),
-            // What comes later is undone first.
-            None => undo.insert(0, undo_of(grant)),
-        }
-    }
-    tx.restate_grant(&switch).await?;
-    Ok(Some(switch))
-}
-
 /// A grant that was just placed, and what the log says about it; written with the next step.
 #[derive(Clone)]
 pub(super) struct Done {
@@ -832,11 +635,6 @@ fn placed(grant: &mut Grant, placed: Placed, now: Timestamp) -> Done {
 /// Whether it is to be placed before the session is available, and is not yet.
 fn is_due(grant: &Grant) -> bool {
     grant.stage == Stage::PreSession && matches!(grant.state, GrantState::Planned | GrantState::Placing)
-}
-
-/// Whether it is to be placed while the session is available. One whose outcome is unknown is not tried again.
-fn is_open_step(grant: &Grant) -> bool {
-    grant.stage == Stage::Session && grant.state == GrantState::Planned
 }
 
 /// Whether a step of an open session came too late for its host. Before that nobody else has fences of it.

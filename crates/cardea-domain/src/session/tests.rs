@@ -353,7 +353,7 @@ fn what_is_cleaned_up_already_is_not_reopened_into_another_life() {
     session.end(&user(session.user, "alice"), at(10)).expect("it can end");
     let status = session.status;
     session.reopen(at(11));
-    assert_eq!((session.status, session.closes_as.clone(), session.clean), (status, Some(Status::Completed), false));
+    assert_eq!((session.status, session.closes_as, session.clean), (status, Some(Status::Completed), false));
     session.cleaned(at(12));
     assert_eq!(session.status, Status::Completed);
 }
