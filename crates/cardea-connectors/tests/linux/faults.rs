@@ -140,3 +140,30 @@ async fn a_disk_that_the_person_filled_does_not_keep_their_account() {
 
     assert_eq!(t.host.accounts_digest(), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_other_sessions_keys_are_not_lost() {
+    let t = Bench::on(LinuxHost::start_small("keys", "96m"));
+    let (name, uid) = ("otto-x1", 70_044);
+    let account = t.account(name, uid);
+    let (first, second) = (t.login_key(name, uid), t.login_key(name, uid));
+    for order in [&account, &first, &second] {
+        t.place(order).await;
+    }
+    let keys = "cat /home/otto-x1/.ssh/authorized_keys";
+    let before = t.host.root(keys);
+    t.as_account(name, "cat /dev/zero >~/fill");
+
+    let error = t.try_remove(&first).await.expect_err("the others cannot be written");
+    assert!(matches!(&error, ConnectorError::Refused(why) if why.contains("left as it is")), "{error}");
+    let error = t.try_place(&t.login_key(name, uid)).await.expect_err("nor can a third");
+    assert!(matches!(&error, ConnectorError::Refused(_)), "{error}");
+    assert_eq!((t.host.root(keys), t.host.root("ls -A /home/otto-x1/.ssh")), (before, "authorized_keys\n".to_owned()));
+    assert!(t.as_account(name, "true").status.success(), "the second key still opens the account");
+
+    t.as_account(name, "rm ~/fill");
+    t.remove(&first).await;
+    assert!(t.as_account(name, "true").status.success());
+    assert_eq!(t.host.root(keys).lines().count(), 1);
+    t.remove(&account).await;
+}

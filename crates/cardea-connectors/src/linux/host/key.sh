@@ -138,14 +138,23 @@ rewrite_keys() {
   rm -rf --one-file-system authorized_keys.new
   # Nothing that is there is opened: neither a link nor a file that somebody made meanwhile.
   set -C
-  {
-    [ ! -f authorized_keys ] || while IFS= read -r old || [ -n "$old" ]; do
-      case $old in *" cardea-$grant-"*) ;; *) printf '%s\n' "$old" ;; esac
-    done <authorized_keys
-    [ $# -eq 0 ] || printf '%s\n' "$1"
-  } >authorized_keys.new && mv -f -T authorized_keys.new authorized_keys ||
-    quit "$REFUSED" "$PWD/authorized_keys cannot be written"
+  write_keys "$@" >authorized_keys.new && mv -f -T authorized_keys.new authorized_keys
+  written=$?
+  # Before anything else: the end of the frame writes to a file that is there.
   set +C
+  [ "$written" -ne 0 ] || return 0
+  rm -f authorized_keys.new
+  pin_keys_folder
+  quit "$REFUSED" "$PWD/authorized_keys cannot be written, and was left as it is"
+}
+
+# write_keys [LINE]: fails with the first line that is not written. On a full disk later ones, or none, may go well, and the other
+# lines are other sessions' keys.
+write_keys() {
+  [ ! -f authorized_keys ] || while IFS= read -r old || [ -n "$old" ]; do
+    case $old in *" cardea-$grant-"*) ;; *) printf '%s\n' "$old" || return 1 ;; esac
+  done <authorized_keys || return 1
+  [ $# -eq 0 ] || printf '%s\n' "$1"
 }
 
 # change_their_keys [LINE]: the same in somebody's own file, as them. Their links, modes and other lines stay; what is empty after
@@ -158,7 +167,7 @@ change_their_keys() {
     fresh=$file.cardea
     rm -f "$fresh"
     if [ -e "$file" ]; then
-      [ -f "$file" ] && cp -p "$file" "$fresh" || exit 1
+      [ -f "$file" ] && cp -p "$file" "$fresh" || { rm -f "$fresh"; exit 1; }
     fi
     # grep says with 1 that no line is left, and with more that not all was read.
     { [ ! -e "$file" ] || grep -avF -e " cardea-$1-" "$file" || [ $? -eq 1 ]; } >"$fresh" &&
