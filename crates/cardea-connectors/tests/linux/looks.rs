@@ -207,3 +207,35 @@ async fn keys_are_found_wherever_an_account_has_its_home() {
     t.remove(&key).await;
     assert_eq!(t.linux.marks(&t.target).await, Ok(vec![]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_in_a_group_since_then_is_named() {
+    let t = Bench::start("drift-group");
+    t.host.root("useradd -u 5006 rune; useradd -u 5007 -G adm runa; useradd -u 5008 rufo");
+    let (theirs, made) = (t.group("rune", 5006, "adm"), t.account("vick-x1", 70_075));
+    let switch = t.dead_man(vec![&theirs]);
+    let look = async || t.linux.snapshot(&t.target, Depth::Quick).await.expect("the host answers");
+    let before = look().await;
+
+    // Another session's come and go.
+    for order in [&switch, &theirs, &made, &t.group("vick-x1", 70_075, "adm")] {
+        t.place(order).await;
+    }
+    assert_eq!(drift(&before, &look().await, |_, (grant, _)| grant == switch.grant), []);
+    t.host.root("gpasswd -a rune audio; gpasswd -a rufo adm; usermod -g adm rufo; gpasswd -d runa adm");
+    t.remove(&switch).await;
+
+    let drift = drift(&before, &look().await, |_, _| false);
+    let number = t.host.root("getent group adm | cut -d: -f3");
+    let member = |what: &str| format!("member {what}");
+    assert_eq!(
+        drift.into_iter().collect::<BTreeSet<_>>(),
+        BTreeSet::from([
+            Drift::Gone(member("runa of group adm")),
+            Drift::New(member("rufo of group adm")),
+            Drift::New(member(&format!("rufo of group number {}", number.trim()))),
+            Drift::New(member("rune of group adm")),
+            Drift::New(member("rune of group audio")),
+        ])
+    );
+}

@@ -13,6 +13,7 @@ snapshot() {
       # Every file of it: sshd reads authorized_keys2 as well.
       case $house in /root | / | '') ;; *) prints key "$house/.ssh" ;; esac
     done </etc/passwd
+    members
     prints sudoers /etc/sudoers /etc/sudoers.d /etc/doas.conf
     prints key /root/.ssh
     prints schedule /etc/crontab /etc/anacrontab /etc/cron.d /etc/cron.hourly /etc/cron.daily /etc/cron.weekly \
@@ -26,6 +27,29 @@ snapshot() {
     [ "$1" != full ] ||
       local_places | find_gently -type f -perm /6000 -exec sha256sum -z '{}' + | lines | items setuid
   } | head -n "$SNAPSHOT_ITEMS_MAX" | while IFS= read -r line; do say item "$line"; done
+}
+
+# members: who is in which group, and whose first group is one of the system's. What a dead man's switch names is a session's, and
+# comes and goes with it; so is what an account of Cardea's has.
+members() {
+  ours=' '
+  while read -r kind _ _ who _ group _; do
+    [ "$kind" != group_membership ] || ours="$ours$who:$group "
+  done <<END
+$(cat "$dead_men"/grt_* 2>/dev/null)
+END
+  while IFS=: read -r entry _ _ number comment _; do
+    case $comment in 'cardea grt_'* | 'cardea managed '*) ours="$ours$entry " && continue ;; esac
+    case $number in '' | ????* | *[!0-9]*) ;; *) printf 'first member %s\n' "$entry of group number $number" ;; esac
+  done </etc/passwd
+  while IFS=: read -r group _ _ names; do
+    while [ -n "$names" ]; do
+      entry=${names%%,*}
+      case $names in *,*) names=${names#*,} ;; *) names= ;; esac
+      case $ours in *" $entry:$group "* | *" $entry "*) continue ;; esac
+      printf 'listed member %s\n' "$entry of group $group"
+    done
+  done </etc/group
 }
 
 # prints KIND PATH...: a fingerprint of each file, and each link with where it leads to.
