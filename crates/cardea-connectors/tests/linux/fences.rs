@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Connector, ConnectorError, Frame, Presence};
+use cardea_domain::{Connector, ConnectorError, Frame, Presence, UidRange};
 use cardea_testkit::wait;
 
 use crate::bench::Bench;
@@ -220,4 +220,29 @@ async fn a_host_that_went_away_is_found_again() {
         answer.expect("removed");
     }
     assert_eq!(t.host.uid_of("tess-x1"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fences_are_kept_while_anything_of_the_session_is_there() {
+    let t = Bench::start("kept");
+    let rule = || t.sudo("ugo-x1", 70_058, &["ALL"]);
+    let frame = |fence| Frame { session: t.new_session(), fence, limit: SOON };
+    // Open, with nobody doing anything for a month; over since yesterday; over for three days.
+    let [open, late, over] = [(frame(7), rule()), (frame(7), rule()), (frame(7), rule())];
+    for ((session, rule), age) in [(&open, "30 days"), (&late, "1 day"), (&over, "3 days")] {
+        t.linux.place(&t.target, *session, rule).await.expect("placed");
+        if age != "30 days" {
+            t.linux.remove(&t.target, *session, rule).await.expect("removed");
+        }
+        t.host.root(&format!("touch -d '-{age}' /run/cardea/*/sessions/{}*", session.session));
+    }
+
+    t.linux.scan(&t.target, UidRange { first: 70_058, last: 70_058 }).await.expect("scanned");
+
+    for (session, rule) in [&open, &late] {
+        let older = t.linux.place(&t.target, Frame { fence: 6, ..*session }, rule).await;
+        assert_eq!(older, Err(ConnectorError::Superseded { seen: 7 }), "a node may have stood still for a while");
+    }
+    let left = t.host.root("ls /run/cardea/*/sessions");
+    assert!(!left.contains(&over.0.session.to_string()), "{left}");
 }

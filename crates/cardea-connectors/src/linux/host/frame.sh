@@ -69,15 +69,18 @@ hold() {
   # Appended, never rewritten: a shell that is killed here must not leave an empty file.
   [ -n "$sparing" ] || end_scripts "$2" 9>&-
   [ "$2" -eq "$newest" ] || printf '%s\n' "$2" >>"$fences"
+  # No fence looks like that. Where the mark of one of them is, the session's fences stay (drop_fences).
+  [ -z "$giving" ] || printf '%s\n' "$giving" >>"$fences"
   # Whoever overtakes this frame finds its shell by this. It stays only if the frame is killed, or hangs.
   printf '%s %s\n' "$2" "$self" >"$fences.holder"
   trap ': >"$fences.holder"' EXIT
 }
 
-# read_newest: $newest of the session's fences.
+# read_newest: $newest of the session's fences. $giving is emptied if it stands there already.
 read_newest() {
   newest=0
   while read -r seen; do
+    [ "$seen" != "$giving" ] || giving=
     # Whoever is root may write here. What no fence looks like is none, and neither is what the engine (FENCE_MAX) does not go above.
     case $seen in '' | *[!0-9]* | ???????????????*) continue ;; esac
     [ "$seen" -le "$newest" ] || newest=$seen

@@ -18,6 +18,9 @@ frame() {
     # Looking for the password and for nothing else.
     'observe password') [ $# -gt 11 ] || sparing=yes ;;
   esac
+  # What may be on the host from here on, under a mark of this grant.
+  giving=
+  case $verb in place | unlock) giving=$7 ;; esac
   [ "$4" = - ] || hold "$4" "$5"
   if [ "$verb" = run_script ]; then
     # It may take an hour. A newer frame finds it by this instead of by the lock.
