@@ -527,6 +527,10 @@ impl Connector for FakeConnector {
                     return Placed { read_back: format!("{key} is not there"), warning: Some("not there".to_owned()) };
                 };
                 thing.expires_at = Some(order.expires_at);
+                // As on a host, all of it is written anew.
+                if thing.order.is_some() {
+                    thing.order = Some(order.clone());
+                }
                 Placed { read_back: format!("{key} ends at {}", order.expires_at.compact()), warning: None }
             };
             Ok(orders.iter().zip(&keys).map(extend).collect())

@@ -230,6 +230,8 @@ impl App {
                 let Some(mut session) = tx.session(other.session).await? else { continue };
                 session.lock_again(now);
                 tx.save_session(&drive()?, &mut session).await?;
+                // Its worker may wait for a script.
+                self.announce_session(tx, &session);
             }
             // This worker may be busy for long: they are locked again beside it.
             let waker = self.clone();

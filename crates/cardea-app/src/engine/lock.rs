@@ -8,7 +8,7 @@ use cardea_domain::{
 use cardea_store::Tx;
 use serde_json::json;
 
-use super::{FENCE_MAX, Stop, drive};
+use super::{FENCE_MAX, Stop, drive, stand::Then};
 use crate::{
     App, AppError,
     change::Note,
@@ -21,7 +21,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
 impl App {
     /// Brings the host to where the session's lock is wanted, and says what it read back.
-    pub(super) async fn settle_lock(&self, session: Session) -> Result<(), Stop> {
+    pub(super) async fn settle_lock(&self, session: Session, then: Then) -> Result<(), Stop> {
         let Some(lock) = session.lock.clone() else { return Ok(()) };
         let wanted = lock.stage;
         let id = session.id;
@@ -37,7 +37,7 @@ impl App {
             Ok(locked) if wanted == LockStage::Locking => self.spare_others(frame, id).await?.map(|()| locked),
             answer => answer,
         };
-        self.retried(|| self.write_down_lock(&session, wanted, &grants, answer.clone())).await?;
+        self.retried(|| self.write_down_lock((&session, then), wanted, &grants, answer.clone())).await?;
         // At once, if there is more to do: a stage that waited for the unlocking, or the opposite wish.
         self.nudge();
         Ok(())
@@ -65,12 +65,14 @@ impl App {
 
     async fn write_down_lock(
         &self,
-        asked: &Session,
+        (asked, then): (&Session, Then),
         wanted: LockStage,
         grants: &[Grant],
         answer: Result<Locked, ConnectorError>,
     ) -> Result<(), AppError> {
         let (app, id, claimed) = (self.clone(), asked.id, asked.clone());
+        // Who goes on with it keeps it.
+        let kept = asked.claim.clone().filter(|_| then == Then::Stay);
         let settled: Vec<_> = grants.iter().map(|grant| grant.id).collect();
         let written = self.store().write(move |tx| {
             Box::pin(async move {
@@ -85,6 +87,7 @@ impl App {
                     // Ended, or wanted otherwise meanwhile: the next look does what is wanted now.
                     if session.status.is_standing() {
                         session.rest(now);
+                        session.claim = kept;
                         tx.save_session(&drive()?, &mut session).await?;
                     }
                     return Ok(());
@@ -92,6 +95,7 @@ impl App {
                 if is_more {
                     // Whoever it was spared for has left it meanwhile: it is locked again, with that.
                     session.rest(now);
+                    session.claim = kept;
                     tx.save_session(&drive()?, &mut session).await?;
                     return Ok(());
                 }
@@ -109,6 +113,7 @@ impl App {
                     }
                     Err(error) => app.lock_put_off(&mut session, wanted, &error),
                 };
+                session.claim = kept;
                 app.save_session(tx, &drive()?, &mut session, note).await?;
                 if session.lock.is_none() {
                     let version = session.version;

@@ -1,6 +1,10 @@
 //! What is due for a session while its worker waits for a script: an hour is too long for a lock, a warning or an end.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use cardea_domain::{EndCause, LockStage, Session, SessionId, Timestamp};
 use futures_util::StreamExt as _;
@@ -19,8 +23,10 @@ const LOOK_MAX: Duration = Duration::from_secs(60);
 pub(super) enum Care {
     /// It has to end.
     Ends(EndCause),
-    /// What was due was done, and its row has changed.
-    Done,
+    /// Its lock was brought further, or put off.
+    Locks,
+    /// An extension that it was given was carried out, or put off.
+    Lasts,
     /// Nothing was due.
     Nothing,
 }
@@ -32,39 +38,45 @@ impl App {
         // Before the first look: what changes behind it is heard.
         let mut events = self.0.hub.subscribe(None, None);
         let mut work = pin!(work);
-        let mut cared = false;
+        let cared = AtomicBool::new(false);
         loop {
-            let looked = self.attending(id).await;
+            let mut look = pin!(self.attending(id, &cared));
+            // Side by side: one may wait for what the other holds.
+            let (looked, done) = tokio::select! {
+                looked = &mut look => (looked, None),
+                done = &mut work => (look.await, Some(done)),
+            };
             let due = match looked {
-                Ok(Some((due, was_due))) => {
-                    cared |= was_due;
-                    Some(due)
-                }
-                Ok(None) => return None,
+                Ok(None) => return done,
+                Ok(due) => due,
                 // Somebody else writes of it, or the store is away.
                 Err(_) => None,
             };
-            tokio::select! {
-                done = &mut work => {
-                    if cared {
-                        // A rest in between was not the worker's: it has more to do.
-                        self.wake_now(id).await;
-                    }
-                    return Some(done);
+            let done = match done {
+                Some(done) => Some(done),
+                None => tokio::select! {
+                    done = &mut work => Some(done),
+                    () = self.stirred(id, due, &mut events) => None,
+                },
+            };
+            if let Some(done) = done {
+                if cared.load(Ordering::Relaxed) {
+                    // A rest in between was not the worker's: it has more to do.
+                    self.wake_now(id).await;
                 }
-                () = self.stirred(id, due, &mut events) => {}
+                return Some(done);
             }
         }
     }
 
-    async fn attending(&self, id: SessionId) -> Result<Option<(Timestamp, bool)>, Stop> {
+    async fn attending(&self, id: SessionId, cared: &AtomicBool) -> Result<Option<Timestamp>, Stop> {
         #[cfg(test)]
         let _seen = self.0.attending.enter();
-        self.attend(id).await
+        self.attend(id, cared).await
     }
 
-    /// One look: when the next is due, and whether anything was done. `None` if it is over or has to end.
-    async fn attend(&self, id: SessionId) -> Result<Option<(Timestamp, bool)>, Stop> {
+    /// One look: when the next is due. `None` if it is over or has to end. Whether anything was done is noted.
+    async fn attend(&self, id: SessionId, cared: &AtomicBool) -> Result<Option<Timestamp>, Stop> {
         let mut session = self.newest(id).await?;
         if !session.status.can_end() {
             return Ok(None);
@@ -72,35 +84,37 @@ impl App {
         let now = self.0.clock.now();
         if !session.status.is_standing() {
             // It can only be ended: a lock stands when it does.
-            return Ok(Some((now.plus(LOOK_MAX), false)));
+            return Ok(Some(now.plus(LOOK_MAX)));
         }
-        let mut was_due = false;
         // What was put off, as a lock that the host refused, waits for its time.
         if session.wake_at.is_none_or(|at| at <= now) {
-            match self.care(&session).await? {
+            match self.care(&session, Then::Stay).await? {
                 Care::Ends(_) => return Ok(None),
-                Care::Done => {
-                    was_due = true;
-                    self.hold_on(id).await?;
-                    session = self.newest(id).await?;
-                }
                 Care::Nothing => {}
+                Care::Locks | Care::Lasts => {
+                    cared.store(true, Ordering::Relaxed);
+                    // At once, if there is more to do.
+                    let more = self.newest(id).await?.wake_at.filter(|at| *at <= now);
+                    if more.is_some() {
+                        return Ok(more);
+                    }
+                }
             }
             if session.clone().warn(now).is_some() {
                 self.warn(id, Then::Stay).await?;
-                session = self.newest(id).await?;
             }
+            session = self.newest(id).await?;
         }
         if session.wake_at.is_none_or(|at| at <= now) {
             // It is only due because its worker is not done with it.
             session.rest(now);
         }
         let next = session.wake_at.filter(|at| *at > now);
-        Ok(Some((next.unwrap_or_else(|| now.plus(LOOK_MAX)), was_due)))
+        Ok(Some(next.unwrap_or_else(|| now.plus(LOOK_MAX))))
     }
 
     /// Does what is due for a session that stands on its resource, whatever else its worker has to do.
-    pub(super) async fn care(&self, session: &Session) -> Result<Care, Stop> {
+    pub(super) async fn care(&self, session: &Session, then: Then) -> Result<Care, Stop> {
         let now = self.0.clock.now();
         if session.end_at.is_none_or(|end| end <= now) {
             return Ok(Care::Ends(EndCause::ReachedEnd));
@@ -109,11 +123,11 @@ impl App {
             return Ok(Care::Ends(EndCause::Idle));
         }
         if self.settle_wish(session).await? {
-            return Ok(Care::Done);
+            return Ok(Care::Lasts);
         }
         if session.lock.as_ref().is_some_and(|lock| lock.stage != LockStage::Locked) {
-            self.settle_lock(session.clone()).await?;
-            return Ok(Care::Done);
+            self.settle_lock(session.clone(), then).await?;
+            return Ok(Care::Locks);
         }
         Ok(Care::Nothing)
     }
@@ -122,24 +136,6 @@ impl App {
     pub(super) async fn newest(&self, id: SessionId) -> Result<Session, AppError> {
         let read = self.store().read(move |tx| Box::pin(async move { tx.session(id).await.map_err(AppError::from) }));
         read.await?.ok_or(AppError::NotFound)
-    }
-
-    /// A look that lets a session go was not the last: it stays in this worker's hands.
-    async fn hold_on(&self, id: SessionId) -> Result<(), AppError> {
-        self.retried(|| {
-            let claim = self.claim(self.0.clock.now());
-            self.store().write(move |tx| {
-                Box::pin(async move {
-                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
-                    if session.claim.is_none() && session.status.can_end() {
-                        session.claim = Some(claim);
-                        tx.save_session(&drive()?, &mut session).await?;
-                    }
-                    Ok::<_, AppError>(())
-                })
-            })
-        })
-        .await
     }
 
     async fn wake_now(&self, id: SessionId) {
@@ -170,7 +166,7 @@ impl App {
                 return;
             }
             tokio::select! {
-                () = sleep(left.min(LOOK_MAX)) => {}
+                () = sleep(left.min(LOOK_MAX)) => return,
                 () = self.0.stir.notified() => {}
                 event = events.next() => match event {
                     Some((_, Event::Session(other))) if other.id == id => return,

@@ -71,13 +71,21 @@ impl App {
         }
         let (id, version) = (session.id, session.version);
         let written = self.retried(|| {
-            let (app, done) = (self.clone(), done.clone());
+            let (app, mut done) = (self.clone(), done.clone());
             self.store().write(move |tx| {
                 Box::pin(async move {
                     let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                     let is_known = session.version == version;
-                    let ids: Vec<_> = done.iter().map(|done| done.grant.id).collect();
+                    // What was gone on without may be written down as never placed.
+                    let placed = done.iter().filter(|done| done.grant.state != GrantState::Removed);
+                    let ids: Vec<_> = placed.map(|done| done.grant.id).collect();
                     Self::still(tx, id, &ids, &[GrantState::Placing]).await?;
+                    let rows = tx.grants_of(id).await?;
+                    for Done { grant, .. } in &mut done {
+                        // An extension may have moved its end while it was on its way.
+                        let row = rows.iter().find(|row| row.id == grant.id);
+                        grant.expires_at = grant.expires_at.max(row.and_then(|row| row.expires_at));
+                    }
                     app.write_done(tx, &session, &done).await?;
                     tx.save_session(&drive()?, &mut session).await?;
                     Ok::<_, AppError>((is_known, session))

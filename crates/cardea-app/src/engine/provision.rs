@@ -146,6 +146,12 @@ impl App {
         }
         let fresh: Vec<_> = due.iter().copied().filter(|at| grants[*at].state == GrantState::Planned).collect();
         let switch = self.begin(session, grants, &due, before, std::mem::take(done)).await?;
+        if let Some(stated) = &switch
+            && let Some(known) = grants.iter_mut().find(|grant| grant.id == stated.id)
+        {
+            // Whoever moves its end writes all of it.
+            known.privilege = stated.privilege.clone();
+        }
         self.check_found(session, grants, &due).await?;
         if let Some(switch) = switch {
             let restated = self.place(&switch, self.frame(session)).await;
@@ -549,8 +555,8 @@ impl App {
             self.store().write(move |tx| {
                 Box::pin(async move {
                     let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
-                    if session.claim.as_ref().is_some_and(|claim| claim.node != node) {
-                        // Another node took it up meanwhile.
+                    if session.claim.as_ref().is_none_or(|claim| claim.node != node) {
+                        // It was ended, or another node took it up meanwhile.
                         return Ok(());
                     }
                     session.put_off(at);
@@ -634,7 +640,10 @@ fn placed(grant: &mut Grant, placed: Placed, now: Timestamp) -> Done {
 
 /// Whether it is to be placed before the session is available, and is not yet.
 fn is_due(grant: &Grant) -> bool {
-    grant.stage == Stage::PreSession && matches!(grant.state, GrantState::Planned | GrantState::Placing)
+    // One that failed and was gone on without is not tried again.
+    let is_left = grant.continue_on_error && grant.last_error.is_some();
+    let is_open = grant.state == GrantState::Planned || grant.state == GrantState::Placing && !is_left;
+    grant.stage == Stage::PreSession && is_open
 }
 
 /// Whether a step of an open session came too late for its host. Before that nobody else has fences of it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cardea_domain::{
-    Grant, GrantState, Lane, LogLevel, Presence, Session, SessionId, Stage, Status, Timestamp, UidRange,
+    ConnectorError, Grant, GrantState, Lane, LogLevel, Presence, Session, SessionId, Stage, Status, Timestamp, UidRange,
 };
 
 use super::{Stop, drive, provision::is_script};
@@ -11,6 +11,8 @@ use crate::{App, AppError, change::Note, cluster::overtaken, gate::order};
 
 /// After a scan that failed (the host is away) the next one comes this much later.
 const AGAIN: Duration = Duration::from_secs(300);
+/// How long after the end a host that does not answer is asked for its second look.
+const LOOK_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// How many files of one account the log names.
 const NAMED_MAX: usize = 20;
 
@@ -26,7 +28,10 @@ impl App {
                 drop(turn);
                 return self.clean_up(&session).await;
             }
-            None => return self.set_wake(session.id, Some(began.plus(AGAIN))).await,
+            None if session.end_at.is_some_and(|end| began.since(end) < LOOK_WITHIN) => {
+                return self.set_wake(session.id, Some(began.plus(AGAIN))).await;
+            }
+            None => self.say_unseen(session.id).await?,
         }
         let resource = session.resource;
         let waiting =
@@ -87,7 +92,16 @@ impl App {
             return Ok(Some(false));
         }
         let orders: Vec<_> = grants.iter().map(order).collect();
-        let Ok(seen) = self.0.linux.observe(&target, self.frame(session), &orders).await else { return Ok(None) };
+        let seen = match self.0.linux.observe(&target, self.frame(session), &orders).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                tracing::warn!(session.id = %id, %error, "A second look at {} failed", target.name);
+                if let ConnectorError::Superseded { seen } = error {
+                    self.catch_up(id, seen).await?;
+                }
+                return Ok(None);
+            }
+        };
         let back: Vec<_> = grants.into_iter().zip(seen).filter(|(_, seen)| seen.presence == Presence::Ours).collect();
         if back.is_empty() {
             return Ok(Some(false));
@@ -162,13 +176,30 @@ impl App {
         Ok(rested.await?)
     }
 
+    /// The log says what nobody has seen.
+    async fn say_unseen(&self, id: SessionId) -> Result<(), Stop> {
+        let now = self.0.clock.now();
+        let message = "The host gave no second look within a day of the end: what was read back then stands for itself";
+        let said = self.store().write(move |tx| {
+            Box::pin(async move { tx.append_log(id, now, LogLevel::Warn, Stage::PostSession, message).await })
+        });
+        Ok(said.await?)
+    }
+
+    /// It is looked at again later. A failed one leaves the list in its time all the same.
     async fn set_wake(&self, id: SessionId, at: Option<Timestamp>) -> Result<(), Stop> {
+        let now = self.0.clock.now();
         let set = self.retried(|| {
+            let app = self.clone();
             self.store().write(move |tx| {
                 Box::pin(async move {
                     let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
                     if !session.clean {
                         return Ok(());
+                    }
+                    if session.is_listed_long_enough(now) {
+                        session.dismiss()?;
+                        app.announce_session(tx, &session);
                     }
                     session.wake_at = at;
                     session.claim = None;

@@ -18,14 +18,24 @@ impl App {
         if found.is_empty() {
             return Ok(());
         }
-        let seen = self.observe(session, grants, &found).await?;
-        let is_gone = |at: &usize| seen[*at].as_ref().is_some_and(|seen| seen.presence == Presence::Absent);
+        let seen = self.observe(session, grants, &found).await;
+        // What cannot be looked at is not known to be there either.
+        let is_gone = |at: &usize| match &seen {
+            Ok(seen) => seen[*at].as_ref().is_some_and(|seen| seen.presence == Presence::Absent),
+            Err(_) => true,
+        };
         let anew =
             |at: usize| Grant { state: GrantState::Planned, before: None, expires_at: None, ..grants[at].clone() };
         let gone: Vec<_> = found.into_iter().filter(is_gone).map(anew).collect();
-        if gone.is_empty() {
-            return Ok(());
+        let is_empty = gone.is_empty();
+        if !is_empty {
+            self.plan_anew(session, gone).await?;
         }
+        seen?;
+        if is_empty { Ok(()) } else { Err(Halt::Wait(SHARED_PAUSE)) }
+    }
+
+    async fn plan_anew(&self, session: &Session, gone: Vec<Grant>) -> Result<(), AppError> {
         let (app, session) = (self.clone(), session.clone());
         let planned = self.store().write(move |tx| {
             Box::pin(async move {
@@ -36,8 +46,7 @@ impl App {
                 Ok::<_, AppError>(())
             })
         });
-        planned.await?;
-        Err(Halt::Wait(SHARED_PAUSE))
+        planned.await
     }
 }
 

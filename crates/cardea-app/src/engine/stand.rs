@@ -19,18 +19,14 @@ impl App {
     /// Does what is due for a session that stands on its resource.
     pub(super) async fn stand(&self, mut session: Session) -> Result<(), Stop> {
         let id = session.id;
-        match self.care(&session).await? {
+        match self.care(&session, Then::Rest).await? {
             Care::Ends(cause) => {
                 self.end_because(id, &cause).await?;
                 return self.clean_up(&session).await;
             }
-            Care::Done => {
-                session = self.newest(id).await?;
-                if session.lock.is_some() || !session.status.is_standing() {
-                    // What is locked rests, or its lock is asked for again in its time.
-                    return Ok(());
-                }
-            }
+            // It rests, or its lock is asked for again in its time; what was given back is due.
+            Care::Locks => return Ok(()),
+            Care::Lasts => session = self.newest(id).await?,
             Care::Nothing => {}
         }
         if session.lock.is_none() && self.during(&mut session).await? {

@@ -188,7 +188,9 @@ impl Session {
 
     /// When it ends because nobody is on it.
     pub fn idle_until(&self) -> Option<Timestamp> {
-        Some(self.idle_since?.plus(self.rules.idle_limit?.get()))
+        // Nobody can be on one without a log-in.
+        let since = self.idle_since.filter(|_| self.rules.has_login)?;
+        Some(since.plus(self.rules.idle_limit?.get()))
     }
 
     /// A step failed: what was placed is taken away at once, under the status Failed.
@@ -486,6 +488,12 @@ impl Session {
         self.wake_at = (self.listed && self.status == Status::Failed)
             .then(|| self.end_at.map(|at| at.plus(Self::FAILED_LISTED)))
             .flatten();
+    }
+
+    /// Whether it is a failed one that was there to be read for its time.
+    pub fn is_listed_long_enough(&self, now: Timestamp) -> bool {
+        let until = self.end_at.map(|at| at.plus(Self::FAILED_LISTED));
+        self.status == Status::Failed && self.listed && until.is_some_and(|until| until <= now)
     }
 
     /// Takes a failed session off the list.

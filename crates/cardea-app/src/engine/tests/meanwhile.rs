@@ -130,3 +130,40 @@ async fn scripts_of_one_host_run_a_few_at_once_and_each_of_them_runs() {
         assert!(world.target.things().is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_job_is_not_idle_while_its_script_runs() {
+    let world = World::new().await;
+    let profile = world.profile(&json!({ "idle_limit": "5m" }));
+    world.apply(vec![(Kind::ConnectionProfile, "hour", profile)]).await;
+    let script = json!([{ "run_script": { "script": "long" } }]);
+    world.offers(json!({ "platform": "linux", "protocol": "none", "session": script })).await;
+    let hold = world.target.hold(Operation::RunScript);
+    let id = world.special("alice").await;
+    hold.reached(1).await;
+    world.advance(Duration::from_secs(600));
+    drop(hold);
+    let detail = world.seen(id, "clean", |detail| detail.session.clean).await;
+    assert_eq!(detail.session.reason.map(|reason| reason.code).as_deref(), Some("done"));
+    assert_eq!(world.target.scripts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_locked_session_whose_script_runs_takes_in_what_another_leaves() {
+    let world = World::new().await;
+    let (id, hold) = at_its_script(&world).await;
+    let mut other = requester(&json!([{ "add_to_group": { "group": "adm" } }]));
+    other["session"] = json!([]);
+    world.offers(other).await;
+    let shares = world.special_available("bob").await.session.id;
+    world.app.lock_session(&OPERATOR, id, LockScope::Session, world.message()).await.expect("it is open");
+    world.seen(id, "locked", is_locked).await;
+    assert!(!world.target.things()["web1 ops group_membership adm"].locked, "the other works with it");
+    world.end(shares).await;
+    world
+        .seen(id, "locked again", |detail| {
+            is_locked(detail) && world.target.things()["web1 ops group_membership adm"].locked
+        })
+        .await;
+    drop(hold);
+}

@@ -156,3 +156,23 @@ async fn call_of(world: &World, is_meant: impl Fn(&Waiting) -> bool) -> Waiting 
         steps.changed().await.expect("the target outlives its steps");
     }
 }
+
+#[tokio::test]
+async fn the_hosts_own_end_takes_also_what_came_behind_a_long_script() {
+    let mut world = World::new().await;
+    world.plant("ops", 1500);
+    let actions = json!([{ "run_script": { "script": "long" } }, { "add_to_group": { "group": "adm" } }]);
+    world.offers(requester(&actions)).await;
+    let hold = world.target.hold(Operation::RunScript);
+    let id = world.special("alice").await;
+    hold.reached(1).await;
+    world.advance(Duration::from_secs(1200));
+    drop(hold);
+    // Its ends are moved before it begins, which writes the switch anew.
+    world.seen(id, "available", |detail| detail.session.status == Status::Available).await;
+    assert!(world.target.things().contains_key(ADM));
+    world.stop().await;
+    world.clock.advance(Duration::from_secs(7200));
+    world.target.expire(world.clock.now());
+    assert!(world.target.things().is_empty(), "{:?}", world.target.things());
+}

@@ -11,10 +11,10 @@ frame() {
     lock) forcing=yes ;;
   esac
   # A log-in through the gateway, an extension and a password that is shown for the first time have fences of their own, and take
-  # over none of the session's steps: a script that runs meanwhile goes on.
+  # over none of the session's steps: a script that runs meanwhile goes on. It does beside a lock too.
   sparing=
   case "$verb ${6:-}" in
-    'extend '* | 'place authorized_key' | 'place password') sparing=yes ;;
+    'extend '* | 'lock '* | 'unlock '* | 'place authorized_key' | 'place password') sparing=yes ;;
     # Looking for the password and for nothing else.
     'observe password') [ $# -gt 11 ] || sparing=yes ;;
   esac
