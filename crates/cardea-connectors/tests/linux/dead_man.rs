@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Connector, Order, Presence, Timestamp};
+use cardea_domain::{Connector, ConnectorError, Order, Presence, Timestamp};
 use cardea_testkit::{HostPlan, LinuxHost, wait};
 
 use crate::bench::Bench;
@@ -77,6 +77,54 @@ async fn a_host_without_means_says_so() {
     assert!(placed.warning.as_deref().is_some_and(|why| why.contains("no systemd, at or cron")), "{placed:?}");
     t.remove(&switch).await;
     assert_eq!(t.observe(&switch).await.presence, Presence::Absent);
+}
+
+/// The files of jobs of at.
+fn jobs(t: &Bench) -> Vec<String> {
+    t.host.root("find /var/spool/cron/atjobs -type f -name 'a*'").lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_cannot_be_set_anew_stays_as_it_was() {
+    let t = Bench::on(LinuxHost::plan("dead-again").without_cron().start());
+    let rule = t.sudo("vala-x1", 70_094, &["ALL"]);
+    let mut switch = t.dead_man(vec![&rule]);
+    t.place(&switch).await;
+    let file = format!("cat /var/lib/cardea-host/{}", switch.grant);
+    let (first, text) = (jobs(&t), t.host.root(&file));
+    assert_eq!(first.len(), 1);
+
+    switch.expires_at = switch.expires_at.plus(Duration::from_secs(600));
+    // at refuses, or says that all is well although not all of the job was written.
+    for at in ["exit 1", "echo 'half a job' | /usr/bin/at \"$@\""] {
+        t.host.root(&format!(
+            "printf '#!/bin/sh\\n%s\\n' '{}' >/usr/sbin/at; chmod 755 /usr/sbin/at",
+            at.replace('\'', "'\\''")
+        ));
+        let extended = t.linux.extend(&t.target, t.frame(), std::slice::from_ref(&switch)).await;
+        assert!(
+            matches!(&extended, Err(ConnectorError::Refused(why)) if why.contains("at cannot be set")),
+            "{extended:?}"
+        );
+        assert_eq!((jobs(&t), t.host.root(&file)), (first.clone(), text.clone()), "{at}");
+    }
+    t.host.root("rm /usr/sbin/at");
+    let extended = t.linux.extend(&t.target, t.frame(), std::slice::from_ref(&switch)).await.expect("extended");
+    assert_eq!(extended[0].warning, None);
+    let second = jobs(&t);
+    assert!(second.len() == 1 && second != first, "{second:?} after {first:?}");
+
+    t.host.root(&format!("rm {}", second[0]));
+    let seen = t.observe(&switch).await;
+    assert!(seen.presence == Presence::Ours && seen.detail.ends_with("nothing that runs it"), "{seen:?}");
+    let placed = t.try_place(&switch).await.expect("placed");
+    assert!(placed.warning.as_deref().is_some_and(|why| why.contains("it was set again")), "{placed:?}");
+    assert_eq!(jobs(&t).len(), 1);
+    // What would run it is of it, too.
+    t.host.root("rm /var/lib/cardea-host/grt_*");
+    assert_eq!(t.observe(&switch).await.presence, Presence::Ours);
+    t.remove(&switch).await;
+    assert_eq!((jobs(&t).len(), t.observe(&switch).await.presence), (0, Presence::Absent));
 }
 
 #[tokio::test(flavor = "multi_thread")]

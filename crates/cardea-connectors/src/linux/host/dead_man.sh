@@ -3,18 +3,21 @@
 
 dead_men=/var/lib/cardea-host
 
-# look_at_dead_man: $presence of the order's file.
+# look_at_dead_man: $presence of the order's file, or of what would run it. $runners is what would.
 look_at_dead_man() {
   file=$dead_men/$grant presence=absent
-  [ -e "$file" ] || [ -e "$file.new" ] || return 0
+  runners=$(armed)
+  [ -e "$file" ] || [ -e "$file.new" ] || [ -n "$runners" ] || return 0
   presence=ours
 }
 
+# observe_dead_man: one that nothing runs is there all the same, and is to be removed or set again; what is told says which it is.
 observe_dead_man() {
   look_at_dead_man
-  case $presence in
-    absent) say seen absent "no file $file" ;;
-    ours) say seen ours "$file" ;;
+  case $presence:$runners in
+    absent:*) say seen absent "no file $file" ;;
+    ours:) say seen ours "$file, and nothing that runs it" ;;
+    ours:*) say seen ours "$file" ;;
   esac
 }
 
@@ -24,21 +27,36 @@ place_dead_man() {
   shift 2
   file=$dead_men/$grant
   hold_dead_men || quit "$REFUSED" "$dead_men cannot be made"
+  was=
+  [ ! -e "$file" ] || was=$(armed)none
   # Written anew each time: somebody may have changed what root is to run.
   rm -f "$library_file.new"
   printf '%s\n' "$library" >"$library_file.new" && mv -f -T "$library_file.new" "$library_file" ||
     quit "$REFUSED" "$library_file cannot be written"
-  {
-    printf '# %s\nstate=%s end=%s grant=%s token=%s\n' "$mark" "$state" "$end" "$grant" "$token"
-    printf '. %s\ndead_man_acts <<UNDO\n' "$library_file"
-    for undo in "$@"; do printf '%b\n' "$undo"; done
-    echo UNDO
-  } >"$file.new" && mv -f "$file.new" "$file" || quit "$REFUSED" "$file cannot be written"
-  disarm
-  arm "$end" || quit "$REFUSED" "$means cannot be set to run $file"
-  [ "$means" != nothing ] ||
-    say found "the host has no systemd, at or cron that runs: if Cardea never comes back, what ends by itself there is keys and sudo rules, and accounts on the day after"
+  # The new means first, then the file with the new end, then the older means go: whatever fails or breaks off, the switch that was
+  # there still is, with the end that it had.
+  older=$(jobs_of_ours)
+  if ! write_dead_man "$@" >"$file.new" || ! arm "$end"; then
+    rm -f "$file.new"
+    quit "$REFUSED" "${means:-$file} cannot be set to run $file at $end"
+  fi
+  mv -f "$file.new" "$file" || quit "$REFUSED" "$file cannot be written"
+  disarm_others
+  case $means:$was in
+    nothing:*)
+      say found "the host has no systemd, at or cron that runs: if Cardea never comes back, what ends by itself there is keys and sudo rules, and accounts on the day after" ;;
+    *:none) say found "nothing on the host ran $file any more: it was set again" ;;
+  esac
   say read "$file runs at $end, by $means"
+}
+
+# write_dead_man UNDO...: fails with the first line that is not written.
+write_dead_man() {
+  means=
+  printf '# %s\nstate=%s end=%s grant=%s token=%s\n' "$mark" "$state" "$end" "$grant" "$token" &&
+    printf '. %s\ndead_man_acts <<UNDO\n' "$library_file" || return 1
+  for undo in "$@"; do printf '%b\n' "$undo" || return 1; done
+  echo UNDO
 }
 
 extend_dead_man() {
@@ -53,7 +71,7 @@ remove_dead_man() {
     drop_dead_man
   fi
   look_at_dead_man
-  [ "$presence" = absent ] && [ -z "$(armed)" ] || quit "$REFUSED" "$file or what runs it is still there: $(armed)"
+  [ "$presence" = absent ] || quit "$REFUSED" "$file or what runs it is still there: $runners"
   say read "no file $file, and nothing that runs it"
 }
 
@@ -87,7 +105,7 @@ unit() {
   table=/etc/cron.d/$unit
 }
 
-# arm END: sets $means. Fails if the means that the host has does not take it.
+# arm END: sets $means. Fails if the means that the host has does not take it. Jobs of at that are in $older stay, and do not count.
 arm() {
   unit
   if [ -d /run/systemd/system ]; then
@@ -99,7 +117,7 @@ arm() {
     when=$(($1 + 59))
     soonest=$(($(date +%s) + 60))
     [ "$when" -ge "$soonest" ] || when=$soonest
-    printf 'exec sh %s\n' "$file" | at -t "$(date -d "@$when" +%Y%m%d%H%M)" 2>/dev/null && [ -n "$(jobs_of_ours)" ]
+    arm_at "$(date -d "@$when" +%Y%m%d%H%M)"
   elif [ -d /etc/cron.d ] && has_process 'crond?'; then
     means=cron
     # Every minute: the file knows its time, and is tried again when something stood in the way.
@@ -109,17 +127,31 @@ arm() {
   fi
 }
 
+# arm_at TIME: at does not look whether all of a job was written.
+arm_at() {
+  said=$(printf 'exec sh %s\n' "$file" | at -t "$1" 2>&1) || return 1
+  for job in $(jobs_of_ours); do
+    case $older in *"$job"*) ;; *) return 0 ;; esac
+  done
+  number=${said##*job }
+  number=${number%% *}
+  case $number in '' | *[!0-9]*) ;; *) atrm "$number" ;; esac
+  return 1
+}
+
 has_process() {
   grep -qsxE "Name:[[:space:]]+$1" /proc/[0-9]*/status
 }
 
-# arm_systemd END: systemd.timer(5). After a failure it runs again five minutes later; a missed time is made up for at boot.
+# arm_systemd END: systemd.timer(5). After a failure it runs again five minutes later; a missed time is made up for at boot. Started
+# is not enough: a timer that runs already would keep its older time. systemd reads no file of these other names.
 arm_systemd() {
   printf '# %s\n[Unit]\nDescription=End of a session of Cardea\n[Timer]\nOnCalendar=%s UTC\nOnUnitInactiveSec=5min\nPersistent=true\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n' \
-    "$mark" "$(date -d "@$1" '+%Y-%m-%d %H:%M:%S')" >"$timer" &&
+    "$mark" "$(date -d "@$1" '+%Y-%m-%d %H:%M:%S')" >"$timer.new" &&
     printf '# %s\n[Unit]\nDescription=End of a session of Cardea\n[Service]\nType=oneshot\nExecStart=/bin/sh %s\n' \
-      "$mark" "$file" >"$service" &&
-    systemctl daemon-reload && systemctl --quiet enable --now "$unit.timer"
+      "$mark" "$file" >"$service.new" &&
+    mv -f "$service.new" "$service" && mv -f "$timer.new" "$timer" &&
+    systemctl daemon-reload && systemctl --quiet enable "$unit.timer" && systemctl restart "$unit.timer"
 }
 
 # jobs_of_ours: the files of at jobs that are to run the order's file. One that runs has `=` for its first letter.
@@ -136,15 +168,30 @@ armed() {
 
 disarm() {
   unit
-  if [ -e "$timer" ] || [ -e "$service" ]; then
-    [ ! -d /run/systemd/system ] || systemctl --quiet disable --now "$unit.timer" 2>/dev/null
-    rm -f "$timer" "$service"
-    [ ! -d /run/systemd/system ] || systemctl daemon-reload
-  fi
+  drop_timer
   rm -f "$table" "$file.cron"
-  for job in $(jobs_of_ours); do
+  drop_jobs $(jobs_of_ours)
+}
+
+# disarm_others: all but what was set just now, by $means. With none, what is there may yet run one day.
+disarm_others() {
+  [ "$means" != nothing ] || return 0
+  [ "$means" = systemd ] || drop_timer
+  [ "$means" = cron ] || rm -f "$table" "$file.cron"
+  drop_jobs $older
+}
+
+drop_timer() {
+  [ -e "$timer" ] || [ -e "$service" ] || return 0
+  [ ! -d /run/systemd/system ] || systemctl --quiet disable --now "$unit.timer" 2>/dev/null
+  rm -f "$timer" "$service" "$timer.new" "$service.new"
+  [ ! -d /run/systemd/system ] || systemctl daemon-reload
+}
+
+# drop_jobs FILE...: of at. A job's file is named with a letter, five hexadecimal digits of its number and eight of its time.
+drop_jobs() {
+  for job in "$@"; do
     number=${job##*/a}
-    # The name of a job's file: a letter, five hexadecimal digits of its number, eight of its time.
     case $number in *[!0-9a-f]* | ????????) continue ;; esac
     atrm "$((0x${number%????????}))" 2>/dev/null
   done
@@ -178,6 +225,7 @@ remove_all() {
   fi
   # at runs a job once; the others come again by themselves.
   unit
+  older=$(jobs_of_ours)
   [ -e "$timer" ] || [ -e "$table" ] || arm "$(($(date +%s) + 300))"
 }
 
