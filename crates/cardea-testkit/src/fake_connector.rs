@@ -9,9 +9,9 @@ use std::{
 
 use async_trait::async_trait;
 use cardea_domain::{
-    Connector, ConnectorError, Depth, Evidence, Frame, GrantId, KnownAccount, Locked, LogIn, Mark, Observation, Order,
-    Placed, Presence, Privilege, ScanFinding, Script, ScriptOutcome, SessionId, Snapshot, Target, Timestamp, UidRange,
-    Undo,
+    Connector, ConnectorError, Depth, Evidence, Frame, GrantId, KnownAccount, Locked, LogIn, LoginAccount, Mark,
+    Observation, Order, Placed, Presence, Privilege, ScanFinding, Script, ScriptOutcome, SessionId, Snapshot, Target,
+    Timestamp, UidRange, Undo,
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -223,9 +223,12 @@ impl FakeConnector {
                 continue;
             };
             let resource = key.split(' ').next().unwrap_or_default();
-            for Undo { grant, token, account, privilege } in undo {
-                let key = place_of(resource, &account.name, (grant, &privilege));
-                if state.things.get(&key).is_some_and(|thing| thing.token == token) {
+            for one in undo {
+                if state.is_left_to_another(resource, &one, now) {
+                    continue;
+                }
+                let key = place_of(resource, &one.account.name, (one.grant, &one.privilege));
+                if state.things.get(&key).is_some_and(|thing| thing.is_of(&one.privilege, &one.token)) {
                     state.things.remove(&key);
                 }
             }
@@ -286,7 +289,7 @@ impl FakeConnector {
         let set = move |state: &mut State| {
             for order in &orders {
                 let thing = state.things.get_mut(&key(&target, order));
-                let Some(thing) = thing.filter(|thing| thing.token == order.token) else { continue };
+                let Some(thing) = thing.filter(|thing| thing.is_of(&order.privilege, &order.token)) else { continue };
                 thing.locked = locked;
                 if !locked {
                     thing.expires_at = Some(order.expires_at);
@@ -340,6 +343,35 @@ async fn pass(door: &watch::Sender<Door>) {
 }
 
 impl State {
+    /// Whether a switch that is not due yet removes the same: what several sessions hold stays for the last of them.
+    fn is_left_to_another(&self, resource: &str, undo: &Undo, now: Timestamp) -> bool {
+        let is_same = |other: &Undo| {
+            (other.grant, &other.token, other.privilege.kind()) == (undo.grant, &undo.token, undo.privilege.kind())
+        };
+        let mut here = self.things.iter().filter(|(key, thing)| is_on(resource, key) && !thing.is_due(now));
+        here.any(|(_, thing)| thing.undoes().iter().any(is_same))
+    }
+
+    /// The marks that a look from the target's side finds. A membership carries none: a switch that would take it away tells of it.
+    fn marks(&self, resource: &str) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        for (key, thing) in self.things.iter().filter(|(key, _)| is_on(resource, key)) {
+            for undo in thing.undoes() {
+                let Privilege::GroupMembership(membership) = &undo.privilege else { continue };
+                let place = place_of(resource, &undo.account.name, (undo.grant, &undo.privilege));
+                if self.things.contains_key(&place) {
+                    let mut mark = mark_of(&undo.privilege, (undo.grant, &undo.token), &undo.account, &place);
+                    mark.subject = Some(membership.group.clone());
+                    marks.push(mark);
+                }
+            }
+            let order = thing.order.as_ref().filter(|order| !is_membership(&order.privilege));
+            marks
+                .extend(order.map(|order| mark_of(&order.privilege, (order.grant, &thing.token), &order.account, key)));
+        }
+        marks
+    }
+
     /// Takes note of a call that reaches its host, which refuses a fence below the newest that it saw.
     fn admit(&mut self, call: &Call) -> Result<(), ConnectorError> {
         self.calls.push(call.clone());
@@ -370,21 +402,37 @@ impl Thing {
         self.order.as_ref().is_some_and(ends) && self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// The mark that a look from the target's side finds.
-    fn mark(&self, key: &str) -> Option<Mark> {
-        let order = self.order.as_ref()?;
-        Some(Mark {
-            kind: order.privilege.kind().to_owned(),
-            grant: order.grant,
-            token: self.token.clone(),
-            account: Some(order.account.name.clone()),
-            uid: Some(order.account.uid),
-            subject: match &order.privilege {
-                Privilege::GroupMembership(membership) => Some(membership.group.clone()),
-                _ => None,
-            },
-            detail: key.to_owned(),
-        })
+    /// Whether whoever shows this token may take it away. A membership carries none: whoever names it may.
+    fn is_of(&self, privilege: &Privilege, token: &str) -> bool {
+        is_membership(privilege) || self.token == token
+    }
+
+    /// What it takes away when its end has come.
+    fn undoes(&self) -> &[Undo] {
+        match self.order.as_ref().map(|order| &order.privilege) {
+            Some(Privilege::DeadMan { undo }) => undo,
+            _ => &[],
+        }
+    }
+}
+
+fn is_membership(privilege: &Privilege) -> bool {
+    matches!(privilege, Privilege::GroupMembership(_))
+}
+
+fn is_on(resource: &str, key: &str) -> bool {
+    key.split(' ').next() == Some(resource)
+}
+
+fn mark_of(privilege: &Privilege, (grant, token): (GrantId, &str), account: &LoginAccount, place: &str) -> Mark {
+    Mark {
+        kind: privilege.kind().to_owned(),
+        grant,
+        token: token.to_owned(),
+        account: Some(account.name.clone()),
+        uid: Some(account.uid),
+        subject: None,
+        detail: place.to_owned(),
     }
 }
 
@@ -434,6 +482,8 @@ impl Connector for FakeConnector {
             let look = |(order, key): (&Order, &String)| {
                 let presence = match state.things.get(key) {
                     None => Presence::Absent,
+                    // Nothing on a host says whose it is.
+                    Some(_) if is_membership(&order.privilege) => Presence::Foreign,
                     Some(thing) if thing.token == order.token => Presence::Ours,
                     Some(_) => Presence::Foreign,
                 };
@@ -448,7 +498,11 @@ impl Connector for FakeConnector {
         let (key, order) = (key(target, order), order.clone());
         let call = call(Operation::Place, target, frame, vec![key.clone()]);
         let place = move |state: &mut State| {
-            if let Some(other) = state.things.get(&key).filter(|thing| thing.token != order.token) {
+            let is_there = state.things.get(&key).filter(|thing| thing.token != order.token);
+            if is_there.is_some() && is_membership(&order.privilege) {
+                return Ok(Placed { read_back: format!("{key} is there"), warning: None });
+            }
+            if let Some(other) = is_there {
                 return Err(ConnectorError::Collision(format!("{key} is there and belongs to {:?}", other.grant)));
             }
             if order.privilege.stays() {
@@ -460,10 +514,10 @@ impl Connector for FakeConnector {
     }
 
     async fn remove(&self, target: &Target, frame: Frame, order: &Order) -> Result<Evidence, ConnectorError> {
-        let (key, token) = (key(target, order), order.token.clone());
+        let (key, order) = (key(target, order), order.clone());
         let call = call(Operation::Remove, target, frame, vec![key.clone()]);
         let remove = move |state: &mut State| {
-            if state.things.get(&key).is_some_and(|thing| thing.token == token) {
+            if state.things.get(&key).is_some_and(|thing| thing.is_of(&order.privilege, &order.token)) {
                 state.things.remove(&key);
             }
             // When and by whose word is the caller's to say.
@@ -557,11 +611,7 @@ impl Connector for FakeConnector {
 
     async fn marks(&self, target: &Target) -> Result<Vec<Mark>, ConnectorError> {
         let name = target.name.clone();
-        let look = move |state: &mut State| {
-            let here = |key: &String| key.split(' ').next() == Some(name.as_str());
-            Ok(state.things.iter().filter(|(key, _)| here(key)).filter_map(|(key, thing)| thing.mark(key)).collect())
-        };
-        self.run(look_at(Operation::Marks, target), look).await
+        self.run(look_at(Operation::Marks, target), move |state| Ok(state.marks(&name))).await
     }
 
     async fn snapshot(&self, target: &Target, _: Depth) -> Result<Snapshot, ConnectorError> {

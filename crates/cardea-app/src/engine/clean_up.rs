@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cardea_domain::{
-    ConnectorError, Evidence, Frame, Grant, GrantState, Lane, LogLevel, Order, Presence, Privilege, Session, SessionId,
-    Stage, Target,
+    ConnectorError, Evidence, Frame, Grant, GrantState, Lane, LogLevel, Observation, Order, Presence, Privilege,
+    Session, SessionId, Stage, Target,
 };
 use cardea_store::Tx;
 use futures_util::future::join_all;
@@ -320,13 +320,11 @@ impl App {
         for (position, index) in gone.into_iter().enumerate() {
             let removal = &mut removals[index];
             match &seen {
-                Ok(seen) if seen[position].presence == Presence::Ours => {
-                    removal.outcome = Err(ConnectorError::Refused(format!(
-                        "it was there again after it had been removed: {}",
-                        seen[position].detail
-                    )));
+                Ok(seen) => {
+                    if let Some(back) = there_again(&removal.grant, &seen[position]) {
+                        removal.outcome = Err(back);
+                    }
                 }
-                Ok(_) => {}
                 Err(error) => removal.outcome = Err(error.clone()),
             }
         }
@@ -525,6 +523,26 @@ impl App {
 /// What is on its way back although its session is open.
 fn is_stray(grant: &Grant) -> bool {
     grant.state == GrantState::Removing
+}
+
+/// What was just removed and is there again is removed again, until it stays away.
+fn there_again(grant: &Grant, seen: &Observation) -> Option<ConnectorError> {
+    let sentence = format!("it was there again after it had been removed: {}", seen.detail);
+    if seen.presence == Presence::Ours {
+        return Some(ConnectorError::Refused(sentence));
+    }
+    // Two looks apart by seconds: nobody's own business, but something that keeps what it was given.
+    is_unmarked_again(grant, seen).then(|| {
+        ConnectorError::Tampered(format!("{sentence}. Something on the host puts it back: find it and stop it"))
+    })
+}
+
+/// Whether it is there although it was removed, and was not there before Cardea placed it. Memberships carry no mark: there is
+/// nothing else to tell it by.
+pub(super) fn is_unmarked_again(grant: &Grant, seen: &Observation) -> bool {
+    matches!(grant.privilege, Privilege::GroupMembership(_))
+        && seen.presence == Presence::Foreign
+        && grant.before.as_ref().is_some_and(|before| before.presence == Presence::Absent)
 }
 
 /// Whether it comes when everything was taken away, and did not yet.

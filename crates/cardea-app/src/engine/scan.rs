@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use cardea_domain::{
-    ConnectorError, Grant, GrantState, Lane, LogLevel, Presence, Session, SessionId, Stage, Status, Timestamp, UidRange,
+    ConnectorError, Grant, GrantState, Lane, LogLevel, Observation, Presence, Privilege, Session, SessionId, Stage,
+    Status, Timestamp, UidRange,
 };
+use cardea_store::Tx;
+use serde_json::json;
 
-use super::{Stop, drive, provision::is_script};
+use super::{Stop, clean_up::is_unmarked_again, drive, provision::is_script};
 use crate::{App, AppError, change::Note, cluster::overtaken, gate::order};
 
 /// After a scan that failed (the host is away) the next one comes this much later.
@@ -85,8 +88,7 @@ impl App {
     /// the session is being cleaned up again, whatever it was called. `None` if the host does not answer.
     async fn is_back(&self, session: &Session) -> Result<Option<bool>, Stop> {
         let id = session.id;
-        let mut grants = self.store().read(move |tx| Box::pin(async move { tx.grants_of(id).await })).await?;
-        grants.retain(|grant| grant.evidence.is_some() && grant.share_key.is_none() && !is_script(grant));
+        let grants = self.store().read(move |tx| Box::pin(async move { nobodys(tx, id).await })).await?;
         let Some(target) = grants.first().map(|grant| grant.target.clone()) else { return Ok(Some(false)) };
         if grants.iter().all(|grant| grant.scanned_at.is_some()) {
             return Ok(Some(false));
@@ -102,7 +104,9 @@ impl App {
                 return Ok(None);
             }
         };
-        let back: Vec<_> = grants.into_iter().zip(seen).filter(|(_, seen)| seen.presence == Presence::Ours).collect();
+        let (back, others): (Vec<_>, Vec<_>) =
+            grants.into_iter().zip(seen).partition(|(_, seen)| seen.presence == Presence::Ours);
+        self.tell_unmarked(id, others).await?;
         if back.is_empty() {
             return Ok(Some(false));
         }
@@ -134,6 +138,43 @@ impl App {
         });
         reopened.await?;
         Ok(Some(true))
+    }
+
+    /// Who is in a group again some time after they were taken out may have been put there by somebody who may do that. It is left as
+    /// it is, and told.
+    async fn tell_unmarked(&self, id: SessionId, mut seen: Vec<(Grant, Observation)>) -> Result<(), Stop> {
+        seen.retain(|(grant, seen)| is_unmarked_again(grant, seen));
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let app = self.clone();
+        let told = self.retried(|| {
+            let (app, seen) = (app.clone(), seen.clone());
+            self.store().write(move |tx| {
+                Box::pin(async move {
+                    let mut session = tx.session(id).await?.ok_or(AppError::NotFound)?;
+                    let still = nobodys(tx, id).await?;
+                    for (mut grant, seen) in seen {
+                        let Some(evidence) = grant.evidence.as_mut() else { continue };
+                        let finding = format!("after the session, {}: see who put it there", seen.detail);
+                        // Held by a session that began meanwhile, or told before.
+                        if evidence.findings.contains(&finding) || !still.iter().any(|still| still.id == grant.id) {
+                            continue;
+                        }
+                        evidence.findings.push(finding.clone());
+                        tx.save_grant(&grant).await?;
+                        app.announce_grants(tx, &session, std::slice::from_ref(&grant));
+                        let name = session.resource_name.clone();
+                        let alert = app.alert("tampered", format!("On {name}, {finding}"), Some(id), Some(&name));
+                        app.announce_alert(tx, alert);
+                        let note = Note::error(Stage::PostSession, finding).with(json!({ "grant": grant.id }));
+                        app.save_session(tx, &drive()?, &mut session, note).await?;
+                    }
+                    Ok::<_, AppError>(())
+                })
+            })
+        });
+        Ok(told.await?)
     }
 
     async fn write_scan(&self, reports: Vec<Report>) -> Result<(), Stop> {
@@ -209,6 +250,22 @@ impl App {
         });
         Ok(set.await?)
     }
+}
+
+/// What the session had, and nobody has now: what it shares with others that hold it is theirs to look after. Of that, only what
+/// carries no mark: under the mark of the first of them, what is there may be another's.
+async fn nobodys(tx: &mut Tx, id: SessionId) -> Result<Vec<Grant>, AppError> {
+    let mut nobodys = Vec::new();
+    for grant in tx.grants_of(id).await? {
+        let is_free = match &grant.share_key {
+            Some(key) => matches!(grant.privilege, Privilege::GroupMembership(_)) && tx.holders(key).await?.is_empty(),
+            None => true,
+        };
+        if is_free && grant.evidence.is_some() && !is_script(&grant) {
+            nobodys.push(grant);
+        }
+    }
+    Ok(nobodys)
 }
 
 /// What a scan says about one account.

@@ -1,5 +1,6 @@
 //! The engine against an in-memory target, with a hand-set clock: what is on the target always agrees with the ledger.
 
+mod again;
 mod control;
 mod crowd;
 mod found;

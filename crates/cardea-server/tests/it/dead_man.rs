@@ -3,12 +3,12 @@
 //! An hour and the margin are not waited for: the host's clock is moved (libfaketime), for cron, at and what they run. They look
 //! once a minute.
 
-use std::{process::Stdio, time::Duration};
+use std::{fs, process::Stdio, time::Duration};
 
 use cardea_testkit::{HostPlan, LinuxHost, wait};
 use serde_json::Value;
 
-use crate::harness::{Expect as _, Server, policy, until_gone};
+use crate::harness::{Expect as _, PATIENCE, Server, policy, until_gone};
 
 /// at and cron wake up once a minute, and the machine is slow.
 const TWO_MINUTES: Duration = Duration::from_secs(150);
@@ -81,4 +81,59 @@ fn a_host_that_cannot_is_shown_or_refused() {
     let session = alice.until_that(&id, "clean", |session| session["clean"] == true);
     assert_eq!(session["reason"]["code"], "no_host_expiry", "{session:#}");
     assert_eq!((alice.kinds_out(), host.fingerprint()), (Vec::new(), before));
+}
+
+/// A person's own account that is in the group already, by hand: with a ledger that is older than the session, and with Cardea gone
+/// for ever.
+fn a_membership_by_hand_stays(actions: &str) {
+    let host = LinuxHost::plan("web1").without_cron().clock_off("+1s").start();
+    host.root("useradd -m -u 5000 -G adm ops");
+    let mut server = Server::start();
+    server.furnish(&[&host]);
+    server.apply(&server.people().replace("spec: {", "spec: {accounts: {web1: ops}, "));
+    let made = "login_account: {type: activity_token}\n  pre_session:\n    - add_sudo_rule: {commands: [\"ALL\"]}\n    - add_to_group: {group: adm}\n";
+    let theirs = policy(&["web1"]).replace(made, &format!("login_account: {{type: requester}}\n{actions}"));
+    assert!(theirs.contains("requester"), "{theirs}");
+    server.apply(&theirs);
+    let begin = |server: &Server| {
+        let alice = server.api("alice");
+        let id = alice.available("web1")["id"].as_str().expect("an id").to_owned();
+        alice.until_that(&id, "through its steps", |session| {
+            let mut grants = session["grants"].as_array().expect("a list").iter();
+            grants.all(|grant| !matches!(grant["state"].as_str(), Some("planned" | "placing")))
+        });
+        assert!(host.try_root("ls /var/lib/cardea-host/grt_*").is_ok(), "the switch is there");
+    };
+    server.stop();
+    let (store, backup) = (server.dir.path().join("data/cardea.db"), server.dir.path().join("backup.db"));
+    fs::copy(&store, &backup).expect("a backup");
+    server.resume();
+    begin(&server);
+    server.stop();
+    fs::copy(&backup, &store).expect("a restore");
+    server.resume();
+
+    server.cli(&["grants", "sweep", "web1", "--remove"]).expect_success();
+
+    wait(PATIENCE, "the switch is gone", || host.try_root("test -e /var/lib/cardea-host").is_err());
+    assert_eq!(host.root("id -nG ops"), "ops adm\n");
+
+    begin(&server);
+    server.kill();
+    host.move_clock("+66m");
+
+    wait(TWO_MINUTES, "the host ends it by itself", || host.try_root("test -e /var/lib/cardea-host").is_err());
+    assert_eq!(host.root("id -nG ops"), "ops adm\n");
+}
+
+#[test]
+fn a_membership_from_before_stays_where_a_session_would_add_it_while_it_is_open() {
+    a_membership_by_hand_stays("  session:\n    - add_to_group: {group: adm}\n");
+}
+
+#[test]
+fn a_membership_from_before_stays_where_a_session_would_add_it_behind_a_script() {
+    a_membership_by_hand_stays(
+        "  pre_session:\n    - run_script: {script: \"true\"}\n    - add_to_group: {group: adm}\n",
+    );
 }

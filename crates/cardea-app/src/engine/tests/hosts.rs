@@ -103,7 +103,7 @@ fn copy(dir: &std::path::Path, from: &str, to: &str) {
     assert!(copied > 0, "the store is in that file");
 }
 
-async fn alert(events: &mut Subscription) -> Alert {
+pub(super) async fn alert(events: &mut Subscription) -> Alert {
     let next = async {
         loop {
             if let Some((_, Event::Alert(alert))) = events.next().await {
