@@ -9,7 +9,7 @@ use crate::GrantId;
 /// How far a snapshot looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Accounts with number 0, sudoers, root's keys, schedules, units, the dead man's switch, the preloader, PAM, sshd's settings. Quick.
+    /// Accounts with number 0, sudoers, members of groups, root's keys, schedules, units, the dead man's switch, the preloader, PAM, sshd's settings. Quick.
     Quick,
     /// Also every setuid and setgid file on local file systems. Slow, and gentle to the target.
     Full,
