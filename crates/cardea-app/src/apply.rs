@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cardea_domain::{
     Actor, Configuration, Denial, FieldError, Kind, Name, Object, ObjectId, Permit, Reference, Role, SecretField,
-    SecretId, SecretInput, Spec, Verb, fold,
+    SecretId, SecretInput, Spec, UserIdentity, Verb, fold,
 };
 use cardea_store::{AuditEntry, News, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
@@ -260,7 +260,7 @@ impl App {
         Ok(vec![SecretField::Password])
     }
 
-    /// A service account has a key or a password, never both; giving one replaces the other.
+    /// What Cardea itself shows to others. A service account has a key or a password, never both; giving one replaces the other.
     fn put_secrets(
         &self,
         write: &mut Write,
@@ -268,9 +268,11 @@ impl App {
         secrets: Vec<SecretInput>,
         pointer: &str,
     ) -> Result<Vec<SecretField>, AppError> {
-        if write.object.id.kind() != Kind::ServiceAccount {
-            return Ok(Vec::new());
-        }
+        let is_account = match write.object.id.kind() {
+            Kind::ServiceAccount => true,
+            Kind::IdentityProvider => false,
+            _ => return Ok(Vec::new()),
+        };
         let given: HashSet<_> = secrets.iter().map(|secret| secret.field).collect();
         let logs_in = |field: &SecretField| matches!(field, SecretField::Password | SecretField::PrivateKey);
         let with_one = given.iter().filter(|field| logs_in(field)).count();
@@ -280,7 +282,7 @@ impl App {
                 "a service account logs in with a private key or with a password: give one of them",
             ));
         }
-        if with_one == 0 && !stored.iter().any(|row| logs_in(&row.field)) {
+        if is_account && with_one == 0 && !stored.iter().any(|row| logs_in(&row.field)) {
             return Err(AppError::field(
                 format!("{pointer}/spec"),
                 "give `private_key_file` or `password_file`: the service account has nothing to log in with",
@@ -362,6 +364,9 @@ impl App {
                     tx.retire_secret(secret.id, now).await?;
                 }
             }
+        }
+        if write.change.fields.iter().any(|field| field.pointer == "/spec/identity") {
+            tx.forget_identity(permit, object.id).await?;
         }
         for id in &write.retired {
             tx.retire_secret(*id, now).await?;
@@ -519,6 +524,11 @@ impl Draft<'_> {
             self.errors.push(FieldError::new(format!("{pointer}/name"), message));
             return Ok(None);
         }
+        if document.kind == Kind::IdentityProvider && !is_path_segment(name.as_str()) {
+            let message = "an identity provider's name stands in addresses: write 1 to 64 of `a-z0-9-`";
+            self.errors.push(FieldError::new(format!("{pointer}/name"), message));
+            return Ok(None);
+        }
         let (spec, secrets) = match Spec::parse(document.kind, document.spec) {
             Ok(parsed) => parsed,
             Err(errors) => {
@@ -602,6 +612,7 @@ impl Draft<'_> {
         }
         self.check_keys();
         self.check_groups();
+        self.check_identities();
         if !self.errors.is_empty() {
             return Err(AppError::Invalid(std::mem::take(&mut self.errors)));
         }
@@ -641,24 +652,58 @@ impl Draft<'_> {
         self.before.find(object.id.kind(), name).is_some_and(|found| found.id == object.id)
     }
 
+    /// That one person outside is one user here, and one provider is offered first.
+    fn check_identities(&mut self) {
+        let mut owners: HashMap<_, Vec<ObjectId>> = HashMap::new();
+        let providers: Vec<_> = self.after.of(Kind::IdentityProvider).collect();
+        for (user, identity) in providers.iter().flat_map(|provider| self.after.users_of_provider(provider.id)) {
+            owners.entry(person(identity)).or_default().push(user.id);
+        }
+        let is_default = |object: &Object| object.as_identity_provider().is_some_and(|spec| spec.default);
+        for put in &self.puts {
+            let identity = put.object.as_user().and_then(|spec| spec.identity.as_ref());
+            let claimed = identity.and_then(|identity| owners.get(&person(identity)));
+            if claimed.is_some_and(|claimed| claimed.iter().any(|owner| *owner != put.object.id)) {
+                let message = "another user is linked to this identity: a person there is one user here";
+                self.errors.push(FieldError::new(format!("{}/spec/identity", put.pointer), message));
+            }
+            let is_other = |provider: &&&Object| provider.id != put.object.id && is_default(provider);
+            if is_default(&put.object) && providers.iter().any(|provider| is_other(&provider)) {
+                let message = "another identity provider is the default: only one is offered first";
+                self.errors.push(FieldError::new(format!("{}/spec/default", put.pointer), message));
+            }
+        }
+    }
+
     fn check_keys(&mut self) {
-        let mut owners = std::mem::take(&mut self.own_keys);
-        owners.retain(|_, user| self.after.get(*user).is_some());
+        let own = std::mem::take(&mut self.own_keys).into_iter();
+        let mut owners: HashMap<_, _> = own.map(|(body, user)| (body, vec![user])).collect();
+        owners.retain(|_, users| users.iter().any(|user| self.after.get(*user).is_some()));
         for user in self.after.of(Kind::User) {
             for key in user.as_user().into_iter().flat_map(|spec| &spec.ssh_keys) {
-                owners.entry(key_body(key).to_owned()).or_insert(user.id);
+                owners.entry(key_body(key).to_owned()).or_default().push(user.id);
             }
         }
         for put in &self.puts {
             for (index, key) in put.object.as_user().into_iter().flat_map(|spec| &spec.ssh_keys).enumerate() {
-                let owner = owners.get(key_body(key)).copied();
-                if owner.is_some_and(|owner| owner != put.object.id) {
+                let claimed = owners.get(key_body(key)).into_iter().flatten();
+                if claimed.copied().any(|owner| owner != put.object.id) {
                     let message = "another user has registered this key: a key names one person";
                     self.errors.push(FieldError::new(format!("{}/spec/ssh_keys/{index}", put.pointer), message));
                 }
             }
         }
     }
+}
+
+/// Who an identity is: the provider, and what it knows them by.
+fn person(identity: &UserIdentity) -> (String, Option<String>, Option<String>) {
+    (fold(&identity.provider), identity.subject.clone(), identity.name.as_deref().map(fold))
+}
+
+/// What stands in an address as it is.
+fn is_path_segment(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// Type and base64 of a public key line, without its comment.

@@ -304,7 +304,8 @@ impl App {
         let read = self.0.store.read(|tx| {
             Box::pin(async move {
                 let (revision, objects) = (tx.revision().await?, tx.objects().await?);
-                let (mut configuration, locks) = (Configuration::new(objects), tx.standing_locks().await?);
+                let mut configuration = Configuration::new(objects).with_memberships(tx.memberships().await?);
+                let locks = tx.standing_locks().await?;
                 locks.iter().for_each(|lock| configuration.set_locked(lock.object, true));
                 let own_keys = tx.own_keys().await?;
                 Ok::<_, AppError>(Known { revision, configuration, locks, own_keys })
@@ -530,7 +531,9 @@ fn changed_between(before: &Configuration, after: &Configuration) -> Vec<ObjectI
         from.all().filter(|object| is_other(&object.id, object.version)).map(|object| object.id).collect()
     };
     let locked = before.locked().symmetric_difference(after.locked()).copied();
-    let ids: BTreeSet<_> = differs(before, after).into_iter().chain(differs(after, before)).chain(locked).collect();
+    let given = before.given_otherwise(after);
+    let differing = differs(before, after).into_iter().chain(differs(after, before));
+    let ids: BTreeSet<_> = differing.chain(locked).chain(given).collect();
     ids.into_iter().collect()
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn must_not_rise(
                     must_have(actor, &role, &format!("give the role `{role}` to a group"))?;
                 }
             }
+            Kind::IdentityProvider => must_not_vouch(actor, before, after, *id)?,
             _ => {}
         }
     }
@@ -54,6 +55,28 @@ fn must_not_choose_manager(actor: &Actor, (old, new): (Option<&Object>, Option<&
     if is_own && manager(old) != manager(new) && actor.lacks(&Role::Administrator).is_some() {
         let sentence = "you cannot choose your own manager, who approves what you ask for: ask an administrator";
         return Err(Denial { hidden: false, sentence: sentence.to_owned() });
+    }
+    Ok(())
+}
+
+/// Whoever says how a provider is asked can have it vouch for anybody whom it vouches for, and for themselves in any of its groups.
+fn must_not_vouch(
+    actor: &Actor,
+    before: &Configuration,
+    after: &Configuration,
+    provider: ObjectId,
+) -> Result<(), Denial> {
+    for configuration in [before, after] {
+        for (user, _) in configuration.users_of_provider(provider) {
+            must_not_outrank(actor, configuration, user.id)?;
+        }
+        for group in configuration.groups_around(configuration.groups_of_provider(provider, |_| true)) {
+            let group = configuration.get(group);
+            let roles = group.and_then(Object::as_group).map_or(&[][..], |spec| &spec.roles);
+            for role in roles.iter().filter_map(|name| configuration.role(name)) {
+                must_have(actor, &role, &format!("have somebody else give the role `{role}`"))?;
+            }
+        }
     }
     Ok(())
 }

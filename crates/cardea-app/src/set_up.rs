@@ -45,6 +45,7 @@ impl App {
                 manager: None,
                 disabled: false,
                 expires_at: None,
+                identity: None,
             }),
             version: 1,
             created_at: now,

@@ -5,6 +5,8 @@ use crate::{Actor, Asked, Configuration, Kind, Object, ObjectId, Permission, Ses
 /// Something an actor may or may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
+    /// Let in whom an identity provider vouches for: as a new user, and in the groups that it names.
+    AdmitUser,
     /// Have a key of one's own certified.
     Certify,
     ChangeConfiguration(Kind),
@@ -71,6 +73,7 @@ impl Verb {
     /// The verb in audit entries: `noun.verb`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::AdmitUser => "user.admit",
             Self::Certify => "ssh_certificate.issue",
             Self::ChangeConfiguration(_) => "configuration.change",
             Self::ChangeFactors => "factor.change",
@@ -138,7 +141,8 @@ impl Verb {
             Self::SeeSignIns => Permission::SignInsSee,
             Self::SweepHost => Permission::ResourcesSweep,
             Self::TryRemoval => Permission::RemovalsTry,
-            Self::ChangeFactors
+            Self::AdmitUser
+            | Self::ChangeFactors
             | Self::ChangeOwnKeys
             | Self::ChangePassword
             | Self::Connect
@@ -200,7 +204,7 @@ impl Permit {
         must_cover(actor, verb)?;
         let allowed = match verb {
             Verb::ChangeFactors | Verb::ChangeOwnKeys | Verb::ChangePassword => matches!(actor, Actor::User { .. }),
-            Verb::DriveSession => matches!(actor, Actor::Engine | Actor::Gateway),
+            Verb::AdmitUser | Verb::DriveSession => matches!(actor, Actor::Engine | Actor::Gateway),
             Verb::IssueToken => matches!(actor, Actor::Operator { .. }),
             Verb::SignIn => true,
             _ => verb.permission().is_some_and(|permission| actor.may(permission)),

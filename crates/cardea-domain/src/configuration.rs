@@ -3,6 +3,7 @@
 mod approver;
 mod explain;
 mod factor;
+mod given;
 mod people;
 mod roles;
 mod warning;
@@ -11,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::approver::Approves;
+pub use self::{approver::Approves, given::GivenMembership};
 use crate::{
-    AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, Kind, MANAGER, Name, ObjectId, OnChange,
-    ResourceSpec, Role, RoleSpec, Schedule, ServiceAccountSpec, Session, Spec, Timestamp, UserSpec, fold,
+    AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, IdentityProviderSpec, Kind, MANAGER, Name,
+    ObjectId, OnChange, ResourceSpec, Role, RoleSpec, Schedule, ServiceAccountSpec, Session, Spec, Timestamp, UserSpec,
+    fold,
 };
 
 pub use explain::Finding;
@@ -77,6 +79,7 @@ pub struct Configuration {
     by_name: HashMap<(Kind, String), ObjectId>,
     /// What an administrator locked as a whole.
     locked: BTreeSet<ObjectId>,
+    given: given::Given,
 }
 
 impl Configuration {
@@ -92,6 +95,9 @@ impl Configuration {
     /// Adds or replaces an object.
     pub fn put(&mut self, object: Object) {
         if let Some(old) = self.objects.get(&object.id) {
+            if old.as_user().map(|spec| &spec.identity) != object.as_user().map(|spec| &spec.identity) {
+                self.given.forget(object.id);
+            }
             self.by_name.remove(&(old.id.kind(), old.name.folded()));
         }
         self.by_name.insert((object.id.kind(), object.name.folded()), object.id);
@@ -116,6 +122,7 @@ impl Configuration {
     pub fn remove(&mut self, id: ObjectId) -> Option<Object> {
         let object = self.objects.remove(&id)?;
         self.by_name.remove(&(id.kind(), object.name.folded()));
+        self.given.forget(id);
         Some(object)
     }
 
@@ -236,6 +243,8 @@ typed_specs! {
     as_profile: ConnectionProfile(ConnectionProfileSpec);
     /// The spec of a group.
     as_group: Group(GroupSpec);
+    /// The spec of an identity provider.
+    as_identity_provider: IdentityProvider(IdentityProviderSpec);
     /// The spec of a resource.
     as_resource: Resource(ResourceSpec);
     /// The spec of a role.
@@ -302,6 +311,10 @@ impl Spec {
                 list("members", &[Kind::User, Kind::Group], &spec.members);
                 found.extend(roles(&spec.roles));
             }
+            Self::IdentityProvider(spec) => {
+                let pointer = |key: &str| format!("groups/{}", key.replace('~', "~0").replace('/', "~1"));
+                found.extend(spec.groups.iter().map(|(key, group)| one(&pointer(key), &[Kind::Group], group)));
+            }
             Self::Role(spec) => {
                 if let Some(scope) = &spec.scope {
                     list("scope/resources", &[Kind::Resource], &scope.resources);
@@ -319,6 +332,8 @@ impl Spec {
                     found.push(one(&format!("accounts/{key}"), &[Kind::Resource], resource));
                 }
                 found.extend(spec.manager.iter().map(|manager| one("manager", &[Kind::User], manager)));
+                let identity = spec.identity.iter();
+                found.extend(identity.map(|it| one("identity/provider", &[Kind::IdentityProvider], &it.provider)));
             }
             Self::Activity(_) | Self::ServiceAccount(_) => {}
         }

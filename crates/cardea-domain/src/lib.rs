@@ -41,7 +41,7 @@ pub use approval::{
     Approval, ApprovalSpec, Asked, AskedEscalation, AskedTier, Decision, Escalation, MANAGER, OwnChange, Question,
     Shortage, Tier, Wish,
 };
-pub use configuration::{Approves, Configuration, Finding, Object, Offer, Reference, Revision};
+pub use configuration::{Approves, Configuration, Finding, GivenMembership, Object, Offer, Reference, Revision};
 pub use connector::{
     Connector, ConnectorError, Credentials, Elevation, Evidence, Frame, KnownAccount, Locked, LogIn, Observation,
     Order, Placed, Presence, ScanFinding, Script, ScriptOutcome, Target,
@@ -74,9 +74,10 @@ pub use session::{
     Rules, Session, Stage, Status,
 };
 pub use spec::{
-    AccessPolicySpec, ActivitySpec, ConnectAuth, ConnectionProfileSpec, FieldError, GroupSpec, Kind, LoginAccountSpec,
-    Platform, Protocol, ResourceGroupSpec, ResourceSpec, RoleSpec, ScopeSpec, SecretField, SecretInput,
-    ServiceAccountSpec, Spec, UserSpec, is_public_key,
+    AccessPolicySpec, ActivitySpec, ConnectAuth, ConnectionProfileSpec, FieldError, GroupSpec, IdentityProtocol,
+    IdentityProviderSpec, Kind, LoginAccountSpec, OidcClaims, OidcSpec, Platform, Protocol, ResourceGroupSpec,
+    ResourceSpec, RoleSpec, ScopeSpec, SecretField, SecretInput, ServiceAccountSpec, Spec, UserIdentity, UserSpec,
+    is_public_key,
 };
 pub use time::{Clock, Period, Timestamp};
 pub use token_scope::{TokenScope, TokenScopes};

@@ -125,6 +125,8 @@ permissions! {
         "Change connection profiles: the rules of sessions, approval among them.";
     ChangeGroups "configuration.change.group" [Administrator Operator] Everything
         "Change groups: who belongs to them, and the roles that they give.";
+    ChangeIdentityProviders "configuration.change.identity_provider" [Administrator Operator] Everything
+        "Change identity providers: who is vouched for outside, and the groups that this gives. Nobody who may do less than they.";
     ChangeResources "configuration.change.resource" [Administrator Operator] Resources
         "Change resources: their address, host key and service account.";
     ChangeResourceGroups "configuration.change.resource_group" [Administrator Operator] Everything
@@ -185,6 +187,7 @@ impl Permission {
             Kind::Activity => Self::ChangeActivities,
             Kind::ConnectionProfile => Self::ChangeConnectionProfiles,
             Kind::Group => Self::ChangeGroups,
+            Kind::IdentityProvider => Self::ChangeIdentityProviders,
             Kind::Resource => Self::ChangeResources,
             Kind::ResourceGroup => Self::ChangeResourceGroups,
             Kind::Role => Self::ChangeRoles,

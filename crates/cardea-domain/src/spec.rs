@@ -15,8 +15,10 @@ use crate::{
     PasswordAccess, Period, Rules, Schedule, Secret, UidRange,
 };
 
+mod identity;
 mod people;
 
+pub use identity::{IdentityProtocol, IdentityProviderSpec, OidcClaims, OidcSpec, UserIdentity};
 pub use people::{GroupSpec, RoleSpec, ScopeSpec, UserSpec};
 
 /// A kind of configuration object.
@@ -26,6 +28,7 @@ pub enum Kind {
     Activity,
     ConnectionProfile,
     Group,
+    IdentityProvider,
     Resource,
     ResourceGroup,
     Role,
@@ -35,7 +38,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, those that others refer to first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::User,
         Self::Group,
         Self::ServiceAccount,
@@ -45,6 +48,7 @@ impl Kind {
         Self::ConnectionProfile,
         Self::AccessPolicy,
         Self::Role,
+        Self::IdentityProvider,
     ];
 
     /// The kind as YAML writes it.
@@ -54,6 +58,7 @@ impl Kind {
             Self::Activity => "Activity",
             Self::ConnectionProfile => "ConnectionProfile",
             Self::Group => "Group",
+            Self::IdentityProvider => "IdentityProvider",
             Self::Resource => "Resource",
             Self::ResourceGroup => "ResourceGroup",
             Self::Role => "Role",
@@ -69,6 +74,7 @@ impl Kind {
             Self::Activity => "activities",
             Self::ConnectionProfile => "connection-profiles",
             Self::Group => "groups",
+            Self::IdentityProvider => "identity-providers",
             Self::Resource => "resources",
             Self::ResourceGroup => "resource-groups",
             Self::Role => "roles",
@@ -84,6 +90,7 @@ impl Kind {
             Self::Activity => "act",
             Self::ConnectionProfile => "prf",
             Self::Group => "grp",
+            Self::IdentityProvider => "idn",
             Self::Resource => "res",
             Self::ResourceGroup => "rsg",
             Self::Role => "rol",
@@ -99,6 +106,7 @@ impl Kind {
             Self::AccessPolicy
             | Self::Activity
             | Self::Group
+            | Self::IdentityProvider
             | Self::ResourceGroup
             | Self::Role
             | Self::ServiceAccount
@@ -145,15 +153,20 @@ impl FieldError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretField {
+    ClientSecret,
     Password,
     PrivateKey,
     SudoPassword,
 }
 
 impl SecretField {
+    /// Every field.
+    pub const ALL: [Self; 4] = [Self::ClientSecret, Self::Password, Self::PrivateKey, Self::SudoPassword];
+
     /// The field's key in a spec. In YAML files it is this with `_file` appended.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::ClientSecret => "client_secret",
             Self::Password => "password",
             Self::PrivateKey => "private_key",
             Self::SudoPassword => "sudo_password",
@@ -163,6 +176,7 @@ impl SecretField {
     /// The secret keys that a kind takes.
     pub fn of(kind: Kind) -> &'static [Self] {
         match kind {
+            Kind::IdentityProvider => &[Self::ClientSecret],
             Kind::ServiceAccount => &[Self::Password, Self::PrivateKey, Self::SudoPassword],
             Kind::User => &[Self::Password],
             Kind::AccessPolicy
@@ -451,6 +465,7 @@ pub enum Spec {
     Activity(ActivitySpec),
     ConnectionProfile(ConnectionProfileSpec),
     Group(GroupSpec),
+    IdentityProvider(IdentityProviderSpec),
     Resource(ResourceSpec),
     ResourceGroup(ResourceGroupSpec),
     Role(RoleSpec),
@@ -500,6 +515,7 @@ impl Spec {
             Kind::Activity => Self::Activity(read(value)?),
             Kind::ConnectionProfile => Self::ConnectionProfile(read(value)?),
             Kind::Group => Self::Group(read(value)?),
+            Kind::IdentityProvider => Self::IdentityProvider(IdentityProviderSpec::read(value)?),
             Kind::Resource => Self::Resource(read(value)?),
             Kind::ResourceGroup => Self::ResourceGroup(read(value)?),
             Kind::Role => Self::Role(read(value)?),
@@ -515,6 +531,7 @@ impl Spec {
             Self::Activity(_) => Kind::Activity,
             Self::ConnectionProfile(_) => Kind::ConnectionProfile,
             Self::Group(_) => Kind::Group,
+            Self::IdentityProvider(_) => Kind::IdentityProvider,
             Self::Resource(_) => Kind::Resource,
             Self::ResourceGroup(_) => Kind::ResourceGroup,
             Self::Role(_) => Kind::Role,
@@ -530,6 +547,7 @@ impl Spec {
             Self::Activity(spec) => serde_json::to_value(spec),
             Self::ConnectionProfile(spec) => serde_json::to_value(spec),
             Self::Group(spec) => serde_json::to_value(spec),
+            Self::IdentityProvider(spec) => serde_json::to_value(spec),
             Self::Resource(spec) => serde_json::to_value(spec),
             Self::ResourceGroup(spec) => serde_json::to_value(spec),
             Self::Role(spec) => serde_json::to_value(spec),
@@ -549,6 +567,11 @@ impl Spec {
         };
         match self {
             Self::User(spec) => {
+                for (key, message) in spec.faults() {
+                    check(true, &key, &message);
+                }
+            }
+            Self::IdentityProvider(spec) => {
                 for (key, message) in spec.faults() {
                     check(true, &key, &message);
                 }

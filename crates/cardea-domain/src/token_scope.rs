@@ -76,7 +76,8 @@ impl TokenScope {
             | Verb::RetrySession
             | Verb::RevealPassword => Some(Self::Sessions),
             // What would let whoever found a token stay for longer, or become its user.
-            Verb::ChangeFactors
+            Verb::AdmitUser
+            | Verb::ChangeFactors
             | Verb::ChangeOwnKeys
             | Verb::ChangePassword
             | Verb::CreateToken

@@ -309,7 +309,7 @@ fn plural(kind: Kind) -> String {
 
 fn one(kind: Kind) -> String {
     let singular = singular(kind);
-    let article = if singular.starts_with('a') { "an" } else { "a" };
+    let article = if singular.starts_with(['a', 'i']) { "an" } else { "a" };
     format!("{article} {singular}")
 }
 

@@ -111,12 +111,12 @@ describe! { bodies_in:
 
 fn specs(generator: &mut SchemaGenerator) {
     use cardea_domain::{
-        AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, ObjectId, ResourceGroupSpec, ResourceSpec,
-        RoleSpec, ServiceAccountSpec, Timestamp, UserSpec,
+        AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, IdentityProviderSpec, ObjectId,
+        ResourceGroupSpec, ResourceSpec, RoleSpec, ServiceAccountSpec, Timestamp, UserSpec,
     };
     generator.subschema_for::<(AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec)>();
     generator.subschema_for::<(ResourceGroupSpec, ResourceSpec, RoleSpec, ServiceAccountSpec, UserSpec)>();
-    generator.subschema_for::<(ObjectId, Timestamp)>();
+    generator.subschema_for::<(IdentityProviderSpec, ObjectId, Timestamp)>();
 }
 
 /// What the document says before any route is known.

@@ -22,10 +22,24 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 46] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 52] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
+    (
+        "external_identity_pk",
+        "external_identity.provider_id, external_identity.subject",
+        "external_identity",
+        "subject",
+    ),
+    ("external_identity_user_unique", "external_identity.user_id", "external_identity", "user_id"),
+    (
+        "external_membership_pk",
+        "external_membership.user_id, external_membership.group_id",
+        "external_membership",
+        "group_id",
+    ),
+    ("external_sign_in_pk", "external_sign_in.sign_in_id", "external_sign_in", "sign_in_id"),
     ("gateway_factor_pk", "gateway_factor.user_id, gateway_factor.network", "gateway_factor", "network"),
     ("gateway_key_pk", "gateway_key.grant_id", "gateway_key", "grant_id"),
     ("grant_entry_ordinal_unique", "grant_entry.session_id, grant_entry.ordinal", "grant_entry", "ordinal"),
@@ -43,6 +57,8 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 46] = [
     ("notice_pk", "notice.id", "notice", "id"),
     ("object_name_unique", "object.kind, object.name_fold", "object", "name"),
     ("object_pk", "object.id", "object", "id"),
+    ("oidc_logout_pk", "oidc_logout.provider_id, oidc_logout.digest", "oidc_logout", "digest"),
+    ("oidc_trip_pk", "oidc_trip.digest", "oidc_trip", "digest"),
     ("own_key_body_unique", "own_key.body", "own_key", "body"),
     ("own_key_pk", "own_key.id", "own_key", "id"),
     ("passkey_challenge_pk", "passkey_challenge.digest", "passkey_challenge", "digest"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cardea_domain::{Name, Object, ObjectId, Permit, Revision, Spec, Timestamp, Verb};
+use cardea_domain::{Kind, Name, Object, ObjectId, Permit, Revision, Spec, Timestamp, Verb};
 
 use crate::{
     StoreError, Tx,
@@ -50,7 +50,9 @@ impl Tx {
     pub async fn insert_object(&mut self, permit: &Permit, object: &Object) -> Result<(), StoreError> {
         const SQL: &str = "insert into object (id, kind, name, name_fold, spec, version, created_at, updated_at) \
             values ($1, $2, $3, $4, $5, $6, $7, $8)";
-        must_cover(permit, &[Verb::ChangeConfiguration(object.id.kind())], "object")?;
+        let is_user = object.id.kind() == Kind::User;
+        let admit = if is_user { Verb::AdmitUser } else { Verb::ChangeConfiguration(object.id.kind()) };
+        must_cover(permit, &[Verb::ChangeConfiguration(object.id.kind()), admit], "object")?;
         execute!(
             self,
             SQL,

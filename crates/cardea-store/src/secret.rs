@@ -34,11 +34,10 @@ impl TryFrom<Row> for SecretRow {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        const FIELDS: [SecretField; 3] = [SecretField::Password, SecretField::PrivateKey, SecretField::SudoPassword];
         Ok(Self {
             id: parse("secret.id", &row.id)?,
             object: parse("secret.object_id", &row.object_id)?,
-            field: one_of("secret.field", FIELDS, SecretField::as_str, &row.field)?,
+            field: one_of("secret.field", SecretField::ALL, SecretField::as_str, &row.field)?,
             sealed: row.sealed,
             digest: row.digest,
             created_at: Timestamp::from_micros(row.created_at),

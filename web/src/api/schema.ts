@@ -387,6 +387,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/identity-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List identity providers.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
+         */
+        get: operations["list_identity_providers"];
+        put?: never;
+        /**
+         * Make an identity provider.
+         * @description **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
+         */
+        post: operations["create_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an identity provider.
+         * @description **Who:** administrators, auditors, the operator; within their scope who has the permission by a role. **Audit:** none.
+         */
+        get: operations["show_identity_provider"];
+        /**
+         * Replace the spec of an identity provider.
+         * @description The spec is complete: what is left out takes its default.
+         *
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
+         */
+        put: operations["replace_identity_provider"];
+        post?: never;
+        /**
+         * Delete an identity provider.
+         * @description Refused while other objects refer to it.
+         *
+         *     **Who:** administrators, the operator; within their scope who has the permission by a role. **Audit:** `configuration.change`.
+         */
+        delete: operations["delete_identity_provider"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/locks": {
         parameters: {
             query?: never;
@@ -2336,6 +2392,17 @@ export interface components {
              */
             version?: number;
         };
+        /** @description identity provider as it is to be. */
+        ChangedIdentityProvider: {
+            /** @description The present name: objects keep their names. */
+            name?: string;
+            spec: components["schemas"]["IdentityProviderSpecInput"];
+            /**
+             * Format: int64
+             * @description The version that was read.
+             */
+            version?: number;
+        };
         /** @description resource as it is to be. */
         ChangedResource: {
             /** @description The present name: objects keep their names. */
@@ -2954,6 +3021,148 @@ export interface components {
             /** @description Roles of all its members, beside their own. */
             roles?: string[];
         };
+        /** @description An identity provider. */
+        IdentityProvider: {
+            created_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["ObjectId"];
+            /** @constant */
+            kind: "IdentityProvider";
+            name: string;
+            spec: components["schemas"]["IdentityProviderSpec"];
+            updated_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Rises with every change.
+             */
+            version: number;
+        };
+        /** @description All identity providers. */
+        IdentityProviderPage: {
+            items: components["schemas"]["IdentityProvider"][];
+            next: string | null;
+        };
+        /** @description Somebody outside who says who people are, and to which groups they belong. */
+        IdentityProviderSpec: {
+            /**
+             * @description Whether people who are linked to no user get a new one when they first sign in.
+             * @default false
+             */
+            create_users: boolean;
+            /**
+             * @description Whether it is offered first. At most one provider is.
+             * @default false
+             */
+            default: boolean;
+            /**
+             * @description What its button says; the object's name if left out.
+             * @default
+             */
+            display_name: string;
+            /**
+             * @description Its groups by their names there, and the groups here that their members belong to.
+             * @default {}
+             */
+            groups: {
+                [key: string]: string;
+            };
+        } & {
+            /** @description The authority that vouches for the issuer's certificate, in PEM; the system's if left out. */
+            ca?: string | null;
+            /**
+             * @default {
+             *       "email": "email",
+             *       "groups": "groups",
+             *       "name": "preferred_username"
+             *     }
+             */
+            claims: components["schemas"]["OidcClaims"];
+            /** @description What the provider knows Cardea as. */
+            client_id: string;
+            /** @description The issuer's address, exactly as its tokens name it. */
+            issuer: string;
+            /**
+             * @description Whether the provider's word that somebody has left ends their sessions, beside their sign-ins.
+             * @default true
+             */
+            logout_ends_sessions: boolean;
+            /** @constant */
+            protocol: "oidc";
+            /**
+             * @description What is asked for beside `openid`.
+             * @default [
+             *       "profile",
+             *       "email"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * @description Whether a second factor that the provider says it asked for counts as one.
+             * @default false
+             */
+            trusts_mfa: boolean;
+        };
+        /** @description Somebody outside who says who people are, and to which groups they belong. */
+        IdentityProviderSpecInput: {
+            /** Format: password */
+            client_secret?: string;
+            /**
+             * @description Whether people who are linked to no user get a new one when they first sign in.
+             * @default false
+             */
+            create_users: boolean;
+            /**
+             * @description Whether it is offered first. At most one provider is.
+             * @default false
+             */
+            default: boolean;
+            /**
+             * @description What its button says; the object's name if left out.
+             * @default
+             */
+            display_name: string;
+            /**
+             * @description Its groups by their names there, and the groups here that their members belong to.
+             * @default {}
+             */
+            groups: {
+                [key: string]: string;
+            };
+        } & {
+            /** @description The authority that vouches for the issuer's certificate, in PEM; the system's if left out. */
+            ca?: string | null;
+            /**
+             * @default {
+             *       "email": "email",
+             *       "groups": "groups",
+             *       "name": "preferred_username"
+             *     }
+             */
+            claims: components["schemas"]["OidcClaimsInput"];
+            /** @description What the provider knows Cardea as. */
+            client_id: string;
+            /** @description The issuer's address, exactly as its tokens name it. */
+            issuer: string;
+            /**
+             * @description Whether the provider's word that somebody has left ends their sessions, beside their sign-ins.
+             * @default true
+             */
+            logout_ends_sessions: boolean;
+            /** @constant */
+            protocol: "oidc";
+            /**
+             * @description What is asked for beside `openid`.
+             * @default [
+             *       "profile",
+             *       "email"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * @description Whether a second factor that the provider says it asked for counts as one.
+             * @default false
+             */
+            trusts_mfa: boolean;
+        };
         /** @description An invitation that is on its way. */
         InvitationView: {
             /** @description Where it goes. */
@@ -2975,7 +3184,7 @@ export interface components {
          * @description A kind of configuration object.
          * @enum {string}
          */
-        Kind: "AccessPolicy" | "Activity" | "ConnectionProfile" | "Group" | "Resource" | "ResourceGroup" | "Role" | "ServiceAccount" | "User";
+        Kind: "AccessPolicy" | "Activity" | "ConnectionProfile" | "Group" | "IdentityProvider" | "Resource" | "ResourceGroup" | "Role" | "ServiceAccount" | "User";
         /** @description A way to join a session once. The token is shown this once; Cardea keeps only a digest of it. */
         LaunchView: {
             /** @description What to type in a terminal. Without the token: other people on the machine see commands. */
@@ -3204,6 +3413,11 @@ export interface components {
             name: string;
             spec: components["schemas"]["GroupSpecInput"];
         };
+        /** @description identity provider to be. */
+        NewIdentityProvider: {
+            name: string;
+            spec: components["schemas"]["IdentityProviderSpecInput"];
+        };
         /** @description resource to be. */
         NewResource: {
             name: string;
@@ -3308,6 +3522,36 @@ export interface components {
             state: components["schemas"]["NoticeState"];
         };
         ObjectId: string;
+        /** @description In which claims of its tokens the provider says things. */
+        OidcClaims: {
+            /** @default email */
+            email: string;
+            /**
+             * @description A list of texts.
+             * @default groups
+             */
+            groups: string;
+            /**
+             * @description What the user is called here.
+             * @default preferred_username
+             */
+            name: string;
+        };
+        /** @description In which claims of its tokens the provider says things. */
+        OidcClaimsInput: {
+            /** @default email */
+            email: string;
+            /**
+             * @description A list of texts.
+             * @default groups
+             */
+            groups: string;
+            /**
+             * @description What the user is called here.
+             * @default preferred_username
+             */
+            name: string;
+        };
         /** @description What happens to a running session when what gave it changes. */
         OnChange: "end" | "keep";
         /** @description One privilege that is out there. */
@@ -4254,6 +4498,13 @@ export interface components {
              */
             version: number;
         };
+        /** @description How a user is known to a provider: by what it never changes, or by their name there until they first sign in. */
+        UserIdentity: {
+            name?: string | null;
+            /** @description Name of an identity provider. */
+            provider: string;
+            subject?: string | null;
+        };
         /** @description All users. */
         UserPage: {
             items: components["schemas"]["User"][];
@@ -4285,6 +4536,8 @@ export interface components {
              * @default
              */
             full_name: string;
+            /** @description Who vouches for the user outside, and what for. */
+            identity?: components["schemas"]["UserIdentity"] | null;
             /** @description Name of the user who approves this one's requests where a profile asks `+manager`. */
             manager?: string | null;
             /**
@@ -4326,6 +4579,8 @@ export interface components {
              * @default
              */
             full_name: string;
+            /** @description Who vouches for the user outside, and what for. */
+            identity?: components["schemas"]["UserIdentity"] | null;
             /** @description Name of the user who approves this one's requests where a profile asks `+manager`. */
             manager?: string | null;
             /** Format: password */
@@ -5298,6 +5553,172 @@ export interface operations {
         };
     };
     delete_group: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that was read, as "3". */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_identity_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProviderPage"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewIdentityProvider"];
+            };
+        };
+        responses: {
+            /** @description The new object. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The object. `ETag` holds its version. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that was read, as "3". */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedIdentityProvider"];
+            };
+        };
+        responses: {
+            /** @description The object as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_identity_provider: {
         parameters: {
             query?: never;
             header?: {

@@ -43,7 +43,7 @@ impl Configuration {
         // Each group is looked at once.
         while let Some(group) = queue.pop_front() {
             let members = group.as_group().map_or(&[][..], |spec| &spec.members);
-            if members.iter().any(|name| self.is_user(name, user)) {
+            if members.iter().any(|name| self.is_user(name, user)) || self.is_given(group.id, user) {
                 let mut path: Vec<_> =
                     std::iter::successors(Some(group), |inner| self.get(came_from.get(&inner.id).copied().flatten()?))
                         .collect();
@@ -67,6 +67,7 @@ impl Configuration {
         while let Some(group) = queue.pop() {
             let members = group.as_group().map_or(&[][..], |spec| &spec.members);
             users.extend(members.iter().filter_map(|name| self.find(Kind::User, name)).map(|user| user.id));
+            users.extend(self.given_in(group.id));
             queue.extend(self.groups_in(group).filter(|inner| seen.insert(inner.id)));
         }
         users

@@ -46,8 +46,11 @@ impl Configuration {
         all
     }
 
-    /// Who administers, and will as long as nobody changes that: who expires does not count.
+    /// Who administers, and will as long as nobody changes that: who expires does not count, nor what a provider gives.
     pub fn lasting_administrators(&self) -> Vec<ObjectId> {
+        if let Some(by_hand) = self.by_hand() {
+            return by_hand.lasting_administrators();
+        }
         let stays = |user: &ObjectId| {
             self.get(*user).and_then(Object::as_user).is_some_and(|spec| !spec.disabled && spec.expires_at.is_none())
         };
@@ -96,6 +99,7 @@ impl Configuration {
             Kind::Activity
             | Kind::ConnectionProfile
             | Kind::Group
+            | Kind::IdentityProvider
             | Kind::ResourceGroup
             | Kind::Role
             | Kind::ServiceAccount => false,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::is_public_key;
+use super::{UserIdentity, is_public_key};
 use crate::{Concern, Holder, Permission, Timestamp, account::is_account_name, is_mail_address};
 
 /// A user.
@@ -35,6 +35,9 @@ pub struct UserSpec {
     /// From this moment on the user is as if disabled; never if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Who vouches for the user outside, and what for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<UserIdentity>,
 }
 
 fn only_user() -> Vec<String> {
@@ -67,6 +70,9 @@ impl UserSpec {
         let roles = "list 1 to 20 of administrator, auditor, user, and names of roles";
         check(self.roles.is_empty() || self.roles.len() > ROLES_MAX, "roles".to_owned(), roles);
         check(self.ssh_keys.len() > 50, "ssh_keys".to_owned(), "at most 50 keys");
+        if let Some((key, message)) = self.identity.as_ref().and_then(UserIdentity::fault) {
+            check(true, key.to_owned(), message);
+        }
         for (resource, account) in &self.accounts {
             let key = format!("accounts/{}", resource.replace('~', "~0").replace('/', "~1"));
             check(!is_account_name(account), key, "write the name of the account: at most 32 of `a-z0-9_-`");

@@ -161,6 +161,7 @@ fn target(method: &str, path: &str, things: &Things) -> (String, Aimed) {
         "me" => ("{id}", "key_00000000000000000000000000", Aimed::Nothing),
         "locks" => ("{id}", things.zoe.as_str(), Aimed::Nothing),
         "notices" => ("{id}", things.notice.as_str(), Aimed::Nothing),
+        "identity-providers" => ("{name}", "corp", Aimed::Object),
         "resource-groups" => ("{name}", "all", Aimed::Object),
         "resources" => ("{name}", "vault1", Aimed::Resource),
         "roles" => ("{name}", "keepers", Aimed::Object),
@@ -241,6 +242,9 @@ async fn furnished() -> (World, Things, Vec<Person>) {
             user("carol", json!(["auditor"])),
             user("rita", json!(["user", "keepers"])),
             user("zoe", json!(["user"])),
+            { "kind": "IdentityProvider", "name": "corp", "spec": {
+                "protocol": "oidc", "issuer": "https://login.example.com", "client_id": "cardea"
+            } },
             { "kind": "ResourceGroup", "name": "all", "spec": { "resources": ["vault1"] } },
             { "kind": "Role", "name": "keepers", "spec": { "permissions": CUSTOM, "scope": { "resource_groups": ["all"] } } },
         ]))
