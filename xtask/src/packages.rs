@@ -31,6 +31,10 @@ pub(crate) const HOSTS: &[Need] = &[
 pub(crate) const TESTS: &[Need] = &[
     Need { probe: "/usr/lib/postgresql/*/bin/initdb", package: "postgresql" },
     Need { probe: "chromium", package: "chromium" },
+    Need { probe: "samba", package: "samba-ad-dc" },
+    Need { probe: "/usr/lib/*/samba/ldb/samba_dsdb.so", package: "samba-dsdb-modules" },
+    Need { probe: "/usr/share/samba/setup/provision.ldif", package: "samba-ad-provision" },
+    Need { probe: "ldapmodify", package: "ldap-utils" },
     Need { probe: "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", package: "fonts-dejavu-core" },
 ];
 
@@ -41,8 +45,16 @@ pub(crate) const MEASUREMENTS: &[Need] = &[
 ];
 
 /// Units that these packages would start at the next boot.
-const UNITS: &[(&str, &str)] =
-    &[("at", "atd"), ("cron", "cron"), ("openssh-server", "ssh"), ("postgresql", "postgresql")];
+const UNITS: &[(&str, &str)] = &[
+    ("at", "atd"),
+    ("cron", "cron"),
+    ("openssh-server", "ssh"),
+    ("postgresql", "postgresql"),
+    ("samba-ad-dc", "nmbd"),
+    ("samba-ad-dc", "samba-ad-dc"),
+    ("samba-ad-dc", "smbd"),
+    ("samba-ad-dc", "winbind"),
+];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const POLICY_ASIDE: &str = "/usr/sbin/policy-rc.d.cardea-aside";

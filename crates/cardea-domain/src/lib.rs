@@ -10,6 +10,7 @@ mod actor;
 mod approval;
 mod configuration;
 mod connector;
+mod directory;
 mod drift;
 mod entropy;
 mod factor;
@@ -45,6 +46,10 @@ pub use configuration::{Approves, Configuration, Finding, GivenMembership, Objec
 pub use connector::{
     Connector, ConnectorError, Credentials, Elevation, Evidence, Frame, KnownAccount, Locked, LogIn, Observation,
     Order, Placed, Presence, ScanFinding, Script, ScriptOutcome, Target,
+};
+pub use directory::{
+    Directories, Directory, DirectoryFault, DirectoryPerson, DirectoryUrl, DirectoryVerdict, Searcher, check_filter,
+    fold_dn,
 };
 pub use drift::{Depth, Drift, DriftMark, Snapshot, drift};
 pub use entropy::Entropy;

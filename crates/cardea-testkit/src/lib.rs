@@ -1,14 +1,17 @@
 //! What tests stand on: throw-away hosts and hand-set doubles of the ports. Never part of the product.
 
+mod address;
 mod authenticator;
 mod fake_connector;
 mod fake_courier;
 mod fake_gate;
+mod folder;
 mod history;
 mod linux_host;
 mod long;
 mod manual_clock;
 mod postgres;
+mod samba;
 mod seeded_entropy;
 mod smtp_catcher;
 
@@ -21,5 +24,6 @@ pub use linux_host::{HostPlan, LinuxHost, wait};
 pub use long::{is_long, setting};
 pub use manual_clock::ManualClock;
 pub use postgres::{POSTGRES_VARIABLE, Postgres};
+pub use samba::Samba;
 pub use seeded_entropy::SeededEntropy;
 pub use smtp_catcher::{Caught, Line, SmtpCatcher};

@@ -3,8 +3,6 @@
 //! A host lives as long as its value, and ends also when the process that holds it is killed. It needs root and listens on
 //! an address that no other host has.
 
-mod address;
-mod folder;
 mod network;
 mod plan;
 
@@ -19,7 +17,10 @@ use std::{
 
 pub use plan::HostPlan;
 
+use crate::{address, folder};
+
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../hosts/linux-host");
+const FOLDER: &str = "cardea-host-";
 const PORT: u16 = 2222;
 /// How long a host may take to answer, on a machine that compiles at the same time.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -54,12 +55,11 @@ impl LinuxHost {
     }
 
     fn start_as(plan: HostPlan) -> Self {
-        folder::sweep(&std::env::temp_dir());
-        let folder = folder::make();
+        let folder = folder::make(FOLDER);
         for key in ["root", "service"] {
             make_key(&folder.path().join(key));
         }
-        let address = if plan.own_network { network::free_address() } else { address::free() };
+        let address = if plan.own_network { network::free_address() } else { address::free(PORT) };
         let mut host = Self { plan, address, folder, process: None, host_key: String::new() };
         host.resume();
         let public_key = read(&host.folder.path().join("service.pub"));

@@ -1,0 +1,7 @@
+//! Asks who people are where an organisation keeps them: in directories by LDAP. It knows neither store nor keys nor why.
+//!
+//! Every answer comes from outside: it is bounded in time and size, and what does not fit is an error, never a guess.
+
+mod ldap;
+
+pub use ldap::Ldap;
