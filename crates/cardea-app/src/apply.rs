@@ -5,13 +5,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cardea_domain::{
-    Actor, Configuration, Denial, FieldError, Kind, Name, Object, ObjectId, Permit, Reference, Role, SecretField,
-    SecretId, SecretInput, Spec, UserIdentity, Verb, fold,
+    Actor, Configuration, Denial, FieldError, IdentityProviderSpec, Kind, LdapSpec, Name, Object, ObjectId, Permit,
+    Reference, Role, SecretField, SecretId, SecretInput, Spec, UserIdentity, Verb, fold,
 };
 use cardea_store::{AuditEntry, News, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
 
-use crate::{App, AppError, Event, escalation::must_not_rise, password, plan::OWN_CHANGE_TOLD};
+use crate::{
+    App, AppError, Event,
+    directory::{DIRECTORIES_MAX, directories},
+    escalation::must_not_rise,
+    password,
+    plan::OWN_CHANGE_TOLD,
+};
 
 /// One object as a file or a caller describes it. Secrets stand in the spec under their own keys.
 pub struct Document {
@@ -210,6 +216,10 @@ impl App {
             Some(_) => self.0.store.read(move |tx| Box::pin(async move { tx.secrets_of(id).await })).await?,
             None => Vec::new(),
         };
+        if is_sent_elsewhere(old, &object) && !secrets.iter().any(|secret| secret.field == SecretField::BindPassword) {
+            let message = "give `bind_password_file` again: it would be sent elsewhere than it was given for";
+            return Err(AppError::field(format!("{pointer}/spec/bind_password"), message));
+        }
         let mut fields = differences(old, &object);
         let mut write = Write {
             what: if old.is_some() { What::Update } else { What::Create },
@@ -281,6 +291,13 @@ impl App {
                 format!("{pointer}/spec/password"),
                 "a service account logs in with a private key or with a password: give one of them",
             ));
+        }
+        let directory = write.object.as_identity_provider().and_then(IdentityProviderSpec::as_ldap);
+        let is_bound = |field: &SecretField| *field == SecretField::BindPassword;
+        let has_password = given.iter().any(is_bound) || stored.iter().any(|row| is_bound(&row.field));
+        if directory.is_some_and(|spec| spec.bind_dn.is_some()) && !has_password {
+            let message = "give `bind_password_file`: without a password a directory lets everybody in as nobody";
+            return Err(AppError::field(format!("{pointer}/spec"), message));
         }
         if is_account && with_one == 0 && !stored.iter().any(|row| logs_in(&row.field)) {
             return Err(AppError::field(
@@ -537,6 +554,12 @@ impl Draft<'_> {
                 return Ok(None);
             }
         };
+        if matches!(&spec, Spec::IdentityProvider(spec) if spec.as_oidc().is_some()) {
+            // Kept and never asked, it would look as if it let people in.
+            let message = "nobody can sign in by `oidc` in this version: write `ldap`";
+            self.errors.push(FieldError::new(format!("{pointer}/spec/protocol"), message));
+            return Ok(None);
+        }
         let old = self.before.find(document.kind, name.as_str());
         match (guard, old) {
             (Guard::New, Some(_)) => {
@@ -642,7 +665,7 @@ impl Draft<'_> {
         if !self.before.lasting_administrators().is_empty() && self.after.lasting_administrators().is_empty() {
             return Err(AppError::refused(
                 "last-administrator",
-                "this would leave nobody with the role administrator who is neither disabled nor expires: keep at least one",
+                "this would leave nobody with the role administrator who is kept here and neither disabled nor expires: keep at least one",
             ));
         }
         Ok(())
@@ -659,6 +682,7 @@ impl Draft<'_> {
         for (user, identity) in providers.iter().flat_map(|provider| self.after.users_of_provider(provider.id)) {
             owners.entry(person(identity)).or_default().push(user.id);
         }
+        let directories: HashSet<_> = directories(&self.after).map(|provider| provider.id).collect();
         let is_default = |object: &Object| object.as_identity_provider().is_some_and(|spec| spec.default);
         for put in &self.puts {
             let identity = put.object.as_user().and_then(|spec| spec.identity.as_ref());
@@ -666,6 +690,10 @@ impl Draft<'_> {
             if claimed.is_some_and(|claimed| claimed.iter().any(|owner| *owner != put.object.id)) {
                 let message = "another user is linked to this identity: a person there is one user here";
                 self.errors.push(FieldError::new(format!("{}/spec/identity", put.pointer), message));
+            }
+            if directories.len() > DIRECTORIES_MAX && directories.contains(&put.object.id) {
+                let message = format!("there are at most {DIRECTORIES_MAX} directories");
+                self.errors.push(FieldError::new(format!("{}/spec/protocol", put.pointer), message));
             }
             let is_other = |provider: &&&Object| provider.id != put.object.id && is_default(provider);
             if is_default(&put.object) && providers.iter().any(|provider| is_other(&provider)) {
@@ -699,6 +727,14 @@ impl Draft<'_> {
 /// Who an identity is: the provider, and what it knows them by.
 fn person(identity: &UserIdentity) -> (String, Option<String>, Option<String>) {
     (fold(&identity.provider), identity.subject.clone(), identity.name.as_deref().map(fold))
+}
+
+/// Whether the account of a directory would show its password to others than before.
+fn is_sent_elsewhere(old: Option<&Object>, new: &Object) -> bool {
+    let ldap = |object: &Object| object.as_identity_provider().and_then(IdentityProviderSpec::as_ldap).cloned();
+    let (Some(old), Some(new)) = (old.and_then(ldap), ldap(new)) else { return false };
+    let receiver = |spec: &LdapSpec| (spec.url.clone(), spec.start_tls, spec.ca.clone(), spec.bind_dn.clone());
+    new.bind_dn.is_some() && receiver(&old) != receiver(&new)
 }
 
 /// What stands in an address as it is.

@@ -304,7 +304,8 @@ impl App {
         let read = self.0.store.read(|tx| {
             Box::pin(async move {
                 let (revision, objects) = (tx.revision().await?, tx.objects().await?);
-                let mut configuration = Configuration::new(objects).with_memberships(tx.memberships().await?);
+                let configuration = Configuration::new(objects).with_memberships(tx.memberships().await?);
+                let mut configuration = configuration.with_absences(tx.absences().await?);
                 let locks = tx.standing_locks().await?;
                 locks.iter().for_each(|lock| configuration.set_locked(lock.object, true));
                 let own_keys = tx.own_keys().await?;
@@ -533,7 +534,7 @@ fn changed_between(before: &Configuration, after: &Configuration) -> Vec<ObjectI
     let locked = before.locked().symmetric_difference(after.locked()).copied();
     let given = before.given_otherwise(after);
     let differing = differs(before, after).into_iter().chain(differs(after, before));
-    let ids: BTreeSet<_> = differing.chain(locked).chain(given).collect();
+    let ids: BTreeSet<_> = differing.chain(locked).chain(given).chain(before.away_otherwise(after)).collect();
     ids.into_iter().collect()
 }
 

@@ -6,8 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use cardea_domain::{
-    Actor, Admission, ConnectAuth, Credential, Entry, GateRefusal, Kind, Object, ObjectId, Permit, Secret, Session,
-    SessionId, Verb,
+    Actor, Admission, ConnectAuth, Credential, Entry, GateRefusal, Object, Permit, Secret, Session, SessionId, Verb,
 };
 use cardea_store::{AuditEntry, Outcome, Tx};
 use serde_json::json;
@@ -74,9 +73,7 @@ impl App {
         let device = Device::new(peer.ip(), AGENT);
         self.must_not_guess(Step::Password, &name, &device, whose).await.map_err(failed)?;
         // Asked for nobody as well, so that it takes as long.
-        let id = whose.unwrap_or_else(|| ObjectId::mint(Kind::User, self.0.clock.now(), &*self.0.entropy));
-        let (hash, _) = self.known_of(id).await.map_err(failed)?;
-        let right = self.verify_password(password, hash).await.map_err(failed)?;
+        let right = self.is_password_of(whose, password).await.map_err(failed)?;
         let (true, Some((session, user))) = (right, found) else {
             let error = AppError::Unauthenticated("the password is wrong, or opens no session".to_owned());
             let subject: String = name.chars().take(64).collect();

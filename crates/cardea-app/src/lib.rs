@@ -12,6 +12,7 @@ mod change;
 mod cluster;
 mod connect;
 mod device;
+mod directory;
 mod engine;
 mod error;
 mod escalation;
@@ -76,6 +77,7 @@ pub use cardea_store::{
 pub use cardea_vault::RelyingParty;
 pub use certificate::{CERTIFICATE_LASTS, NewCertificate};
 pub use device::Device;
+pub use directory::{AwayUser, DirectoryState, Synced};
 pub use error::AppError;
 pub use event::{Alert, Event, Subscription};
 pub use explain::{Explained, ExplainedPolicy, Explanation, Question};
@@ -87,7 +89,7 @@ pub use invitation::Invited;
 pub use keyring::Keyring;
 pub use launch::Launch;
 pub use lock::Message as LockMessage;
-pub use metrics::{Figures, StepTimes};
+pub use metrics::{DirectoryFigures, Figures, StepTimes};
 pub use my::{MyActivity, Way};
 pub use outbox::{NoticePage, Outlets, TemplateFault, Templates, Webhook, WebhookKey};
 pub use own_key::SshKey;
@@ -166,6 +168,8 @@ struct Inner {
     /// What is known of the other nodes.
     cluster: cluster::Cluster,
     trust: trust::Trust,
+    /// What asks directories of people.
+    directories: directory::Asked,
 }
 
 impl App {
@@ -229,6 +233,7 @@ impl App {
             ground: ground::Ground::default(),
             cluster: cluster::Cluster::default(),
             trust: trust::Trust::default(),
+            directories: directory::Asked::default(),
         }));
         app.reload().await?;
         app.look_around().await?;

@@ -11,11 +11,11 @@ use std::{
     time::Duration,
 };
 
-use cardea_domain::{Session, Status, Timestamp};
-use cardea_store::{NoticeFigures, StoreFigures};
+use cardea_domain::{Object, Session, Status, Timestamp};
+use cardea_store::{DirectorySyncRow, NoticeFigures, StoreFigures};
 use tokio::time::Instant;
 
-use crate::{App, AppError, engine::WORKERS_MAX};
+use crate::{App, AppError, directory::directories, engine::WORKERS_MAX};
 
 /// Hosts with figures of their own; those that come later share [`OTHER_HOSTS`].
 const HOSTS_MAX: usize = 500;
@@ -49,8 +49,19 @@ pub struct Figures {
     pub notices: NoticeFigures,
     /// How long the first notice has been due; zero if there is none.
     pub oldest_notice: Duration,
+    /// Every directory that was looked at, by name.
+    pub directories: Vec<(String, DirectoryFigures)>,
     /// Steps by host, in the order of names.
     pub steps: Vec<(String, StepTimes)>,
+}
+
+/// How looks at a directory go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectoryFigures {
+    /// The last look changed nothing, because it failed or was held.
+    pub is_failing: bool,
+    /// How long ago the last good one was; `None` if there never was one.
+    pub since_good: Option<Duration>,
 }
 
 /// How long steps took.
@@ -127,12 +138,27 @@ impl App {
         }
         let now = self.0.clock.now();
         let read = self.0.store.read(move |tx| {
-            Box::pin(async move { Ok::<_, AppError>((tx.figures(now).await?, tx.notice_figures().await?)) })
+            Box::pin(async move {
+                Ok::<_, AppError>((tx.figures(now).await?, tx.notice_figures().await?, tx.directory_syncs().await?))
+            })
         });
-        let (stored, notices) = read.await?;
-        let figures = Arc::new(self.with_counts(&stored, notices, now));
+        let (stored, notices, looks) = read.await?;
+        let figures = Arc::new(Figures {
+            directories: self.directory_figures(&looks, now),
+            ..self.with_counts(&stored, notices, now)
+        });
         *last = Some((Instant::now(), figures.clone()));
         Ok(figures)
+    }
+
+    fn directory_figures(&self, looks: &[DirectorySyncRow], now: Timestamp) -> Vec<(String, DirectoryFigures)> {
+        let configuration = self.configuration();
+        let figures = |provider: &Object| {
+            let look = looks.iter().find(|look| look.provider == provider.id)?;
+            let since_good = look.succeeded_at.map(|at| now.since(at));
+            Some((provider.name.to_string(), DirectoryFigures { is_failing: look.error.is_some(), since_good }))
+        };
+        directories(&configuration).filter_map(figures).collect()
     }
 
     fn with_counts(&self, stored: &StoreFigures, notices: NoticeFigures, now: Timestamp) -> Figures {
@@ -152,6 +178,7 @@ impl App {
             store_units: self.0.store.units(),
             notices,
             oldest_notice: age(notices.due_since),
+            directories: Vec::new(),
             steps: steps.iter().map(|(host, times)| (host.clone(), times.clone())).collect(),
         }
     }

@@ -74,6 +74,10 @@ impl App {
                 return Err(error);
             }
         };
+        if self.directory_of(user).is_some() {
+            let sentence = "your password is kept in the directory: change it there";
+            return Err(AppError::refused("directory-password", sentence));
+        }
         check_new(&new, "/new")?;
         let (hash, held) = self.known_of(user).await?;
         match old {

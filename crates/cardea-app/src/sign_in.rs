@@ -8,6 +8,7 @@ use cardea_domain::{
 use cardea_store::{AuditEntry, HeldFactors, Outcome, SignInRow, Tx};
 use cardea_vault::RelyingParty;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     App, AppError, Device,
@@ -68,8 +69,13 @@ pub struct SignedIn {
 pub(crate) struct Beginning {
     pub(crate) row: SignInRow,
     permit: Permit,
-    /// The hash of a password that was enough by itself. It has to be that still when the sign-in is written.
-    shown: Option<String>,
+    alone: Option<Alone>,
+}
+
+/// A password that was enough by itself. That has to be so still when the sign-in is written.
+pub(crate) struct Alone {
+    /// What is kept here of their password; nothing of those who are kept in a directory alone.
+    pub(crate) hash: Option<String>,
 }
 
 /// What is over for longer is forgotten, and with it the devices that it was made from.
@@ -80,12 +86,25 @@ const FAMILIAR: Duration = Duration::from_secs(30 * 86_400);
 impl App {
     /// Signs a user in by password, or gives out a ticket for the second step.
     pub async fn sign_in(&self, device: &Device, user: &str, password: Secret) -> Result<SignInStep, AppError> {
+        let asked_at = Instant::now();
+        let step = self.sign_in_by_password(device, user, password).await;
+        if matches!(step, Err(AppError::Unauthenticated(_))) {
+            self.refuse_on_time(asked_at).await;
+        }
+        step
+    }
+
+    async fn sign_in_by_password(&self, device: &Device, user: &str, password: Secret) -> Result<SignInStep, AppError> {
         let configuration = self.configuration();
         let found = configuration.find(Kind::User, user);
         // By whichever of their names: they are guessed together.
         let name = found.map_or(user, |object| object.name.as_str());
         let found = found.map(|object| object.id);
         self.must_not_guess(Step::Password, name, device, found).await?;
+        let directories = self.directories_about(found);
+        if !directories.is_empty() {
+            return self.sign_in_by_directory(device, name, &password, &directories).await;
+        }
         // Asked for nobody as well, so that it takes as long.
         let id = found.unwrap_or_else(|| ObjectId::mint(Kind::User, self.0.clock.now(), &*self.0.entropy));
         let (hash, held) = self.known_of(id).await?;
@@ -101,10 +120,20 @@ impl App {
             return self.hand_ticket(id, held, device).await;
         }
         self.0.throttle.succeeded(Step::Password, name, device.peer);
-        let (signed_in, mut beginning) = self.begin_sign_in(id, device, Proof::Password)?;
-        beginning.shown = hash;
+        Ok(SignInStep::Done(Box::new(self.signed_in_by_password(id, device, Alone { hash }).await?)))
+    }
+
+    /// Makes a sign-in of somebody whose password was enough.
+    pub(crate) async fn signed_in_by_password(
+        &self,
+        user: ObjectId,
+        device: &Device,
+        alone: Alone,
+    ) -> Result<SignedIn, AppError> {
+        let (signed_in, mut beginning) = self.begin_sign_in(user, device, Proof::Password)?;
+        beginning.alone = Some(alone);
         self.write_sign_in(beginning, Proof::Password).await?;
-        Ok(SignInStep::Done(Box::new(signed_in)))
+        Ok(signed_in)
     }
 
     /// The user's password hash, and which second factors they have.
@@ -183,13 +212,15 @@ impl App {
             factor_at: (proof != Proof::Password).then_some(now),
         };
         let permit = Permit::ask(&actor, Verb::SignIn)?;
-        Ok((SignedIn { actor, cookie, expires_at }, Beginning { row, permit, shown: None }))
+        Ok((SignedIn { actor, cookie, expires_at }, Beginning { row, permit, alone: None }))
     }
 
     /// Writes a sign-in down, and tells its user if it comes from a new device.
     pub(crate) async fn keep_sign_in(&self, tx: &mut Tx, beginning: &Beginning, proof: Proof) -> Result<(), AppError> {
-        let Beginning { row, permit, shown } = beginning;
-        if shown.is_some() && (tx.password(row.user).await? != *shown || tx.held_factors(row.user).await?.any()) {
+        let Beginning { row, permit, alone } = beginning;
+        if let Some(Alone { hash }) = alone
+            && (tx.password(row.user).await? != *hash || tx.held_factors(row.user).await?.any())
+        {
             let sentence = "the password or the second factor was changed meanwhile: sign in again";
             return Err(AppError::Unauthenticated(sentence.to_owned()));
         }
@@ -265,10 +296,10 @@ impl App {
     /// Why a user may do nothing now; `None` if they may.
     pub(crate) fn keeps_out(&self, user: ObjectId) -> Option<String> {
         let configuration = self.configuration();
-        let Some(spec) = configuration.get(user).and_then(Object::as_user) else {
+        if configuration.get(user).and_then(Object::as_user).is_none() {
             return Some("there is no such user any more: ask an administrator".to_owned());
-        };
-        if let Some(why) = spec.keeps_out(self.0.clock.now()) {
+        }
+        if let Some(why) = configuration.keeps_out(user, self.0.clock.now()) {
             return Some(format!("this user is {why}: ask an administrator"));
         }
         self.must_not_be_locked(user).err().map(|error| error.to_string())

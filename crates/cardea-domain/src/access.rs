@@ -65,6 +65,8 @@ pub enum Verb {
     SignIn,
     /// Have a host searched for marks that the ledger does not know, and take them away.
     SweepHost,
+    /// Look who is in a directory still, and end what those have who are not.
+    SyncDirectory,
     /// Have a removal tried now.
     TryRemoval,
 }
@@ -75,6 +77,7 @@ impl Verb {
         match self {
             Self::AdmitUser => "user.admit",
             Self::Certify => "ssh_certificate.issue",
+            Self::SyncDirectory => "directory.sync",
             Self::ChangeConfiguration(_) => "configuration.change",
             Self::ChangeFactors => "factor.change",
             Self::ChangePassword => "password.change",
@@ -140,6 +143,7 @@ impl Verb {
             Self::SeeFigures => Permission::FiguresSee,
             Self::SeeSignIns => Permission::SignInsSee,
             Self::SweepHost => Permission::ResourcesSweep,
+            Self::SyncDirectory => Permission::ChangeIdentityProviders,
             Self::TryRemoval => Permission::RemovalsTry,
             Self::AdmitUser
             | Self::ChangeFactors
@@ -205,6 +209,7 @@ impl Permit {
         let allowed = match verb {
             Verb::ChangeFactors | Verb::ChangeOwnKeys | Verb::ChangePassword => matches!(actor, Actor::User { .. }),
             Verb::AdmitUser | Verb::DriveSession => matches!(actor, Actor::Engine | Actor::Gateway),
+            Verb::SyncDirectory => matches!(actor, Actor::Engine) || actor.may(Permission::ChangeIdentityProviders),
             Verb::IssueToken => matches!(actor, Actor::Operator { .. }),
             Verb::SignIn => true,
             _ => verb.permission().is_some_and(|permission| actor.may(permission)),

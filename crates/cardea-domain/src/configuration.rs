@@ -1,6 +1,7 @@
 //! All configuration objects at one moment, and what follows from them: who may do what, where, by which rules.
 
 mod approver;
+mod away;
 mod explain;
 mod factor;
 mod given;
@@ -12,7 +13,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{approver::Approves, given::GivenMembership};
+pub use self::{
+    approver::Approves,
+    away::{Absence, AbsenceReason},
+    given::GivenMembership,
+};
 use crate::{
     AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, IdentityProviderSpec, Kind, MANAGER, Name,
     ObjectId, OnChange, ResourceSpec, Role, RoleSpec, Schedule, ServiceAccountSpec, Session, Spec, Timestamp, UserSpec,
@@ -80,6 +85,7 @@ pub struct Configuration {
     /// What an administrator locked as a whole.
     locked: BTreeSet<ObjectId>,
     given: given::Given,
+    away: BTreeMap<ObjectId, Absence>,
 }
 
 impl Configuration {
@@ -97,6 +103,7 @@ impl Configuration {
         if let Some(old) = self.objects.get(&object.id) {
             if old.as_user().map(|spec| &spec.identity) != object.as_user().map(|spec| &spec.identity) {
                 self.given.forget(object.id);
+                self.away.remove(&object.id);
             }
             self.by_name.remove(&(old.id.kind(), old.name.folded()));
         }
@@ -123,6 +130,7 @@ impl Configuration {
         let object = self.objects.remove(&id)?;
         self.by_name.remove(&(id.kind(), object.name.folded()));
         self.given.forget(id);
+        self.away.remove(&id);
         Some(object)
     }
 
@@ -194,6 +202,9 @@ impl Configuration {
             Some("expired") => return Some(format!("The user {} has expired.", session.user_name)),
             Some(_) => return Some(format!("The user {} was disabled.", session.user_name)),
             None => {}
+        }
+        if let Some(absence) = self.absence_of(session.user) {
+            return Some(format!("The user {} is {}.", session.user_name, absence.reason.phrase()));
         }
         let offers = self.fitting(session.user, session.activity, session.resource);
         let Some(offer) = offers.into_iter().find(|offer| offer.policy.id == session.policy) else {

@@ -76,6 +76,15 @@ impl DirectoryPerson {
     }
 }
 
+/// Whose password is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought<'a> {
+    /// Whoever the filter of people finds by what was typed.
+    Name(&'a str),
+    /// Whoever has this number.
+    Subject(&'a str),
+}
+
 /// What a directory says to a name and a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DirectoryVerdict {
@@ -94,12 +103,12 @@ pub struct DirectoryFault(pub String);
 /// Asks directories. Every call ends within a bounded time.
 #[async_trait]
 pub trait Directories: Send + Sync {
-    /// Whether the password is that of the one person whom the name finds. An empty password is nobody's: directories take it for
+    /// Whether the password is that of the one person who is sought. An empty password is nobody's: directories take it for
     /// an anonymous visitor and say yes (RFC 4513, 5.1.2).
     async fn sign_in(
         &self,
         directory: &Arc<Directory>,
-        user: &str,
+        sought: Sought<'_>,
         password: &Secret,
     ) -> Result<DirectoryVerdict, DirectoryFault>;
 

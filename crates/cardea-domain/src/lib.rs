@@ -42,14 +42,16 @@ pub use approval::{
     Approval, ApprovalSpec, Asked, AskedEscalation, AskedTier, Decision, Escalation, MANAGER, OwnChange, Question,
     Shortage, Tier, Wish,
 };
-pub use configuration::{Approves, Configuration, Finding, GivenMembership, Object, Offer, Reference, Revision};
+pub use configuration::{
+    Absence, AbsenceReason, Approves, Configuration, Finding, GivenMembership, Object, Offer, Reference, Revision,
+};
 pub use connector::{
     Connector, ConnectorError, Credentials, Elevation, Evidence, Frame, KnownAccount, Locked, LogIn, Observation,
     Order, Placed, Presence, ScanFinding, Script, ScriptOutcome, Target,
 };
 pub use directory::{
-    Directories, Directory, DirectoryFault, DirectoryPerson, DirectoryUrl, DirectoryVerdict, Searcher, check_filter,
-    fold_dn,
+    Directories, Directory, DirectoryFault, DirectoryPerson, DirectoryUrl, DirectoryVerdict, Searcher, Sought,
+    check_filter, fold_dn,
 };
 pub use drift::{Depth, Drift, DriftMark, Snapshot, drift};
 pub use entropy::Entropy;
@@ -80,9 +82,9 @@ pub use session::{
 };
 pub use spec::{
     AccessPolicySpec, ActivitySpec, ConnectAuth, ConnectionProfileSpec, FieldError, GroupSpec, IdentityProtocol,
-    IdentityProviderSpec, Kind, LoginAccountSpec, OidcClaims, OidcSpec, Platform, Protocol, ResourceGroupSpec,
-    ResourceSpec, RoleSpec, ScopeSpec, SecretField, SecretInput, ServiceAccountSpec, Spec, UserIdentity, UserSpec,
-    is_public_key,
+    IdentityProviderSpec, Kind, LdapSpec, LoginAccountSpec, OidcClaims, OidcSpec, Platform, Protocol,
+    ResourceGroupSpec, ResourceSpec, RoleSpec, ScopeSpec, SecretField, SecretInput, ServiceAccountSpec, Spec,
+    UserIdentity, UserSpec, is_public_key,
 };
 pub use time::{Clock, Period, Timestamp};
 pub use token_scope::{TokenScope, TokenScopes};

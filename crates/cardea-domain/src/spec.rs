@@ -16,9 +16,11 @@ use crate::{
 };
 
 mod identity;
+mod ldap;
 mod people;
 
 pub use identity::{IdentityProtocol, IdentityProviderSpec, OidcClaims, OidcSpec, UserIdentity};
+pub use ldap::LdapSpec;
 pub use people::{GroupSpec, RoleSpec, ScopeSpec, UserSpec};
 
 /// A kind of configuration object.
@@ -153,6 +155,7 @@ impl FieldError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretField {
+    BindPassword,
     ClientSecret,
     Password,
     PrivateKey,
@@ -161,11 +164,13 @@ pub enum SecretField {
 
 impl SecretField {
     /// Every field.
-    pub const ALL: [Self; 4] = [Self::ClientSecret, Self::Password, Self::PrivateKey, Self::SudoPassword];
+    pub const ALL: [Self; 5] =
+        [Self::BindPassword, Self::ClientSecret, Self::Password, Self::PrivateKey, Self::SudoPassword];
 
     /// The field's key in a spec. In YAML files it is this with `_file` appended.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::BindPassword => "bind_password",
             Self::ClientSecret => "client_secret",
             Self::Password => "password",
             Self::PrivateKey => "private_key",
@@ -176,7 +181,7 @@ impl SecretField {
     /// The secret keys that a kind takes.
     pub fn of(kind: Kind) -> &'static [Self] {
         match kind {
-            Kind::IdentityProvider => &[Self::ClientSecret],
+            Kind::IdentityProvider => &[Self::BindPassword, Self::ClientSecret],
             Kind::ServiceAccount => &[Self::Password, Self::PrivateKey, Self::SudoPassword],
             Kind::User => &[Self::Password],
             Kind::AccessPolicy
@@ -500,8 +505,21 @@ impl Spec {
             return Err(errors);
         }
         let spec = Self::typed(kind, Value::Object(map)).map_err(|error| vec![error])?;
-        let faults = spec.faults();
+        let mut faults = spec.faults();
+        faults.extend(secrets.iter().filter(|secret| !spec.takes(secret.field)).map(|secret| {
+            let key = secret.field.as_str();
+            FieldError::new(format!("/spec/{key}"), format!("`{key}` is of no use by this protocol: take the line out"))
+        }));
         if faults.is_empty() { Ok((spec, secrets)) } else { Err(faults) }
+    }
+
+    /// Whether a secret that its kind takes is of use in this spec.
+    fn takes(&self, field: SecretField) -> bool {
+        let Self::IdentityProvider(spec) = self else { return true };
+        match spec.protocol {
+            IdentityProtocol::Ldap(_) => field == SecretField::BindPassword,
+            IdentityProtocol::Oidc(_) => field == SecretField::ClientSecret,
+        }
     }
 
     /// Reads a spec as [`Spec::to_json`] wrote it.

@@ -57,6 +57,7 @@ impl TokenScope {
             | Verb::ManageNotices
             | Verb::RevokeToken
             | Verb::SweepHost
+            | Verb::SyncDirectory
             | Verb::TryRemoval => Some(Self::Operation),
             Verb::ExplainAccess
             | Verb::SeeAllSessions

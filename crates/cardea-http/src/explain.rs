@@ -23,7 +23,7 @@ pub(crate) struct ExplainQuery {
 /// How one rule came out.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct FindingView {
-    /// `user_disabled`, `user_expired`, `user_locked`, `may_request`, `policy`, `user_named`, `resource_named`, `hours`, `approval`,
+    /// `user_disabled`, `user_expired`, `user_away`, `user_locked`, `may_request`, `policy`, `user_named`, `resource_named`, `hours`, `approval`,
     /// `platform`, `host_key` or `account`.
     rule: &'static str,
     holds: bool,

@@ -7,6 +7,7 @@ mod actor;
 mod apply;
 mod approval;
 mod certificate;
+mod directory;
 mod event;
 mod explain;
 mod factor;
@@ -208,6 +209,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(notice::try_notice))
         .routes(routes!(event::follow_events))
         .routes(routes!(apply::apply_documents))
+        .routes(routes!(directory::list_directories))
+        .routes(routes!(directory::sync_directory))
         .routes(routes!(object::learn_host_key))
         .routes(routes!(object::sweep_resource))
         .merge(object::routes())

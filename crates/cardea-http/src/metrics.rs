@@ -117,9 +117,26 @@ impl Page {
             "For how long the first of those that wait has been due; 0 without one.",
             figures.oldest_notice.as_secs_f64(),
         );
+        self.directories(figures);
         self.head("cardea_step_seconds", "histogram", "Time of the engine's steps, by host; scans are not among them.");
         for (host, times) in &figures.steps {
             self.histogram("cardea_step_seconds", host, times);
+        }
+    }
+
+    fn directories(&mut self, figures: &Figures) {
+        let (name, help) =
+            ("cardea_directory_failing", "1 if the last look at a directory changed nothing: it failed, or was held.");
+        self.head(name, "gauge", help);
+        for (directory, figures) in &figures.directories {
+            self.labelled(name, &[("directory", directory)], u8::from(figures.is_failing));
+        }
+        let (name, help) = ("cardea_directory_good_seconds", "How long ago the last good look at a directory was.");
+        self.head(name, "gauge", help);
+        for (directory, figures) in &figures.directories {
+            if let Some(since) = figures.since_good {
+                self.labelled(name, &[("directory", directory)], since.as_secs_f64());
+            }
         }
     }
 

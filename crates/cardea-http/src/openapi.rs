@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::{
-    Api, apply, approval, certificate, event, explain, factor, grant, invitation, launch, lock, log, my, notice,
-    object, passkey, password, permission, problem, problems, review, session, sign_in, sign_ins, ssh_key, token,
+    Api, apply, approval, certificate, directory, event, explain, factor, grant, invitation, launch, lock, log, my,
+    notice, object, passkey, password, permission, problem, problems, review, session, sign_in, sign_ins, ssh_key,
+    token,
 };
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
@@ -40,6 +41,10 @@ describe! { bodies_out:
     approval::DecidedSessions,
     certificate::AuthorityView,
     certificate::CertificateView,
+    directory::AwayView,
+    directory::DirectoryList,
+    directory::DirectoryView,
+    directory::SyncedView,
     event::AlertView,
     explain::ExplanationView,
     factor::EnrolmentView,
@@ -83,6 +88,7 @@ describe! { bodies_in:
     approval::Approving,
     approval::Deciding,
     approval::Denying,
+    directory::Look,
     factor::AppCode,
     factor::PasswordChange,
     factor::ProofShown,
@@ -115,6 +121,7 @@ fn specs(generator: &mut SchemaGenerator) {
         ResourceGroupSpec, ResourceSpec, RoleSpec, ServiceAccountSpec, Timestamp, UserSpec,
     };
     generator.subschema_for::<(AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec)>();
+    generator.subschema_for::<IdentityProviderSpec>();
     generator.subschema_for::<(ResourceGroupSpec, ResourceSpec, RoleSpec, ServiceAccountSpec, UserSpec)>();
     generator.subschema_for::<(IdentityProviderSpec, ObjectId, Timestamp)>();
 }

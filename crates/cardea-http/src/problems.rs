@@ -140,6 +140,30 @@ pub(crate) const TABLE: &[Known] = &[
     ),
     known("no-factor", 409, "There is no second factor", "Set one up first."),
     known(
+        "directory-away",
+        503,
+        "Your password cannot be checked now",
+        "The directory that knows it does not answer. Try again in a moment. Users with a password of Cardea's own can sign in.",
+    ),
+    known(
+        "directory-fault",
+        409,
+        "The directory could not be read",
+        "Nothing was changed. The detail says what is wrong: the directory is down, refuses Cardea's account, or is configured wrongly.",
+    ),
+    known(
+        "directory-password",
+        409,
+        "The password is kept in a directory",
+        "Change it where the rest of your organisation's passwords are changed: Cardea only tries it there.",
+    ),
+    known(
+        "sync-held",
+        409,
+        "The directory would take away most of its users",
+        "Nothing was changed. Check the directory and the filter of people; if they are right, look again and confirm it.",
+    ),
+    known(
         "no-sign-in",
         409,
         "Only a sign-in can do this",

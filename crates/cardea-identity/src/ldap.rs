@@ -9,7 +9,7 @@ mod task;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use cardea_domain::{Directories, Directory, DirectoryFault, DirectoryPerson, DirectoryVerdict, Secret};
+use cardea_domain::{Directories, Directory, DirectoryFault, DirectoryPerson, DirectoryVerdict, Secret, Sought};
 use ldap3::{
     LdapConnAsync, LdapConnSettings, LdapResult, ResultEntry, Scope, SearchEntry, SearchOptions, StdStream,
     controls::{Control, ControlType, PagedResults},
@@ -31,6 +31,7 @@ const SIGN_IN_LIMIT: Duration = Duration::from_secs(20);
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Questions of people who sign in that are on their way side by side.
 const SIGN_INS_AT_ONCE: usize = 8;
+const WAITING_MAX: usize = 64;
 /// People who are asked for by one question.
 const TOGETHER: usize = 50;
 /// Entries of one page, and pages of one question.
@@ -45,11 +46,13 @@ const INVALID_CREDENTIALS: u32 = 49;
 /// Asks directories by LDAP.
 pub struct Ldap {
     sign_ins: Semaphore,
+    /// Those, and the ones that wait for their turn.
+    waiting: Semaphore,
 }
 
 impl Default for Ldap {
     fn default() -> Self {
-        Self { sign_ins: Semaphore::new(SIGN_INS_AT_ONCE) }
+        Self { sign_ins: Semaphore::new(SIGN_INS_AT_ONCE), waiting: Semaphore::new(WAITING_MAX) }
     }
 }
 
@@ -58,20 +61,21 @@ impl Directories for Ldap {
     async fn sign_in(
         &self,
         directory: &Arc<Directory>,
-        user: &str,
+        sought: Sought<'_>,
         password: &Secret,
     ) -> Result<DirectoryVerdict, DirectoryFault> {
-        if user.is_empty() || user.len() > NAME_MAX || user.contains(char::is_control) {
-            return Ok(DirectoryVerdict::Unknown);
-        }
+        let Some(filter) = filter_of(directory, sought) else { return Ok(DirectoryVerdict::Unknown) };
         if password.expose(|password| password.is_empty() || password.len() > PASSWORD_MAX) {
             return Ok(DirectoryVerdict::Wrong("the password is empty or too long".to_owned()));
         }
         let password = password.expose(|password| Secret::new(password.clone()));
-        let (directory, user) = (Arc::clone(directory), user.to_owned());
+        let directory = Arc::clone(directory);
+        let Ok(_place) = self.waiting.try_acquire() else {
+            return Err(fault("too many people sign in at once".to_owned()));
+        };
         let all = async {
             let _slot = self.sign_ins.acquire().await.map_err(|error| fault(error.to_string()))?;
-            apart(async move { try_password(&directory, &user, &password).await }).await
+            apart(async move { try_password(&directory, &filter, &password).await }).await
         };
         let late = || fault(format!("the directory did not answer within {} s", SIGN_IN_LIMIT.as_secs()));
         timeout(SIGN_IN_LIMIT, all).await.map_err(|_| late())?
@@ -97,15 +101,29 @@ async fn apart<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(fault("the directory's answer is no LDAP".to_owned())))
 }
 
+/// The filter that finds who is sought; `None` if nobody can be that.
+fn filter_of(directory: &Directory, sought: Sought<'_>) -> Option<String> {
+    match sought {
+        Sought::Name(name) if name.is_empty() || name.len() > NAME_MAX || name.contains(char::is_control) => None,
+        Sought::Name(name) => Some(directory.user_filter.replace("{user}", &ldap_escape(name))),
+        Sought::Subject(subject) => these(directory, &[subject.to_owned()]),
+    }
+}
+
+/// A filter that finds those of these people whom the filter of people finds.
+fn these(directory: &Directory, subjects: &[String]) -> Option<String> {
+    let anybody = directory.user_filter.replace("{user}", "*");
+    Some(format!("(&{anybody}{})", subjects_filter(subjects)?))
+}
+
 async fn try_password(
     directory: &Directory,
-    user: &str,
+    filter: &str,
     password: &Secret,
 ) -> Result<DirectoryVerdict, DirectoryFault> {
     let mut talk = Talk::begin(directory).await?;
     talk.bind_searcher().await?;
-    let filter = directory.user_filter.replace("{user}", &ldap_escape(user));
-    let mut found = talk.search(Scope::Subtree, &filter, &attributes(directory)).await?;
+    let mut found = talk.search(Scope::Subtree, filter, &attributes(directory)).await?;
     let (Some(entry), true) = (found.pop(), found.is_empty()) else {
         // Takes as long as a password that is wrong.
         let nobody = format!("cn=nobody,{}", directory.base_dn);
@@ -137,12 +155,10 @@ async fn look_up(directory: &Directory, subjects: &[String]) -> Result<Vec<Direc
     if talk.search(Scope::Base, "(objectClass=*)", &["1.1"]).await?.is_empty() {
         return Err(fault(format!("{} is not there, or its account may not read it", directory.base_dn)));
     }
-    let anybody = directory.user_filter.replace("{user}", "*");
     let mut people = Vec::new();
     for some in subjects.chunks(TOGETHER) {
-        let these =
-            subjects_filter(some).ok_or_else(|| fault("somebody's number is none of a directory".to_owned()))?;
-        for entry in talk.search(Scope::Subtree, &format!("(&{anybody}{these})"), &attributes(directory)).await? {
+        let Some(filter) = these(directory, some) else { continue };
+        for entry in talk.search(Scope::Subtree, &filter, &attributes(directory)).await? {
             let mut person = person(directory, &entry)?;
             talk.read_groups(&entry.dn, &mut person).await?;
             people.push(person);

@@ -130,6 +130,9 @@ enum ApiCommand {
     },
     /// Why somebody may, or may not, do something on a resource; exits 1 if the answer is no
     Explain(command::explain::Arguments),
+    /// Directories of people
+    #[command(subcommand)]
+    Directories(command::directories::Command),
     /// Second factors of users
     #[command(subcommand)]
     Factors(command::factors::Command),
@@ -211,6 +214,7 @@ impl ApiCommand {
                 command::reviews::review(&client, &id, (verdict, &reason), json).await
             }
             Self::Explain(arguments) => command::explain::run(&client, &arguments, json).await,
+            Self::Directories(command) => command.run(&client, json).await,
             Self::Factors(command) => command.run(&client, json).await,
             Self::Grants(command) => command.run(&client, json).await,
             Self::HostKey(command) => command.run(&client, json).await,

@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod ca;
 pub(crate) mod config;
+pub(crate) mod directories;
 pub(crate) mod explain;
 pub(crate) mod factors;
 pub(crate) mod grants;

@@ -95,6 +95,11 @@ async fn run(config: &Arc<Config>, data: &Arc<DataDir>, wired: &Wired, listener:
     });
     let (app, token) = (wired.app.clone(), stopping.token.clone());
     parts.spawn(async move {
+        app.run_directories(token).await;
+        ("the looks at directories", Ok(()))
+    });
+    let (app, token) = (wired.app.clone(), stopping.token.clone());
+    parts.spawn(async move {
         app.run_cluster(token).await;
         ("the cluster", Ok(()))
     });

@@ -8,6 +8,7 @@ use cardea_connectors::Linux;
 use cardea_courier::Outside;
 use cardea_domain::{Clock, Entropy, Kind};
 use cardea_http::{HttpSettings, MetricsSettings};
+use cardea_identity::Ldap;
 use cardea_store::{Store, StoreError};
 use cardea_vault::{RelyingParty, System, Vault, VaultError};
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,7 @@ impl Wired {
         let sign_in = SignInSettings { hashes_at_once, relying_party, ..config.sign_in.settings.clone() };
         let app = App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node, sign_in }).await?;
         app.tell_by(outlets(config)?);
+        app.ask_directories_by(Arc::new(Ldap::default()));
         Ok(Self { app, store })
     }
 

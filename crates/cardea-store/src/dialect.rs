@@ -22,10 +22,12 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 52] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 54] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
+    ("directory_absence_pk", "directory_absence.user_id", "directory_absence", "user_id"),
+    ("directory_sync_pk", "directory_sync.provider_id", "directory_sync", "provider_id"),
     (
         "external_identity_pk",
         "external_identity.provider_id, external_identity.subject",

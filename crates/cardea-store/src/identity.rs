@@ -81,6 +81,7 @@ impl Tx {
         must_cover(permit, &[Verb::ChangeConfiguration(user.kind())], "external_identity")?;
         execute!(self, "delete from external_identity where user_id = $1", user.to_string())?;
         execute!(self, "delete from external_membership where user_id = $1", user.to_string())?;
+        execute!(self, "delete from directory_absence where user_id = $1", user.to_string())?;
         Ok(())
     }
 

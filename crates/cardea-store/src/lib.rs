@@ -8,6 +8,7 @@ mod audit;
 mod batch;
 mod connection;
 mod dialect;
+mod directory;
 mod error;
 mod factor;
 mod figures;
@@ -53,6 +54,7 @@ mod tests;
 
 pub use audit::{AuditEntry, Outcome};
 pub use connection::Connection;
+pub use directory::{DirectoryClaim, DirectorySyncRow};
 pub use error::StoreError;
 pub use factor::TotpRow;
 pub use figures::StoreFigures;

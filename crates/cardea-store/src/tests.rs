@@ -1,6 +1,7 @@
 //! Every test of the store runs on both databases, on data of its own.
 
 mod batch;
+mod directory;
 mod factor;
 mod figures;
 mod grant;

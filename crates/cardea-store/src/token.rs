@@ -108,6 +108,13 @@ impl Tx {
         Ok(())
     }
 
+    /// Ends every token of a user. How many.
+    pub async fn revoke_tokens(&mut self, user: ObjectId, now: Timestamp) -> Result<u64, StoreError> {
+        const SQL: &str =
+            "update token set revoked_at = $2 where user_id = $1 and revoked_at is null and expires_at > $2";
+        execute!(self, SQL, user.to_string(), now.as_micros())
+    }
+
     /// Notes that a token was used.
     pub async fn touch_token(&mut self, id: TokenId, now: Timestamp) -> Result<(), StoreError> {
         execute!(self, "update token set last_used_at = $2 where id = $1", id.to_string(), now.as_micros())?;

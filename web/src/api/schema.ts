@@ -443,6 +443,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/identity-providers/{name}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look who is in a directory still.
+         * @description As it is looked by itself every `sync_every`. A look that would take away more than half of the directory's users, and five or
+         *     more, or all of them, is refused with `sync-held` unless it is confirmed.
+         *
+         *     **Who:** administrators. **Audit:** `directory.sync`, for the directory and for every user who changed, also when it is refused.
+         */
+        post: operations["sync_directory"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/locks": {
         parameters: {
             query?: never;
@@ -2921,7 +2944,7 @@ export interface components {
             /** @description What would change it, where it does not hold. */
             remedy: string | null;
             /**
-             * @description `user_disabled`, `user_expired`, `user_locked`, `may_request`, `policy`, `user_named`, `resource_named`, `hours`, `approval`,
+             * @description `user_disabled`, `user_expired`, `user_away`, `user_locked`, `may_request`, `policy`, `user_named`, `resource_named`, `hours`, `approval`,
              *     `platform`, `host_key` or `account`.
              */
             rule: string;
@@ -3065,7 +3088,46 @@ export interface components {
             groups: {
                 [key: string]: string;
             };
-        } & {
+        } & ({
+            /**
+             * @default {
+             *       "email": "mail",
+             *       "name": "displayName",
+             *       "user": "sAMAccountName"
+             *     }
+             */
+            attributes: components["schemas"]["LdapAttributes"];
+            /** @description People and groups are looked for here and below. */
+            base_dn: string;
+            /** @description The account that searches; the directory is asked anonymously if left out. */
+            bind_dn?: string | null;
+            /** @description The authority that vouches for the directory's certificate, in PEM; the system's if left out. */
+            ca?: string | null;
+            /**
+             * @description Finds a person's groups, beside those that `memberOf` lists; `{dn}` is the name of their entry.
+             * @default (member:1.2.840.113556.1.4.1941:={dn})
+             */
+            group_filter: string;
+            /** @constant */
+            protocol: "ldap";
+            /**
+             * @description Encrypts a connection to `ldap://` before anything is said on it.
+             * @default false
+             */
+            start_tls: boolean;
+            /**
+             * @description How often it is looked who is there still.
+             * @default PT15M
+             */
+            sync_every: components["schemas"]["Period"];
+            /** @description `ldaps://HOST[:PORT]`, or `ldap://HOST[:PORT]` with `start_tls`. */
+            url: string;
+            /**
+             * @description Finds one person; `{user}` is the name that they typed.
+             * @default (&(objectCategory=person)(objectClass=user)(sAMAccountName={user}))
+             */
+            user_filter: string;
+        } | {
             /** @description The authority that vouches for the issuer's certificate, in PEM; the system's if left out. */
             ca?: string | null;
             /**
@@ -3100,9 +3162,11 @@ export interface components {
              * @default false
              */
             trusts_mfa: boolean;
-        };
+        });
         /** @description Somebody outside who says who people are, and to which groups they belong. */
         IdentityProviderSpecInput: {
+            /** Format: password */
+            bind_password?: string;
             /** Format: password */
             client_secret?: string;
             /**
@@ -3127,7 +3191,46 @@ export interface components {
             groups: {
                 [key: string]: string;
             };
-        } & {
+        } & ({
+            /**
+             * @default {
+             *       "email": "mail",
+             *       "name": "displayName",
+             *       "user": "sAMAccountName"
+             *     }
+             */
+            attributes: components["schemas"]["LdapAttributesInput"];
+            /** @description People and groups are looked for here and below. */
+            base_dn: string;
+            /** @description The account that searches; the directory is asked anonymously if left out. */
+            bind_dn?: string | null;
+            /** @description The authority that vouches for the directory's certificate, in PEM; the system's if left out. */
+            ca?: string | null;
+            /**
+             * @description Finds a person's groups, beside those that `memberOf` lists; `{dn}` is the name of their entry.
+             * @default (member:1.2.840.113556.1.4.1941:={dn})
+             */
+            group_filter: string;
+            /** @constant */
+            protocol: "ldap";
+            /**
+             * @description Encrypts a connection to `ldap://` before anything is said on it.
+             * @default false
+             */
+            start_tls: boolean;
+            /**
+             * @description How often it is looked who is there still.
+             * @default PT15M
+             */
+            sync_every: components["schemas"]["Period"];
+            /** @description `ldaps://HOST[:PORT]`, or `ldap://HOST[:PORT]` with `start_tls`. */
+            url: string;
+            /**
+             * @description Finds one person; `{user}` is the name that they typed.
+             * @default (&(objectCategory=person)(objectClass=user)(sAMAccountName={user}))
+             */
+            user_filter: string;
+        } | {
             /** @description The authority that vouches for the issuer's certificate, in PEM; the system's if left out. */
             ca?: string | null;
             /**
@@ -3162,7 +3265,7 @@ export interface components {
              * @default false
              */
             trusts_mfa: boolean;
-        };
+        });
         /** @description An invitation that is on its way. */
         InvitationView: {
             /** @description Where it goes. */
@@ -3193,6 +3296,36 @@ export interface components {
             /** @description What to give when the client asks for a password. */
             token: string;
             /** @description The user name for the SSH client: the session's id. */
+            user: string;
+        };
+        /** @description In which attributes a directory says things. */
+        LdapAttributes: {
+            /** @default mail */
+            email: string;
+            /**
+             * @description Their full name.
+             * @default displayName
+             */
+            name: string;
+            /**
+             * @description What the user is called here.
+             * @default sAMAccountName
+             */
+            user: string;
+        };
+        /** @description In which attributes a directory says things. */
+        LdapAttributesInput: {
+            /** @default mail */
+            email: string;
+            /**
+             * @description Their full name.
+             * @default displayName
+             */
+            name: string;
+            /**
+             * @description What the user is called here.
+             * @default sAMAccountName
+             */
             user: string;
         };
         /** @description What becomes of files that a login account leaves outside its home. */
@@ -3334,6 +3467,14 @@ export interface components {
         } | {
             /** @constant */
             type: "requester";
+        };
+        /** @description How a directory is looked at. */
+        Look: {
+            /**
+             * @description Whether most of its users, or all, may be taken away by it.
+             * @default false
+             */
+            confirm: boolean;
         };
         /** @description Who the caller is. */
         Me: {
@@ -3715,7 +3856,7 @@ export interface components {
              * @description `/problems/SLUG`: what kind of problem it is; a page that explains it.
              * @enum {string}
              */
-            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/extension-waits" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-passkeys" | "/problems/no-factor" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-your-turn" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
+            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/extension-waits" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-factor" | "/problems/directory-away" | "/problems/directory-fault" | "/problems/directory-password" | "/problems/sync-held" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-your-turn" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
         };
         /** @description How far the running stage is. */
         Progress: {
@@ -4399,6 +4540,20 @@ export interface components {
              * @default false
              */
             remove: boolean;
+        };
+        /** @description What a look at a directory did. */
+        SyncedView: {
+            /** @description Names of users who are let in again. */
+            back: string[];
+            /**
+             * Format: uint
+             * @description Users whom the directory vouches for and who were looked for.
+             */
+            checked: number;
+            /** @description Names of users who are let in no more; their sign-ins, tokens and sessions end. */
+            gone: string[];
+            /** @description Names of users whose groups changed. */
+            regrouped: string[];
         };
         /** @description Some people, and how many of them must say yes. */
         Tier: {
@@ -5739,6 +5894,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sync_directory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the identity provider. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Look"];
+            };
+        };
+        responses: {
+            /** @description What it did. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncedView"];
+                };
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {

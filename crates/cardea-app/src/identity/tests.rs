@@ -91,8 +91,8 @@ fn document(kind: Kind, name: &str, spec: Value) -> Document {
 }
 
 fn provider(create_users: bool, groups: &Value) -> Document {
-    let spec = json!({ "protocol": "oidc", "issuer": "https://login.example.com", "client_id": "cardea",
-        "client_secret": "hush", "create_users": create_users, "groups": groups });
+    let spec = json!({ "protocol": "ldap", "url": "ldaps://dc1.example.com", "base_dn": "dc=example,dc=com",
+        "bind_dn": "cn=cardea,dc=example,dc=com", "bind_password": "hush", "create_users": create_users, "groups": groups });
     document(Kind::IdentityProvider, "corp", spec)
 }
 
@@ -186,12 +186,15 @@ async fn a_provider_is_judged_with_the_whole() {
     assert_eq!(pointers(world.apply(document(Kind::User, "carol", twice)).await), ["/0/spec/identity"]);
     let nowhere = json!({ "identity": { "provider": "other", "subject": "b-1" } });
     assert_eq!(pointers(world.apply(document(Kind::User, "carol", nowhere)).await), ["/0/spec/identity/provider"]);
-    let spec =
-        |default| json!({ "protocol": "oidc", "issuer": "https://a.example", "client_id": "c", "default": default });
-    world.apply(document(Kind::IdentityProvider, "second", spec(true))).await.expect("the first default");
-    assert_eq!(pointers(world.apply(document(Kind::IdentityProvider, "third", spec(true))).await), ["/0/spec/default"]);
-    assert_eq!(pointers(world.apply(document(Kind::IdentityProvider, "a/b", spec(false))).await), ["/0/name"]);
-    // The client's secret is kept, and shown to nobody.
+    let slash = json!({ "protocol": "ldap", "url": "ldaps://a.example", "base_dn": "dc=a" });
+    assert_eq!(pointers(world.apply(document(Kind::IdentityProvider, "a/b", slash)).await), ["/0/name"]);
+    let elsewhere = json!({ "protocol": "ldap", "url": "ldaps://dc2.example.com", "base_dn": "dc=example,dc=com",
+        "bind_dn": "cn=cardea,dc=example,dc=com" });
+    let moved = world.apply(document(Kind::IdentityProvider, "corp", elsewhere)).await;
+    assert_eq!(pointers(moved), ["/0/spec/bind_password"], "a password goes nowhere without who knows it");
+    let unheard = json!({ "protocol": "oidc", "issuer": "https://a.example", "client_id": "c" });
+    assert_eq!(pointers(world.apply(document(Kind::IdentityProvider, "other", unheard)).await), ["/0/spec/protocol"]);
+    // The account's password is kept, and shown to nobody.
     let id = world.provider();
     let kept = world.app.0.store.read(move |tx| Box::pin(async move { tx.secrets_of(id).await })).await;
     assert_eq!(kept.expect("a store").len(), 1);

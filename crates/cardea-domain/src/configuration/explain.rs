@@ -43,6 +43,14 @@ impl Configuration {
             }
             None => {}
         }
+        if let Some(absence) = self.absence_of(user.id) {
+            let text = format!("{name} is {}.", absence.reason.phrase());
+            findings.push(Finding::no(
+                "user_away",
+                text,
+                "Let them in there; the next look at the directory finds it.",
+            ));
+        }
         let permission = Permission::SessionsRequest;
         if !self.roles_of(user.id).iter().any(|role| role.gives(permission)) {
             let text = format!("No role of {name} gives the permission `{permission}`.");

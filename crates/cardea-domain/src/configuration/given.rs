@@ -156,6 +156,12 @@ mod tests {
         };
         assert!(is_in(&world));
         assert!(world.lasting_administrators().is_empty(), "what a provider can take away does not last");
+        world.put(object(Kind::User, "rosa", json!({ "roles": ["administrator"] })));
+        let rosa = world.lasting_administrators();
+        assert_eq!(rosa.len(), 1);
+        let linked = json!({ "roles": ["administrator"], "identity": { "provider": "corp", "subject": "2" } });
+        world.put(Object { id: rosa[0], ..object(Kind::User, "rosa", linked) });
+        assert!(world.lasting_administrators().is_empty(), "nor does whoever it can take away");
         world.put(provider(&json!({})));
         assert!(!is_in(&world), "the mapping is gone");
         world.put(provider(&json!({ "ops": "operators" })));

@@ -9,9 +9,9 @@ impl Configuration {
     /// Groups stand in groups at most so deep.
     pub const GROUP_DEPTH_MAX: usize = 8;
 
-    /// Whether the user is there, and neither disabled nor expired.
+    /// Whether the user is there, and neither disabled nor expired, here or in their directory.
     pub fn may_act(&self, user: ObjectId, now: Timestamp) -> bool {
-        self.get(user).and_then(Object::as_user).is_some_and(|spec| spec.keeps_out(now).is_none())
+        self.get(user).and_then(Object::as_user).is_some() && self.keeps_out(user, now).is_none()
     }
 
     /// When the next user expires after this moment.

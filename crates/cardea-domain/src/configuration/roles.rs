@@ -52,7 +52,10 @@ impl Configuration {
             return by_hand.lasting_administrators();
         }
         let stays = |user: &ObjectId| {
-            self.get(*user).and_then(Object::as_user).is_some_and(|spec| !spec.disabled && spec.expires_at.is_none())
+            // Whom a provider vouches for, it can take away.
+            let is_here_alone = self.provider_of(*user).is_none();
+            let spec = self.get(*user).and_then(Object::as_user);
+            is_here_alone && spec.is_some_and(|spec| !spec.disabled && spec.expires_at.is_none())
         };
         let all = self.all_roles().into_iter().filter(|(_, roles)| roles.contains(&Role::Administrator));
         all.map(|(user, _)| user).filter(stays).collect()

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
-use super::read;
+use super::{LdapSpec, read};
 use crate::FieldError;
 
 /// Somebody outside who says who people are, and to which groups they belong.
@@ -31,6 +31,7 @@ pub struct IdentityProviderSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "protocol", rename_all = "snake_case")]
 pub enum IdentityProtocol {
+    Ldap(LdapSpec),
     Oidc(OidcSpec),
 }
 
@@ -127,11 +128,8 @@ impl IdentityProviderSpec {
         }
         let protocol = match protocol.as_ref().and_then(Value::as_str) {
             Some("oidc") => IdentityProtocol::Oidc(read(own.into())?),
-            Some("ldap") => {
-                let message = "`ldap` is not available in this version of Cardea: write `oidc`";
-                return Err(FieldError::new("/spec/protocol", message));
-            }
-            _ => return Err(FieldError::new("/spec/protocol", "write `oidc`")),
+            Some("ldap") => IdentityProtocol::Ldap(read(own.into())?),
+            _ => return Err(FieldError::new("/spec/protocol", "write `ldap`")),
         };
         let Common { display_name, default, create_users, groups } = read(common.into())?;
         Ok(Self { display_name, default, create_users, groups, protocol })
@@ -141,6 +139,15 @@ impl IdentityProviderSpec {
     pub fn as_oidc(&self) -> Option<&OidcSpec> {
         match &self.protocol {
             IdentityProtocol::Oidc(spec) => Some(spec),
+            IdentityProtocol::Ldap(_) => None,
+        }
+    }
+
+    /// What it takes if it is a directory.
+    pub fn as_ldap(&self) -> Option<&LdapSpec> {
+        match &self.protocol {
+            IdentityProtocol::Ldap(spec) => Some(spec),
+            IdentityProtocol::Oidc(_) => None,
         }
     }
 
@@ -156,6 +163,12 @@ impl IdentityProviderSpec {
         check(is_long, "display_name", "at most 64 characters on one line");
         check(self.groups.len() > GROUPS_MAX, "groups", "at most 1000 groups");
         match &self.protocol {
+            IdentityProtocol::Ldap(spec) => {
+                let message = "a directory has no button of its own: leave it out";
+                check(!self.display_name.is_empty(), "display_name", message);
+                check(self.default, "default", message);
+                faults.extend(spec.faults());
+            }
             IdentityProtocol::Oidc(spec) => faults.extend(spec.faults()),
         }
         faults
@@ -270,7 +283,7 @@ mod tests {
             spec[key] = value;
             errors(spec)
         };
-        assert_eq!(with("protocol", json!("ldap")), ["/spec/protocol"]);
+        assert_eq!(with("protocol", json!("saml")), ["/spec/protocol"]);
         assert_eq!(with("protocol", Value::Null), ["/spec/protocol"]);
         assert_eq!(with("colour", json!("red")), ["/spec/colour"]);
         assert_eq!(with("default", json!("yes")), ["/spec/default"]);

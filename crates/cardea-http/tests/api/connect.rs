@@ -47,7 +47,11 @@ async fn by_key(world: &World, session: &str, peer: impl Into<SocketAddr>) -> Re
     step(world.app.admit(&Login { user_name: session.to_owned(), credential, peer: peer.into() }).await)
 }
 
-async fn by_password(world: &World, session: &str, password: &str) -> Result<Option<Admission>, &'static str> {
+pub(crate) async fn by_password(
+    world: &World,
+    session: &str,
+    password: &str,
+) -> Result<Option<Admission>, &'static str> {
     step(world.app.redeem(session, Secret::new(password.to_owned()), DESK.into()).await)
 }
 

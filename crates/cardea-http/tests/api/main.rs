@@ -4,6 +4,7 @@ mod approval;
 mod authorisation;
 mod connect;
 mod csrf;
+mod directory;
 mod events;
 mod explain;
 mod factor;

@@ -196,7 +196,7 @@ fn body(id: &str, things: &Things) -> Value {
         "create_lock" => json!({ "user": "zoe", "title": "stop" }),
         "create_sessions" => json!({ "activity": "Linux admin", "resources": ["vault1"] }),
         "create_token" => json!({ "name": "mine" }),
-        "end_session" | "extend_session" | "sweep_resource" | "unlock_session" => json!({}),
+        "end_session" | "extend_session" | "sweep_resource" | "sync_directory" | "unlock_session" => json!({}),
         "end_sessions" => json!({ "ids": [things.zoe] }),
         "end_sign_ins" => json!({ "user": "zoe" }),
         "issue_token" => json!({ "user": "zoe" }),
@@ -243,7 +243,7 @@ async fn furnished() -> (World, Things, Vec<Person>) {
             user("rita", json!(["user", "keepers"])),
             user("zoe", json!(["user"])),
             { "kind": "IdentityProvider", "name": "corp", "spec": {
-                "protocol": "oidc", "issuer": "https://login.example.com", "client_id": "cardea"
+                "protocol": "ldap", "url": "ldap://127.0.0.1", "base_dn": "dc=example"
             } },
             { "kind": "ResourceGroup", "name": "all", "spec": { "resources": ["vault1"] } },
             { "kind": "Role", "name": "keepers", "spec": { "permissions": CUSTOM, "scope": { "resource_groups": ["all"] } } },

@@ -76,8 +76,12 @@ async fn a_new_group_does_not_take_the_place_of_a_user_of_the_same_name() {
 #[tokio::test]
 async fn the_last_administrator_is_not_removed_disabled_or_expired_away() {
     let world = World::start().await;
+    let corp = json!({ "protocol": "ldap", "url": "ldap://127.0.0.1", "base_dn": "dc=example" });
+    world.apply(json!([{ "kind": "IdentityProvider", "name": "corp", "spec": corp }])).await;
     for (more, refused) in [
         (json!({ "disabled": true }), true),
+        // A directory could take them away.
+        (json!({ "identity": { "provider": "corp", "name": "admin" } }), true),
         (json!({ "roles": ["user"] }), true),
         (json!({ "expires_at": "2100-01-01T00:00:00Z" }), true),
         (json!({ "full_name": "The one" }), false),

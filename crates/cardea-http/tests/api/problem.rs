@@ -7,7 +7,7 @@ use cardea_testkit::Operation;
 use serde_json::{Value, json};
 
 use crate::{
-    factor,
+    directory, factor,
     world::{Answer, As, PASSWORD, PATIENCE, World},
 };
 
@@ -52,6 +52,9 @@ async fn produce(world: &World, slug: &str) -> Answer {
     match slug {
         "approved-already" | "changed-since-request" | "not-waiting" | "not-your-turn" => decide(world, slug).await,
         "already-ending" => end_twice(world).await,
+        "directory-away" | "directory-fault" | "directory-password" | "sync-held" => {
+            directory::produce(world, slug).await
+        }
         "already-locked" | "locked-as-a-whole" | "not-lockable" | "not-locked" | "not-removing" | "own-lock" => {
             hold(world, slug).await
         }

@@ -60,15 +60,15 @@ pub(super) fn person(directory: &Directory, entry: &SearchEntry) -> Result<Direc
     })
 }
 
-/// A filter that finds the entries of these subjects, whatever the directory calls them.
+/// A filter that finds the entries of these subjects, whatever the directory calls them. What is no number is nobody's.
 pub(super) fn subjects_filter(subjects: &[String]) -> Option<String> {
     let mut filter = "(|".to_owned();
-    for subject in subjects {
-        let guid: String = guid_of(subject)?.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    for (subject, bytes) in subjects.iter().filter_map(|subject| Some((subject, guid_of(subject)?))) {
+        let guid: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
         filter.push_str(&format!("({OBJECT_GUID}={guid})({ENTRY_UUID}={subject})"));
     }
     filter.push(')');
-    Some(filter)
+    (filter.len() > "(|)".len()).then_some(filter)
 }
 
 fn subject(entry: &SearchEntry) -> Option<String> {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use cardea_domain::{Directories as _, Directory, DirectoryFault, DirectoryUrl, DirectoryVerdict, Searcher, Secret};
+use cardea_domain::{
+    Directories as _, Directory, DirectoryFault, DirectoryUrl, DirectoryVerdict, Searcher, Secret, Sought,
+};
 use cardea_identity::Ldap;
 use cardea_testkit::Samba;
 
@@ -37,5 +39,5 @@ pub(crate) async fn sign_in(
     user: &str,
     password: &str,
 ) -> Result<DirectoryVerdict, DirectoryFault> {
-    Ldap::default().sign_in(&Arc::new(directory), user, &Secret::new(password.to_owned())).await
+    Ldap::default().sign_in(&Arc::new(directory), Sought::Name(user), &Secret::new(password.to_owned())).await
 }
