@@ -236,6 +236,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/directories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List directories.
+         * @description When each was looked at last, how that went, and whom it lets in no more.
+         *
+         *     **Who:** administrators and auditors. **Audit:** none.
+         */
+        get: operations["list_directories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -2073,6 +2095,8 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Why a directory lets a user in no more. */
+        AbsenceReason: "expired" | "disabled" | "gone";
         /** @description What the link holds, and the password to be. */
         Accepting: {
             password: string;
@@ -2316,6 +2340,15 @@ export interface components {
         AuthorizeKey: {
             /** @description One OpenSSH public-key line. Left out: every key that the session's user registered. */
             public_key?: string | null;
+        };
+        /** @description A user whom their directory lets in no more. */
+        AwayView: {
+            id: components["schemas"]["ObjectId"];
+            name: string;
+            /** @description What the directory says of them. */
+            reason: components["schemas"]["AbsenceReason"];
+            /** @description When a look at the directory found that. */
+            since: components["schemas"]["Timestamp"];
         };
         /** @description Why something is done. */
         Because: {
@@ -2788,6 +2821,36 @@ export interface components {
         };
         /** @description What a log-in past the gateway means. */
         DirectLogin: "deny" | "alert" | "allow";
+        /** @description Every directory. */
+        DirectoryList: {
+            items: components["schemas"]["DirectoryView"][];
+        };
+        /** @description How a directory stands, and how the last look at it went. */
+        DirectoryView: {
+            /** @description Users whom it lets in no more. */
+            away: components["schemas"]["AwayView"][];
+            /** @description When it is looked at next; `null` before the first time. */
+            due_at: components["schemas"]["Timestamp"] | null;
+            /** @description When the last look ended. */
+            ended_at: components["schemas"]["Timestamp"] | null;
+            /** @description Why the last look changed nothing; `null` if it did what was to do. */
+            error: string | null;
+            id: components["schemas"]["ObjectId"];
+            /**
+             * Format: uint
+             * @description How many of them are linked to somebody in it, by what it never changes about them: these are looked for.
+             */
+            linked: number;
+            /** @description The identity provider's name. */
+            name: string;
+            /** @description When the last look ended that did what was to do. */
+            succeeded_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: uint
+             * @description How many users it vouches for.
+             */
+            users: number;
+        };
         /** @description One object. */
         DocumentInput: {
             kind: components["schemas"]["Kind"];
@@ -3810,7 +3873,7 @@ export interface components {
          * @description A permission, by its name.
          * @enum {string}
          */
-        Permission: "access.explain" | "audit.see" | "configuration.change.access_policy" | "configuration.change.activity" | "configuration.change.connection_profile" | "configuration.change.group" | "configuration.change.resource" | "configuration.change.resource_group" | "configuration.change.role" | "configuration.change.service_account" | "configuration.change.user" | "configuration.see" | "factors.reset" | "figures.see" | "notices.manage" | "removals.try" | "resources.lock" | "resources.sweep" | "sessions.decide" | "sessions.dismiss_any" | "sessions.end_any" | "sessions.extend_any" | "sessions.lock" | "sessions.request" | "sessions.retry_any" | "sessions.see_all" | "sign_ins.end" | "sign_ins.see" | "ssh_keys.certify" | "tokens.create" | "users.lock";
+        Permission: "access.explain" | "audit.see" | "configuration.change.access_policy" | "configuration.change.activity" | "configuration.change.connection_profile" | "configuration.change.group" | "configuration.change.identity_provider" | "configuration.change.resource" | "configuration.change.resource_group" | "configuration.change.role" | "configuration.change.service_account" | "configuration.change.user" | "configuration.see" | "factors.reset" | "figures.see" | "notices.manage" | "removals.try" | "resources.lock" | "resources.sweep" | "sessions.decide" | "sessions.dismiss_any" | "sessions.end_any" | "sessions.extend_any" | "sessions.lock" | "sessions.request" | "sessions.retry_any" | "sessions.see_all" | "sign_ins.end" | "sign_ins.see" | "ssh_keys.certify" | "tokens.create" | "users.lock";
         /** @description Every permission. */
         PermissionList: {
             items: components["schemas"]["PermissionView"][];
@@ -3856,7 +3919,7 @@ export interface components {
              * @description `/problems/SLUG`: what kind of problem it is; a page that explains it.
              * @enum {string}
              */
-            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/extension-waits" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-factor" | "/problems/directory-away" | "/problems/directory-fault" | "/problems/directory-password" | "/problems/sync-held" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-your-turn" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
+            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/extension-waits" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-passkeys" | "/problems/no-factor" | "/problems/directory-away" | "/problems/directory-fault" | "/problems/directory-password" | "/problems/sync-held" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-your-turn" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
         };
         /** @description How far the running stage is. */
         Progress: {
@@ -5427,6 +5490,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_directories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryList"];
+                };
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {
