@@ -1,11 +1,11 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { factorsOf, people, signInsOf } from "../src/api/people";
+import { directories, factorsOf, people, signInsOf } from "../src/api/people";
 import { me, newQueryClient, standingLocks } from "../src/api/queries";
-import type { Factors, Me, StandingLock, User } from "../src/api/view";
+import type { Directory, Factors, Me, StandingLock, User } from "../src/api/view";
 import { SayProvider } from "../src/parts/notice";
-import { find, stateOf, stateText } from "../src/parts/people/state";
+import { awayOf, find, stateOf, stateText } from "../src/parts/people/state";
 import { PeoplePage } from "../src/routes/people";
 import { person } from "./samples";
 import { Server } from "./server";
@@ -23,6 +23,12 @@ const lockOf = (name: string): StandingLock => ({
   ...{ id: `usr_${name}`, name, kind: "User", title: "Leave", text: "", by: "admin", at: AT },
 });
 
+const corp: Directory = {
+  ...{ id: "idp_1", name: "corp", users: 7, linked: 6, error: null },
+  ...{ due_at: "2026-11-23T10:15:00Z", ended_at: AT, succeeded_at: AT },
+  away: [{ id: "usr_dave", name: "dave", reason: "gone", since: AT }],
+};
+
 describe("the state of a user", () => {
   it("is why they may do nothing, or that they may", () => {
     const dave = user("dave");
@@ -33,6 +39,15 @@ describe("the state of a user", () => {
     const later = user("dave", { expires_at: "2026-11-23T10:00:01Z" });
     expect(stateOf(later, [], NOW)).toBe("active");
     expect(stateText(later, "active")).toMatch(/^Expires /);
+  });
+
+  it("is what their directory says, unless something here says more", () => {
+    const dave = user("dave");
+    const away = awayOf(dave, [corp]);
+    expect(awayOf(user("erin"), [corp])).toBeUndefined();
+    expect(stateText(dave, stateOf(dave, [], NOW, away), away)).toBe("Gone from the directory");
+    expect(stateOf(dave, [lockOf("dave")], NOW, away)).toBe("locked");
+    expect(stateOf(user("dave", { disabled: true }), [], NOW, away)).toBe("disabled");
   });
 
   it("is found by every word of a search", () => {
@@ -67,11 +82,12 @@ describe("the people page", () => {
     "users.lock",
   ];
 
-  function show(users: User[], locks: StandingLock[] = [], permissions = ALL) {
+  function show(users: User[], locks: StandingLock[] = [], permissions = ALL, known: Directory[] = []) {
     const queries = newQueryClient();
     queries.setQueryData(me.queryKey, { ...person("admin"), permissions } as Me);
     queries.setQueryData(people.queryKey, users);
     queries.setQueryData(standingLocks.queryKey, locks);
+    queries.setQueryData(directories.queryKey, known);
     for (const { name } of users) {
       queries.setQueryData(factorsOf(name).queryKey, {
         ...{ required: true, totp_since: AT, recovery_codes_left: 9 },
@@ -150,5 +166,31 @@ describe("the people page", () => {
     show([user("admin")]);
     press("admin");
     expect(screen.queryByRole("button", { name: "Lock" })).toBeNull();
+  });
+
+  it("says how a directory goes, and takes most of its people away only when asked twice", async () => {
+    const permissions: Me["permissions"] = [...ALL, "configuration.change.identity_provider"];
+    show([user("dave"), user("erin")], [], permissions, [corp]);
+    expect(screen.getByText("Gone from the directory")).toBeTruthy();
+    expect(screen.getByText(/7 users, 5 found, 1 let in no more, 1 never signed in/)).toBeTruthy();
+    server.refuse(409, "sync-held", "corp would take 5 of its 6 users away, so nothing was changed.");
+    press("Look now");
+    expect(await screen.findByText(/would take 5 of its 6/)).toBeTruthy();
+    const synced = { checked: 6, gone: ["a", "b", "c", "d", "e"], back: [], regrouped: [] };
+    server.answer(synced);
+    press("Take them away");
+    expect(await screen.findByText("corp was looked at: 5 let in no more.")).toBeTruthy();
+    expect(server.asked.map((call) => [call.path, call.body])).toEqual([
+      ["/identity-providers/corp/sync", { confirm: false }],
+      ["/identity-providers/corp/sync", { confirm: true }],
+    ]);
+  });
+
+  it("says what keeps a directory from being looked at, to whoever may not look as well", () => {
+    const failing = { ...corp, error: "corp cannot be reached", succeeded_at: null };
+    show([user("dave")], [], ["configuration.see"], [failing]);
+    expect(screen.getByText("The last look changed nothing: corp cannot be reached.")).toBeTruthy();
+    expect(screen.getByText("Last good look: never")).toBeTruthy();
+    expect(screen.queryByRole("button", { name: "Look now" })).toBeNull();
   });
 });

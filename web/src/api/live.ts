@@ -5,7 +5,7 @@ import { type Link, openLink } from "./events";
 import { record, withChanges } from "./journal";
 import { type Belongs, Changes, type Grants, mergeGrants, mergeSessions, type Sessions } from "./ledger";
 import { belongsTo, type HeldList, type Scope } from "./lists";
-import { people } from "./people";
+import { directories, people } from "./people";
 import { alerts, grantsOut, me, myActivities, openReviews, standingLocks, userOf } from "./queries";
 import type { SessionChange } from "./view";
 
@@ -60,7 +60,13 @@ export function follow(queries: QueryClient, onLink: (link: Link) => void): () =
     onReset: () => refresh(queries),
     // It may be what one may request that changed, or one's own roles, or what is locked.
     onConfiguration: () =>
-      invalidate(queries, [me.queryKey, myActivities.queryKey, people.queryKey, standingLocks.queryKey]),
+      invalidate(queries, [
+        me.queryKey,
+        myActivities.queryKey,
+        people.queryKey,
+        directories.queryKey,
+        standingLocks.queryKey,
+      ]),
     onLink,
     onRefused: () => queries.refetchQueries({ queryKey: me.queryKey }, { cancelRefetch: false }),
   });
@@ -81,6 +87,7 @@ export function refresh(queries: QueryClient): Promise<unknown> {
     openReviews.queryKey,
     standingLocks.queryKey,
     people.queryKey,
+    directories.queryKey,
     myActivities.queryKey,
     ["log"],
     ["connections"],

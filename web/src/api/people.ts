@@ -1,4 +1,4 @@
-// What the people page reads: who there is, and of one of them how and from where they sign in.
+// What the people page reads: who there is, how the directories go that they come from, and of one of them how and from where they sign in.
 import { queryOptions } from "@tanstack/react-query";
 import { body, client } from "./client";
 
@@ -6,6 +6,13 @@ import { body, client } from "./client";
 export const people = queryOptions({
   queryKey: ["people"],
   queryFn: async () => (await body(client.GET("/api/v1/users"))).items,
+});
+
+/** Every directory that one may see. A look that changes nobody tells nobody, so each opening of the page reads it anew. */
+export const directories = queryOptions({
+  queryKey: ["directories"],
+  queryFn: async () => (await body(client.GET("/api/v1/directories"))).items,
+  gcTime: 0,
 });
 
 /** Somebody's second factor. */

@@ -5,6 +5,10 @@ type Schemas = components["schemas"];
 
 export type Approval = Schemas["ApprovalView"];
 export type Approving = Schemas["Approving"];
+/** A directory of people, and how the last look at it went. */
+export type Directory = Schemas["DirectoryView"];
+/** What a look at a directory did. */
+export type Synced = Schemas["SyncedView"];
 /** A session that waits for approval or waits no more, and what was just decided about it. */
 export type ApprovalChange = Schemas["ApprovalChange"];
 export type Connection = Schemas["ConnectionView"];

@@ -1,8 +1,8 @@
 // The people as a table of virtual rows: one tab stop, moved through by arrows.
 import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useLayoutEffect, useRef, useState } from "react";
-import type { StandingLock, User } from "../../api/view";
-import { type State, stateOf, stateText } from "./state";
+import type { Directory, StandingLock, User } from "../../api/view";
+import { awayOf, type State, stateOf, stateText } from "./state";
 
 const ROW_HEIGHT = 56;
 const PAGE_ROWS = 10;
@@ -12,14 +12,20 @@ const GRID =
   "grid items-center gap-x-4 px-4 wide:grid-cols-[minmax(0,2fr)_minmax(0,2fr)_minmax(0,2fr)_minmax(0,1.5fr)] narrow:grid-cols-[minmax(0,1fr)_auto]";
 const LOOKS: Record<State, string> = {
   active: "text-quiet",
+  away: "text-warn",
   disabled: "text-quiet",
   expired: "text-warn",
   locked: "text-bad",
 };
 
-type Properties = { users: User[]; locks: StandingLock[]; onOpen: (user: User) => void };
+type Properties = {
+  users: User[];
+  locks: StandingLock[];
+  directories: Directory[];
+  onOpen: (user: User) => void;
+};
 
-export function PeopleList({ users, locks, onOpen }: Properties) {
+export function PeopleList({ users, locks, directories, onOpen }: Properties) {
   const scroller = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState("");
   const isWanted = useRef(false);
@@ -85,7 +91,8 @@ export function PeopleList({ users, locks, onOpen }: Properties) {
           {virtual.getVirtualItems().map(({ index, start }) => {
             const user = users[index];
             if (!user) return null;
-            const state = stateOf(user, locks, now);
+            const away = awayOf(user, directories);
+            const state = stateOf(user, locks, now, away);
             return (
               <tr
                 key={user.id}
@@ -117,7 +124,7 @@ export function PeopleList({ users, locks, onOpen }: Properties) {
                   role="gridcell"
                   className={`truncate ${LOOKS[state]} ${state === "active" ? "" : "font-medium"}`}
                 >
-                  {stateText(user, state)}
+                  {stateText(user, state, away)}
                 </td>
               </tr>
             );

@@ -12,18 +12,19 @@ import { Dialog } from "../dialog";
 import { Failure, Loading } from "../loading";
 import { fullTime } from "../time";
 import { LockPerson } from "./lock-person";
-import { type State, stateText } from "./state";
+import { type Away, type State, stateText } from "./state";
 
 type Properties = {
   me: Me;
   user: User;
   state: State;
+  away: Away | undefined;
   lock: StandingLock | undefined;
   onClose: () => void;
 };
 type Act = "end" | "invite" | "lock" | "reset" | "unlock";
 
-export function PersonDialog({ me, user, state, lock, onClose }: Properties) {
+export function PersonDialog({ me, user, state, away, lock, onClose }: Properties) {
   const [act, setAct] = useState<Act>();
   const may = (permission: Me["permissions"][number]) => me.permissions.includes(permission);
   const isOther = user.name !== me.user;
@@ -31,18 +32,22 @@ export function PersonDialog({ me, user, state, lock, onClose }: Properties) {
     <Dialog title={user.name} description={user.spec.full_name} onClose={onClose}>
       <div className="flex flex-col gap-4 break-words">
         <p>
-          {stateText(user, state)}
+          {stateText(user, state, away)}
           {lock && `: ${lock.title}, by ${lock.by}, ${fullTime(lock.at)}`}
           <span className="block text-quiet">{user.spec.email || "No mail address"}</span>
           <span className="block text-quiet">{user.spec.roles.join(", ")}</span>
+          {user.spec.identity && (
+            <span className="block text-quiet">Signs in by {user.spec.identity.provider}</span>
+          )}
         </p>
         {may("sign_ins.see") && <SignedIn user={user} />}
         <div className="flex flex-wrap gap-2">
           {may("factors.reset") && <Button label="Reset second factor" onClick={() => setAct("reset")} />}
           {may("sign_ins.end") && <Button label="End sign-ins" onClick={() => setAct("end")} />}
-          {may("configuration.change.user") && user.spec.email && state === "active" && (
-            <Button label="Invite again" onClick={() => setAct("invite")} />
-          )}
+          {may("configuration.change.user") &&
+            user.spec.email &&
+            !user.spec.identity &&
+            state === "active" && <Button label="Invite again" onClick={() => setAct("invite")} />}
           {may("users.lock") && lock && <Button label="Unlock" onClick={() => setAct("unlock")} />}
           {may("users.lock") && !lock && isOther && (
             <Button look="danger" label="Lock" onClick={() => setAct("lock")} />
