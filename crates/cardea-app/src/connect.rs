@@ -73,7 +73,7 @@ impl App {
         let device = Device::new(peer.ip(), AGENT);
         self.must_not_guess(Step::Password, &name, &device, whose).await.map_err(failed)?;
         // Asked for nobody as well, so that it takes as long.
-        let right = self.is_password_of(whose, password).await.map_err(failed)?;
+        let right = self.is_password_of(Some(peer.ip()), whose, password).await.map_err(failed)?;
         let (true, Some((session, user))) = (right, found) else {
             let error = AppError::Unauthenticated("the password is wrong, or opens no session".to_owned());
             let subject: String = name.chars().take(64).collect();

@@ -8,6 +8,7 @@ mod sync;
 
 use std::{
     collections::BTreeSet,
+    net::IpAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -90,7 +91,7 @@ impl App {
         let copy = password.expose(|text| Secret::new(text.clone()));
         // Hashed for nothing, so that it takes as long as for users who are kept here, and waits in the same queue.
         let (hashed, answer) =
-            tokio::join!(self.verify_password(copy, None), self.ask_all(directories, name, password));
+            tokio::join!(self.verify_password(Some(device.peer), copy, None), self.ask_all(directories, name, password));
         hashed?;
         let said: String = name.chars().take(64).collect();
         let subject = format!("user {said:?} from {}", device.peer);
@@ -120,16 +121,21 @@ impl App {
     }
 
     /// Whether it is the password of a user, wherever that is kept; of nobody it never is.
-    pub(crate) async fn is_password_of(&self, user: Option<ObjectId>, password: Secret) -> Result<bool, AppError> {
-        let Some(user) = user else { return self.verify_password(password, None).await };
+    pub(crate) async fn is_password_of(
+        &self,
+        peer: Option<IpAddr>,
+        user: Option<ObjectId>,
+        password: Secret,
+    ) -> Result<bool, AppError> {
+        let Some(user) = user else { return self.verify_password(peer, password, None).await };
         let Some(provider) = self.directory_of(user) else {
             let (hash, _) = self.known_of(user).await?;
-            return self.verify_password(password, hash).await;
+            return self.verify_password(peer, password, hash).await;
         };
         let copy = password.expose(|text| Secret::new(text.clone()));
         // Hashed for nothing, as at a sign-in.
         let (hashed, right) =
-            tokio::join!(self.verify_password(copy, None), self.is_password_in_directory(provider, user, &password));
+            tokio::join!(self.verify_password(peer, copy, None), self.is_password_in_directory(provider, user, &password));
         hashed?;
         right
     }

@@ -209,7 +209,7 @@ impl App {
         if held.any() {
             return Err(AppError::field("/password", "you have a second factor: show that one"));
         }
-        if !self.is_password_of(Some(user), password).await? {
+        if !self.is_password_of(None, Some(user), password).await? {
             return Ok(false);
         }
         let entry = self.shown_entry(id, "password");

@@ -139,6 +139,7 @@ struct Inner {
     hashing: Arc<Semaphore>,
     /// Those, and the passwords that wait for their turn.
     hashing_places: Arc<Semaphore>,
+    hashing_lines: password::Lines,
     /// Wakes the engine.
     nudge: Arc<Notify>,
     /// Wakes workers that wait for a script: something may be due.
@@ -214,6 +215,7 @@ impl App {
             reveals: pace::Pace::default(),
             hashing: Arc::new(Semaphore::new(sign_in.hashes_at_once.max(1))),
             hashing_places: Arc::new(Semaphore::new(password::WAITING_MAX)),
+            hashing_lines: password::Lines::default(),
             sign_in,
             nudge: nudge.clone(),
             stir: Notify::new(),

@@ -3,7 +3,11 @@
 //! What a password must be: long enough, and none of those that everybody tries first. No rules of composition: they make
 //! passwords that are easier to guess and harder to keep (NIST SP 800-63B, 5.1.1.2).
 
-use std::sync::LazyLock;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -12,9 +16,10 @@ use argon2::{
 use cardea_domain::{Actor, Permit, Secret, Verb, Via};
 use cardea_store::{AuditEntry, Outcome};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::{App, AppError, Device, notice::Notice, throttle::Step};
+use crate::{App, AppError, Device, device::network, notice::Notice, throttle::Step};
 
 /// OWASP's second recommendation for argon2id: 19 MiB, 2 passes, 1 lane.
 fn argon2() -> Argon2<'static> {
@@ -27,6 +32,22 @@ const LENGTH_MAX: usize = 1024;
 
 /// Passwords that may wait to be hashed. Each takes some 50 ms: whoever would wait longer is told to come back.
 pub(crate) const WAITING_MAX: usize = 64;
+
+/// Where strangers' passwords wait: in a line for each network, of which the first takes turns with the first of the others. Who
+/// sends many at once waits for themselves.
+#[derive(Default)]
+pub(crate) struct Lines(Mutex<HashMap<IpAddr, Arc<Semaphore>>>);
+
+impl Lines {
+    /// The line of a network. Whoever holds it has one of the [`WAITING_MAX`] places, so there are no more lines than that.
+    fn of(&self, peer: IpAddr) -> Arc<Semaphore> {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= WAITING_MAX {
+            lines.retain(|_, line| Arc::strong_count(line) > 1);
+        }
+        lines.entry(network(peer)).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+    }
+}
 
 /// The passwords that everybody tries first, folded and in order.
 static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| {
@@ -83,7 +104,7 @@ impl App {
         match old {
             Some(old) => {
                 self.must_not_guess(Step::Password, name, device, Some(user)).await?;
-                if !self.verify_password(old, hash).await? {
+                if !self.verify_password(Some(device.peer), old, hash).await? {
                     let error = AppError::field("/old", "this is not your password");
                     self.refused(actor, Verb::ChangePassword, user.to_string(), &error).await;
                     return Err(error);
@@ -118,9 +139,13 @@ impl App {
 
     /// The hash to store for a new password.
     pub(crate) async fn hash_password(&self, password: Secret) -> Result<String, AppError> {
+        self.hash_password_from(None, password).await
+    }
+
+    async fn hash_password_from(&self, peer: Option<IpAddr>, password: Secret) -> Result<String, AppError> {
         let mut salt = [0; 16];
         self.0.entropy.fill(&mut salt);
-        self.hashing(move || {
+        self.hashing(peer, move || {
             let hashed = password.expose(|text| argon2().hash_password_with_salt(text.as_bytes(), &salt));
             hashed
                 .map(|hash| hash.to_string())
@@ -130,27 +155,43 @@ impl App {
     }
 
     /// Whether the password fits the hash. Without a hash it takes as long and is never right, so that an unknown user
-    /// cannot be told from a wrong password.
-    pub(crate) async fn verify_password(&self, password: Secret, hash: Option<String>) -> Result<bool, AppError> {
+    /// cannot be told from a wrong password. A stranger's waits in the line of where they are.
+    pub(crate) async fn verify_password(
+        &self,
+        peer: Option<IpAddr>,
+        password: Secret,
+        hash: Option<String>,
+    ) -> Result<bool, AppError> {
         let Some(hash) = hash else {
-            self.hash_password(password).await?;
+            self.hash_password_from(peer, password).await?;
             return Ok(false);
         };
-        self.hashing(move || {
+        self.hashing(peer, move || {
             let Ok(parsed) = PasswordHash::new(&hash) else { return false };
             password.expose(|text| argon2().verify_password(text.as_bytes(), &parsed).is_ok())
         })
         .await
     }
 
-    async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
+    async fn hashing<T: Send + 'static>(
+        &self,
+        peer: Option<IpAddr>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AppError> {
+        let stopping = |_| AppError::Unavailable("the server is stopping".to_owned());
         let place = self.0.hashing_places.clone().try_acquire_owned();
-        let _place = place.map_err(|_| AppError::Unavailable("too many passwords wait to be looked at".to_owned()))?;
-        let turn = self.0.hashing.clone().acquire_owned().await;
-        let _turn = turn.map_err(|_| AppError::Unavailable("the server is stopping".to_owned()))?;
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|_| AppError::Internal("hashing a password was cut short".to_owned()))
+        let place = place.map_err(|_| AppError::Unavailable("too many passwords wait to be looked at".to_owned()))?;
+        let first = match peer.map(|peer| self.0.hashing_lines.of(peer)) {
+            Some(line) => Some(line.acquire_owned().await.map_err(stopping)?),
+            None => None,
+        };
+        let turn = self.0.hashing.clone().acquire_owned().await.map_err(stopping)?;
+        // Nobody can stop a hash that was begun: whoever goes away keeps its place taken until it is done.
+        let worked = tokio::task::spawn_blocking(move || {
+            let _held = (turn, first, place);
+            work()
+        });
+        worked.await.map_err(|_| AppError::Internal("hashing a password was cut short".to_owned()))
     }
 }
 

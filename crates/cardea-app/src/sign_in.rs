@@ -108,7 +108,7 @@ impl App {
         // Asked for nobody as well, so that it takes as long.
         let id = found.unwrap_or_else(|| ObjectId::mint(Kind::User, self.0.clock.now(), &*self.0.entropy));
         let (hash, held) = self.known_of(id).await?;
-        let right = self.verify_password(password, hash.clone()).await?;
+        let right = self.verify_password(Some(device.peer), password, hash.clone()).await?;
         let (true, Some(id)) = (right, found) else {
             let error = AppError::Unauthenticated("the user name or the password is wrong".to_owned());
             let subject: String = user.chars().take(64).collect();

@@ -2,11 +2,14 @@
 
 use std::{
     future::Future,
+    net::{IpAddr, Ipv4Addr},
     pin::Pin,
+    sync::Mutex,
     task::{Context, Poll, Waker},
 };
 
 use cardea_domain::Secret;
+use futures_util::future::join_all;
 
 use super::World;
 use crate::{App, AppError, password::WAITING_MAX};
@@ -33,7 +36,7 @@ async fn beyond_so_many_waiting_passwords_the_next_is_told_to_come_back() {
     }
     let (_, polled) = begun(&world.app);
     assert!(matches!(&polled, Poll::Ready(Err(AppError::Unavailable(_)))), "{polled:?}");
-    let refused = world.app.verify_password(Secret::new("another".to_owned()), None).await;
+    let refused = world.app.verify_password(None, Secret::new("another".to_owned()), None).await;
     assert!(matches!(&refused, Err(AppError::Unavailable(_))), "unknown users are no exception: {refused:?}");
 
     // Whoever gives up, and whoever is done, makes room.
@@ -43,4 +46,29 @@ async fn beyond_so_many_waiting_passwords_the_next_is_told_to_come_back() {
     drop(waiting);
     drop(turn);
     assert!(next.await.expect("its turn has come").starts_with("$argon2id$"));
+}
+
+#[tokio::test]
+async fn who_sends_many_passwords_at_once_waits_for_themselves() {
+    const MANY: usize = 10;
+    let world = World::new().await;
+    let (guesser, other) = (IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::from(Ipv4Addr::new(192, 0, 2, 2)));
+    let turn = world.app.0.hashing.clone().acquire_owned().await.expect("it is never closed");
+    let order = Mutex::new(Vec::new());
+    let shown = async |peer| {
+        let right = world.app.verify_password(Some(peer), Secret::new("a long sentence".to_owned()), None).await;
+        assert!(!right.expect("there is room"), "it is nobody's");
+        order.lock().expect("nobody panics").push(peer);
+    };
+    let mut all: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
+    for peer in std::iter::repeat_n(guesser, MANY).chain([other]) {
+        let mut one = Box::pin(shown(peer));
+        assert!(one.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it stands in its line");
+        all.push(one);
+    }
+    drop(turn);
+    join_all(all).await;
+    let order = order.into_inner().expect("nobody panics");
+    assert_eq!(order.iter().position(|peer| *peer == other), Some(1), "{order:?}");
+    assert_eq!(order.len(), MANY + 1);
 }
