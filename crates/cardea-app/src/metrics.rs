@@ -39,6 +39,8 @@ pub struct Figures {
     pub due: u64,
     /// How long the first of them has been due; zero if there is none.
     pub oldest_due: Duration,
+    /// Reviews of broken glass that should have been made by now.
+    pub reviews_overdue: u64,
     /// Sessions that are being worked on.
     pub workers_busy: usize,
     /// How many can be worked on at once.
@@ -173,6 +175,7 @@ impl App {
             oldest_stalled: age(stored.stalled_since),
             due: stored.due,
             oldest_due: age(stored.due_since),
+            reviews_overdue: stored.reviews_overdue,
             workers_busy: metrics.busy.load(Ordering::Relaxed),
             workers_max: WORKERS_MAX,
             store_units: self.0.store.units(),

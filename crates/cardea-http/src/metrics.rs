@@ -102,6 +102,11 @@ impl Page {
             "For how long the first of them has been due; 0 without one.",
             figures.oldest_due.as_secs_f64(),
         );
+        self.gauge(
+            "cardea_reviews_overdue",
+            "Reviews of sessions that began without approval, which should have been made by now.",
+            figures.reviews_overdue,
+        );
         self.gauge("cardea_workers_busy", "Sessions that are being worked on.", figures.workers_busy);
         self.gauge("cardea_workers_max", "How many can be worked on at once.", figures.workers_max);
         self.gauge(

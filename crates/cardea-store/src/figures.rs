@@ -23,6 +23,8 @@ pub struct StoreFigures {
     pub due: u64,
     /// Since when the one that waited longest is due.
     pub due_since: Option<Timestamp>,
+    /// Reviews that should have been made by now.
+    pub reviews_overdue: u64,
 }
 
 impl Tx {
@@ -34,6 +36,8 @@ impl Tx {
                 where is_out \
             union all select 'stalled', '', count(*), min(cleanup_since) from session \
                 where not clean and cleanup_stalled = $2 \
+            union all select 'reviews', '', count(*), cast(null as bigint) from review \
+                where reviewed_at is null and due_at <= $1 \
             union all select 'due', '', count(*), min(wake_at) from session where wake_at <= $1";
         let rows = fetch_all!((String, String, i64, Option<i64>), self, SQL, now.as_micros(), true)?;
         let mut figures = StoreFigures::default();
@@ -42,6 +46,7 @@ impl Tx {
             match what.as_str() {
                 "sessions" => figures.sessions.push((parse("session.status", &status)?, count)),
                 "out" => figures.grants_out = count,
+                "reviews" => figures.reviews_overdue = count,
                 "stalled" => (figures.stalled, figures.stalled_since) = (count, time(since)),
                 _ => (figures.due, figures.due_since) = (count, time(since)),
             }

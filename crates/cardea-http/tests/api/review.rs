@@ -66,6 +66,8 @@ async fn who_breaks_the_glass_begins_at_once_and_others_say_whether_it_was_right
     let overdue = reviews(&world, &admin, "overdue").await;
     assert_eq!((&overdue[0]["session"], &overdue[0]["is_overdue"]), (&json!(id), &json!(true)));
     assert_eq!(overdue[0]["is_over"], true);
+    let figures = world.get(&As::Operator, "/metrics").await;
+    assert!(figures.text.contains("\ncardea_reviews_overdue 1\n"), "{}", figures.text);
 
     // Cookies live shorter than that.
     let dave = world.signed_in("dave").await;

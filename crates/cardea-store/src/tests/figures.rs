@@ -33,6 +33,7 @@ on_both! {
             stalled_since: Some(at(20)),
             due: 2,
             due_since: Some(at(80)),
+            reviews_overdue: 0,
         });
     }
 
