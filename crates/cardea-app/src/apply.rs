@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cardea_domain::{
-    Actor, Configuration, Denial, FieldError, IdentityProviderSpec, Kind, LdapSpec, Name, Object, ObjectId, Permit,
-    Reference, Role, SecretField, SecretId, SecretInput, Spec, UserIdentity, Verb, fold,
+    Actor, Configuration, Denial, FieldError, IdentityProviderSpec, Kind, LdapSpec, Looks, Name, Object, ObjectId,
+    Permit, Reference, Role, SecretField, SecretId, SecretInput, Spec, UserIdentity, Verb, fold,
 };
 use cardea_store::{AuditEntry, News, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
@@ -613,6 +613,22 @@ impl Draft<'_> {
         }
     }
 
+    /// That no new name looks like another.
+    fn check_looks(&mut self) {
+        let is_new = |put: &Put| self.before.get(put.object.id).is_none();
+        if !self.puts.iter().any(is_new) || self.after.all().all(|object| object.name.as_str().is_ascii()) {
+            return;
+        }
+        let looks = Looks::of(&self.after);
+        for put in self.puts.iter().filter(|put| is_new(put)) {
+            if let Some(twin) = looks.twin(&put.object) {
+                let (kind, name) = (twin.id.kind(), &twin.name);
+                let message = format!("it looks like the {kind} `{name}`, and is not the same: choose another name");
+                self.errors.push(FieldError::new(format!("{}/name", put.pointer), message));
+            }
+        }
+    }
+
     /// What only the whole can tell: references, keys that two people claim, and that somebody still administers.
     fn check(&mut self) -> Result<(), AppError> {
         for put in &self.puts {
@@ -636,6 +652,7 @@ impl Draft<'_> {
         self.check_keys();
         self.check_groups();
         self.check_identities();
+        self.check_looks();
         if !self.errors.is_empty() {
             return Err(AppError::Invalid(std::mem::take(&mut self.errors)));
         }

@@ -90,8 +90,10 @@ impl App {
     ) -> Result<SignInStep, AppError> {
         let copy = password.expose(|text| Secret::new(text.clone()));
         // Hashed for nothing, so that it takes as long as for users who are kept here, and waits in the same queue.
-        let (hashed, answer) =
-            tokio::join!(self.verify_password(Some(device.peer), copy, None), self.ask_all(directories, name, password));
+        let (hashed, answer) = tokio::join!(
+            self.verify_password(Some(device.peer), copy, None),
+            self.ask_all(directories, name, password)
+        );
         hashed?;
         let said: String = name.chars().take(64).collect();
         let subject = format!("user {said:?} from {}", device.peer);
@@ -134,8 +136,10 @@ impl App {
         };
         let copy = password.expose(|text| Secret::new(text.clone()));
         // Hashed for nothing, as at a sign-in.
-        let (hashed, right) =
-            tokio::join!(self.verify_password(peer, copy, None), self.is_password_in_directory(provider, user, &password));
+        let (hashed, right) = tokio::join!(
+            self.verify_password(peer, copy, None),
+            self.is_password_in_directory(provider, user, &password)
+        );
         hashed?;
         right
     }

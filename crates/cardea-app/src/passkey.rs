@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cardea_domain::{Actor, ObjectId, PasskeyId, Permit, Secret, Timestamp, Verb};
+use cardea_domain::{Actor, ObjectId, PasskeyId, Permit, Secret, Timestamp, Verb, is_unprintable};
 use cardea_store::{AuditEntry, Outcome, PasskeyChallenge, PasskeyRow, StoreError, Tx};
 use cardea_vault::{PasskeyAsked, PasskeyFault, PasskeyHandle, RelyingParty};
 use serde_json::{Value, json};
@@ -279,7 +279,7 @@ fn must_have_room(known: &[PasskeyRow]) -> Result<(), AppError> {
 
 fn checked_name(name: &str) -> Result<String, AppError> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > NAME_LENGTH_MAX || name.contains(char::is_control) {
+    if name.is_empty() || name.chars().count() > NAME_LENGTH_MAX || name.contains(is_unprintable) {
         return Err(AppError::field("/name", "a passkey's name has 1 to 64 printable characters"));
     }
     Ok(name.to_owned())

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cardea_domain::{Actor, Kind, ObjectId, Permit, Secret, Timestamp, TokenId, TokenScopes, Verb, Via};
+use cardea_domain::{
+    Actor, Kind, ObjectId, Permit, Secret, Timestamp, TokenId, TokenScopes, Verb, Via, is_unprintable,
+};
 use cardea_store::{AuditEntry, Outcome, TokenRow};
 use serde_json::json;
 
@@ -81,7 +83,7 @@ impl App {
         if expires_at <= now || expires_at > now.plus(LASTS_MAX) {
             return Err(AppError::field("/expires_at", "a token ends in the future, within 366 days"));
         }
-        if name.chars().count() > 64 || name.contains(char::is_control) {
+        if name.chars().count() > 64 || name.contains(is_unprintable) {
             return Err(AppError::field("/name", "a token's name has at most 64 printable characters"));
         }
         let id = TokenId::mint(now, &*self.0.entropy);

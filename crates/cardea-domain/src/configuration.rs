@@ -5,6 +5,7 @@ mod away;
 mod explain;
 mod factor;
 mod given;
+mod looks;
 mod people;
 mod roles;
 mod warning;
@@ -17,6 +18,7 @@ pub use self::{
     approver::Approves,
     away::{Absence, AbsenceReason},
     given::GivenMembership,
+    looks::Looks,
 };
 use crate::{
     AccessPolicySpec, ActivitySpec, ConnectionProfileSpec, GroupSpec, IdentityProviderSpec, Kind, MANAGER, Name,

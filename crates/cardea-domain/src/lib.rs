@@ -43,7 +43,8 @@ pub use approval::{
     Shortage, Tier, Wish,
 };
 pub use configuration::{
-    Absence, AbsenceReason, Approves, Configuration, Finding, GivenMembership, Object, Offer, Reference, Revision,
+    Absence, AbsenceReason, Approves, Configuration, Finding, GivenMembership, Looks, Object, Offer, Reference,
+    Revision,
 };
 pub use connector::{
     Connector, ConnectorError, Credentials, Elevation, Evidence, Frame, KnownAccount, Locked, LogIn, Observation,
@@ -68,7 +69,7 @@ pub use id::{
     SecretId, SessionId, SignInId, TokenId,
 };
 pub use mark::Mark;
-pub use name::{Name, NameError, fold, is_unprintable};
+pub use name::{Name, NameError, fold, is_unprintable, look};
 pub use notice::{Courier, Facts, Mail, NoticeKind, NoticeState, Post, is_mail_address};
 pub use permission::{Concern, Holder, Permission};
 pub use review::{BreakGlassSpec, Review, ReviewFinding, Verdict};

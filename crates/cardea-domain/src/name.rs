@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use unicode_security::skeleton;
 
 use crate::id::starts_like_id;
 
@@ -74,6 +75,12 @@ pub fn fold(text: &str) -> String {
     text.to_lowercase().replace(' ', "_")
 }
 
+/// What a name looks like: the same for names that a person cannot tell apart, such as one with a Cyrillic `а`, one in full-width
+/// letters, or one whose accents are letters of their own (UTS #39, 4).
+pub fn look(name: &str) -> String {
+    skeleton(&fold(name)).collect()
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -95,6 +102,17 @@ impl<'de> Deserialize<'de> for Name {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_nobody_can_tell_apart_look_the_same() {
+        for twin in ["\u{430}lice", "\u{ff41}lice", "ALIC\u{415}", "a\u{2113}ice"] {
+            assert!(fold(twin) != "alice" && look(twin) == look("alice"), "{twin}");
+        }
+        assert_eq!(look("jos\u{e9}"), look("jose\u{301}"));
+        for other in ["alicia", "\u{e4}lice", "bob"] {
+            assert_ne!(look(other), look("alice"), "{other}");
+        }
+    }
 
     #[test]
     fn names_that_could_be_mistaken_for_something_else_are_refused() {

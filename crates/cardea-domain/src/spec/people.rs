@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{UserIdentity, is_public_key};
-use crate::{Concern, Holder, Permission, Timestamp, account::is_account_name, is_mail_address};
+use crate::{Concern, Holder, Permission, Timestamp, account::is_account_name, is_mail_address, is_unprintable};
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -64,7 +64,8 @@ impl UserSpec {
                 faults.push((key, message.to_owned()));
             }
         };
-        check(self.full_name.chars().count() > 200, "full_name".to_owned(), "at most 200 characters");
+        let is_no_line = self.full_name.chars().count() > 200 || self.full_name.contains(is_unprintable);
+        check(is_no_line, "full_name".to_owned(), "at most 200 printable characters");
         let is_no_address = !self.email.is_empty() && !is_mail_address(&self.email);
         check(is_no_address, "email".to_owned(), "write one mail address, as alice@example.com");
         let roles = "list 1 to 20 of administrator, auditor, user, and names of roles";
