@@ -15,6 +15,7 @@ mod launch;
 mod log;
 mod matrix;
 mod metrics;
+mod nasty;
 mod notice;
 mod object;
 mod passkey;

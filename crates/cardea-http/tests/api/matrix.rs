@@ -16,13 +16,13 @@ use crate::{
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFIR5p2lv7i3pG1yPQ7L2hXg9zq1m3h1yW8QvJ6T2k4d";
 
 /// An operation with its address filled in.
-struct Asked {
-    id: String,
-    method: String,
-    path: String,
-    body: Option<Value>,
+pub(crate) struct Asked {
+    pub(crate) id: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) body: Option<Value>,
     /// What it declares, by word.
-    takes: Vec<String>,
+    pub(crate) takes: Vec<String>,
     aimed: Aimed,
 }
 
@@ -41,7 +41,7 @@ enum Aimed {
 }
 
 /// Somebody, and what the table says of people like them.
-struct Person {
+pub(crate) struct Person {
     name: &'static str,
     who: As,
     /// Another sign-in of theirs, to be ended.
@@ -138,12 +138,12 @@ impl Outcome {
 }
 
 /// What is there to be aimed at.
-struct Things {
-    session: String,
+pub(crate) struct Things {
+    pub(crate) session: String,
     grant: String,
     /// That the session waits; nobody sends it.
     notice: String,
-    zoe: String,
+    pub(crate) zoe: String,
     zoes_sign_in: String,
     zoes_token: String,
 }
@@ -210,7 +210,7 @@ fn body(id: &str, things: &Things) -> Value {
     }
 }
 
-fn operations(things: &Things) -> Vec<Asked> {
+pub(crate) fn operations(things: &Things) -> Vec<Asked> {
     let document = cardea_http::openapi();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -232,6 +232,12 @@ fn operations(things: &Things) -> Vec<Asked> {
 /// The world with somebody of every kind.
 async fn furnished() -> (World, Things, Vec<Person>) {
     let world = World::start().await;
+    let (things, people) = furnish(&world).await;
+    (world, things, people)
+}
+
+/// What every operation can be aimed at, and somebody of every kind.
+pub(crate) async fn furnish(world: &World) -> (Things, Vec<Person>) {
     world.app.tell_by(outlets(FakeCourier::new()));
     world.guard_vault(1).await;
     let user = |name: &str, roles: Value| json!({ "kind": "User", "name": name, "spec": { "roles": roles, "password": PASSWORD } });
@@ -293,7 +299,7 @@ async fn furnished() -> (World, Things, Vec<Person>) {
     people.insert(0, person("nobody", As::Nobody, &[], false));
     people.push(person("operator's token", issued, &[Holder::Administrator], true));
     people.push(person("operator", As::Operator, &[Holder::Operator], false));
-    (world, Things { session, grant, notice, zoe, zoes_sign_in, zoes_token }, people)
+    (Things { session, grant, notice, zoe, zoes_sign_in, zoes_token }, people)
 }
 
 async fn answered(world: &World, person: &Person, asked: &Asked, things: &Things) -> Outcome {

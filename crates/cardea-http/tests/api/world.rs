@@ -104,10 +104,15 @@ impl World {
     }
 
     pub(crate) async fn start_with(sign_in: SignInSettings) -> Self {
+        Self::start_on("sqlite:cardea.db", sign_in).await
+    }
+
+    /// On the database of this address.
+    pub(crate) async fn start_on(address: &str, sign_in: SignInSettings) -> Self {
         let dir = TempDir::new().expect("a scratch folder");
         let key_file = dir.path().join("master.key");
         Vault::create_key_file(&key_file).expect("a master key");
-        let url = StoreUrl::parse("sqlite:cardea.db", dir.path()).expect("an address");
+        let url = StoreUrl::parse(address, dir.path()).expect("an address");
         let store = Store::open(&url).await.expect("a store");
         let (clock, hosts, entropy) = (ManualClock::new(), FakeConnector::new(), SeededEntropy::new(1));
         let parts = Parts {
