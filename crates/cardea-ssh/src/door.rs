@@ -23,7 +23,8 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use crate::{
-    certificate, gateway::Shared, key::public_line, relay, settings::accepted_keys, visit::Visit, words::plain,
+    certificate, crowd::Seat, gateway::Shared, key::public_line, relay, settings::accepted_keys, visit::Visit,
+    words::plain,
 };
 
 /// Channels open at once on one connection.
@@ -66,15 +67,19 @@ impl Door {
         timeout(ADMIT_TIME_MAX, self.shared.gate.admit(&login)).await.unwrap_or_else(|_| Err(busy()))
     }
 
-    /// The person has proven who they are. One who has too many connections is turned away all the same.
-    fn let_in(&mut self, admission: Admission) -> Auth {
-        let Some(seat) = self.shared.crowd.sit(admission.user) else {
+    /// A seat for somebody who has proven who they are, or half of it. One who has too many connections is turned away all the same.
+    fn seat(&mut self, admission: &Admission) -> Option<Seat> {
+        let seat = self.shared.crowd.sit(admission.user);
+        if seat.is_none() {
             info!(session.id = %admission.session, peer = %admission.peer, "Refused a log-in: too many of one user");
             let most = self.shared.crowd.seats_max();
             self.banner = Some(format!("you have {most} connections open here: close some first."));
             self.was_told = true;
-            return Auth::reject();
-        };
+        }
+        seat
+    }
+
+    fn let_in(&mut self, admission: Admission, seat: Seat) -> Auth {
         info!(session.id = %admission.session, peer = %admission.peer, "`{}` is let in", admission.user_name);
         self.visit.admit(admission, seat);
         Auth::Accept
@@ -82,8 +87,11 @@ impl Door {
 
     /// Somebody has shown something right.
     fn welcome(&mut self, user: &str, entry: Entry) -> Auth {
+        let (Entry::Open(admission) | Entry::Factor(admission)) = &entry;
+        let Some(seat) = self.seat(admission) else { return Auth::reject() };
         match entry {
-            Entry::Open(admission) => self.let_in(admission),
+            Entry::Open(admission) => self.let_in(admission, seat),
+            // The seat is given up meanwhile: nobody keeps their own connections out by half a log-in.
             Entry::Factor(admission) => {
                 self.half = Some((user.to_owned(), admission));
                 self.visit.wait_for_factor();
@@ -95,13 +103,14 @@ impl Door {
         }
     }
 
-    /// Somebody who was asked for a second factor has typed something.
+    /// Somebody who was asked for a second factor has typed something. What they typed is used up, so the seat comes first.
     async fn show_factor(&mut self, half: &Admission, typed: Secret) -> Auth {
+        let Some(seat) = self.seat(half) else { return Auth::reject() };
         let shown = timeout(ADMIT_TIME_MAX, self.shared.gate.show_factor(half, typed)).await;
         match shown.unwrap_or_else(|_| Err(busy())) {
             Ok(admission) => {
                 self.half = None;
-                self.let_in(admission)
+                self.let_in(admission, seat)
             }
             Err(refusal) => {
                 info!(peer = %self.visit.peer, code = refusal.code, "Refused a log-in: {}", refusal.code);

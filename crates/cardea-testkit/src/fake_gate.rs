@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -28,6 +28,7 @@ pub struct FakeGate {
     tokens: Mutex<HashMap<String, SessionId>>,
     /// Second factors, and the sessions that ask for one.
     factors: Mutex<HashMap<SessionId, String>>,
+    factors_shown: AtomicUsize,
     joins: Mutex<Vec<Join>>,
     closed: Mutex<Vec<ClosedConnection>>,
     reached: Mutex<Vec<(ConnectionId, SocketAddr)>>,
@@ -78,6 +79,7 @@ impl FakeGate {
             authority: Mutex::default(),
             tokens: Mutex::default(),
             factors: Mutex::default(),
+            factors_shown: AtomicUsize::new(0),
             joins: Mutex::default(),
             closed: Mutex::default(),
             reached: Mutex::default(),
@@ -116,6 +118,11 @@ impl FakeGate {
     /// From now on the session takes this second factor as well, for everybody but one-time tokens; any other is wrong.
     pub fn ask_for_factor(&self, id: SessionId, code: &str) {
         lock(&self.factors).insert(id, code.to_owned());
+    }
+
+    /// How many second factors were shown, right or wrong: a real one is used up by it.
+    pub fn factors_shown(&self) -> usize {
+        self.factors_shown.load(Ordering::Relaxed)
     }
 
     /// Says something to the open connections of a session.
@@ -202,6 +209,7 @@ impl Gate for FakeGate {
     }
 
     async fn show_factor(&self, half: &Admission, typed: Secret) -> Result<Admission, GateRefusal> {
+        self.factors_shown.fetch_add(1, Ordering::Relaxed);
         let right = typed.expose(|typed| lock(&self.factors).get(&half.session) == Some(typed));
         let wrong = || GateRefusal { code: GateRefusal::WRONG_FACTOR, sentence: "this code is wrong".to_owned() };
         if right { Ok(half.clone()) } else { Err(wrong()) }
