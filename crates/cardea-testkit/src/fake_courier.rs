@@ -10,8 +10,10 @@ use async_trait::async_trait;
 use cardea_domain::{Courier, Mail, Post};
 use tokio::{sync::watch, time::timeout};
 
-/// How long a test waits for something to arrive.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for the next arrival before it looks again, and how often it looks. Patience is counted in looks: the time in
+/// which this process is stopped, and nothing can arrive, is none of it.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOKS_MAX: u32 = 600;
 
 /// How a receiver is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,9 +30,11 @@ struct State {
     mails: Vec<Mail>,
     posts: Vec<(String, Post)>,
     receivers: HashMap<String, Receiver>,
+    /// How many attempts were made at receivers that never answer.
+    hanging: usize,
 }
 
-/// Keeps what it is given. Mail goes to the receiver `mail`.
+/// Keeps what it is given. Mail goes to the receiver `mail`, and then to the one that is called like its address.
 pub struct FakeCourier {
     state: Mutex<State>,
     changes: watch::Sender<u64>,
@@ -68,19 +72,24 @@ impl FakeCourier {
         self.until(webhook, enough).await
     }
 
+    /// Waits until so many attempts were made at receivers that never answer.
+    pub async fn until_hanging(&self, count: usize) {
+        self.until("somebody who never answers", || Some(self.state().hanging).filter(|hanging| *hanging >= count))
+            .await;
+    }
+
     async fn until<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
         let mut changes = self.changes.subscribe();
-        let waiting = async {
-            loop {
-                if let Some(found) = look() {
-                    return found;
-                }
-                changes.changed().await.expect("the courier is there");
+        let mut looks = 0;
+        loop {
+            if let Some(found) = look() {
+                return found;
             }
-        };
-        match timeout(PATIENCE, waiting).await {
-            Ok(found) => found,
-            Err(_) => panic!("{what} never came; these did: {:#?}", self.mails()),
+            match timeout(LOOK_EVERY, changes.changed()).await {
+                Ok(changed) => changed.expect("the courier is there"),
+                Err(_) => looks += 1,
+            }
+            assert!(looks < LOOKS_MAX, "{what} never came; these did: {:#?}", self.mails());
         }
     }
 
@@ -93,7 +102,11 @@ impl FakeCourier {
         match how {
             Receiver::Takes => Ok(()),
             Receiver::Refuses => Err(format!("{receiver} says no")),
-            Receiver::Hangs => std::future::pending().await,
+            Receiver::Hangs => {
+                self.state().hanging += 1;
+                self.changed();
+                std::future::pending().await
+            }
         }
     }
 
@@ -106,6 +119,7 @@ impl FakeCourier {
 impl Courier for FakeCourier {
     async fn mail(&self, mail: &Mail) -> Result<(), String> {
         self.ask("mail").await?;
+        self.ask(&mail.to).await?;
         self.state().mails.push(mail.clone());
         self.changed();
         Ok(())

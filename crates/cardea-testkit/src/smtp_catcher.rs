@@ -5,16 +5,18 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long a test waits for a mail.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits for the next mail before it looks again, and how often it looks. Patience is counted in looks: the time in
+/// which this process is stopped, and nothing can arrive, is none of it.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOKS_MAX: u32 = 600;
 
 /// How the line to a catcher is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub struct Caught {
 pub struct SmtpCatcher {
     pub port: u16,
     process: Child,
-    caught: Arc<Mutex<Vec<Caught>>>,
+    caught: Arc<(Mutex<Vec<Caught>>, Condvar)>,
     dir: TempDir,
 }
 
@@ -72,11 +74,13 @@ impl SmtpCatcher {
         let first = lines.next().and_then(Result::ok).expect("`cargo xtask test` installs the packages of e2e/");
         let first: Value = serde_json::from_str(&first).expect("a line of JSON");
         let port = first["port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
-        let caught = Arc::<Mutex<Vec<_>>>::default();
+        let caught = Arc::<(Mutex<Vec<_>>, Condvar)>::default();
         let keep = Arc::clone(&caught);
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                keep.lock().unwrap_or_else(PoisonError::into_inner).push(read(&line));
+                let (list, more) = &*keep;
+                list.lock().unwrap_or_else(PoisonError::into_inner).push(read(&line));
+                more.notify_all();
             }
         });
         Self { port, process, caught, dir }
@@ -104,19 +108,20 @@ impl SmtpCatcher {
 
     /// Every mail so far.
     pub fn caught(&self) -> Vec<Caught> {
-        self.caught.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.caught.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until a mail is there for which this holds.
     pub fn until(&self, what: &str, is_it: impl Fn(&Caught) -> bool) -> Caught {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = self.caught().into_iter().find(&is_it) {
-                return found;
+        let (list, more) = &*self.caught;
+        let mut caught = list.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..LOOKS_MAX {
+            if let Some(found) = caught.iter().find(|mail| is_it(mail)) {
+                return found.clone();
             }
-            assert!(Instant::now() < end, "{what} never came; these did: {:#?}", self.caught());
-            thread::sleep(Duration::from_millis(10));
+            (caught, _) = more.wait_timeout(caught, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner);
         }
+        panic!("{what} never came; these did: {caught:#?}");
     }
 }
 

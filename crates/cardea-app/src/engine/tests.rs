@@ -11,6 +11,7 @@ mod meanwhile;
 mod nodes;
 mod people;
 mod shared;
+mod sign_in;
 mod stages;
 mod walk;
 

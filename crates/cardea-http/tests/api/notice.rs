@@ -223,20 +223,93 @@ async fn who_does_not_answer_holds_up_nobody_else_and_is_tried_until_it_is_given
 /// Mail about what threatens people does not wait behind what they ask each other.
 #[tokio::test]
 async fn what_is_urgent_does_not_wait_behind_requests() {
+    /// Mails of one lane that are on their way at once.
+    const AT_ONCE: usize = 4;
     let t = Telling::start().await;
-    t.courier.set("mail", Receiver::Hangs);
+    for approver in ["dave@example.com", "erin@example.com"] {
+        t.courier.set(approver, Receiver::Hangs);
+    }
     let alice = t.world.token("alice").await;
-    for _ in 0..6 {
+    for _ in 0..AT_ONCE {
         t.world.request(&alice, &["vault1"]).await;
     }
-    t.until_notice("a hanging mail", |notice| notice["outlet"] == "mail").await;
-    t.courier.set("mail", Receiver::Takes);
-    t.world.post(&As::Operator, "/api/v1/users/erin/invite", json!({})).await.ok(202);
-    let is_invitation = |notice: &Value| {
-        notice["kind"] == "invited" && notice["receiver"] == "erin@example.com" && notice["state"] == "sent"
+    // The lane of what people ask each other is full of mails that nobody takes, and more wait behind them.
+    t.courier.until_hanging(AT_ONCE).await;
+    let untried = |notice: &&Value| notice["outlet"] == "mail" && notice["attempts"] == 0;
+    assert!(t.notices("?state=waiting").await.iter().filter(untried).count() >= AT_ONCE);
+    t.world.post(&As::Operator, "/api/v1/users/alice/invite", json!({})).await.ok(202);
+    let mail = t.mail_to("alice", "").await;
+    let is_invitation = |notice: &Value| notice["kind"] == "invited" && notice["receiver"] == "alice@example.com";
+    let sent = t.until_notice("it is sent", |notice| is_invitation(notice) && notice["state"] == "sent").await;
+    assert_eq!((&sent["outlet"], &sent["attempts"]), (&json!("mail:urgent"), &json!(1)));
+    assert_eq!(t.courier.mails(), [mail], "nobody else got any");
+}
+
+/// Each tier hears when its turn comes, and not before.
+#[tokio::test]
+async fn the_next_tier_is_told_when_its_turn_comes() {
+    let t = Telling::start().await;
+    let tiers = json!([{ "approvers": ["dave"] }, { "approvers": ["erin"] }]);
+    let spec = json!({ "max_duration": "1h", "approval": { "tiers": tiers, "window": "2h" } });
+    t.world.apply(json!([{ "kind": "ConnectionProfile", "name": "guarded", "spec": spec }])).await;
+    let alice = t.world.token("alice").await;
+    let id = t.world.request(&alice, &["vault1"]).await.remove(0);
+    t.mail_to("dave", "asks for Linux admin on vault1").await;
+    let dave = t.world.signed_in("dave").await;
+    let of_erin = |notice: &Value| notice["receiver"] == "erin@example.com";
+    assert!(!t.notices("").await.iter().any(of_erin), "it is not her turn");
+    t.world.post(&dave, &format!("/api/v1/sessions/{id}/approve"), json!({ "reason": "fine" })).await.ok(200);
+    let mail = t.mail_to("erin", "asks for Linux admin on vault1").await;
+    assert!(mail.text.contains(&format!("{PUBLIC_URL}/approvals?q={id}")), "{}", mail.text);
+    assert!(!t.notices("").await.iter().any(|notice| notice["kind"] == "request_decided"), "it is not decided");
+    let erin = t.world.signed_in("erin").await;
+    t.world.post(&erin, &format!("/api/v1/sessions/{id}/approve"), json!({ "reason": "so be it" })).await.ok(200);
+    let mail = t.mail_to("alice", "approved").await;
+    assert!(mail.text.contains("By: erin\n") && mail.text.contains("Reason: so be it\n"), "{}", mail.text);
+    let to = |user: &str| t.courier.mails().iter().filter(|mail| mail.to.starts_with(user)).count();
+    assert_eq!((to("dave"), to("erin"), to("alice")), (1, 1, 1));
+}
+
+/// An extension that takes a yes is asked for and decided about by mail as the request was.
+#[tokio::test]
+async fn an_extension_is_told_to_who_may_decide_and_the_decision_to_who_asked() {
+    let t = Telling::start().await;
+    let approval = json!({ "tiers": [{ "approvers": ["dave"] }] });
+    let extension = json!({ "by": "30m", "limit": 2, "approval": true });
+    let spec = json!({ "max_duration": "1h", "approval": approval, "extension": extension });
+    t.world.apply(json!([{ "kind": "ConnectionProfile", "name": "guarded", "spec": spec }])).await;
+    let (alice, dave) = (t.world.token("alice").await, t.world.signed_in("dave").await);
+    let id = t.world.request(&alice, &["vault1"]).await.remove(0);
+    let path = |what: &str| format!("/api/v1/sessions/{id}/{what}");
+    let told = async |kind: &str, count: usize| {
+        let what = format!("{count} sent mails of {kind}");
+        for _ in 0..LOOKS_MAX {
+            let sent = t.notices("?state=sent").await;
+            let of_kind = |notice: &&Value| notice["kind"] == kind && notice["outlet"] == "mail";
+            if sent.iter().filter(of_kind).count() == count {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        panic!("{what} never were: {:#?}", t.notices("").await);
     };
-    let sent = t.until_notice("an invitation", is_invitation).await;
-    assert_eq!(sent["outlet"], "mail:urgent");
+    // What is decided before its mail is sent is not mailed.
+    told("request_waiting", 1).await;
+    t.world.post(&dave, &path("approve"), json!({ "reason": "the first yes" })).await.ok(200);
+    told("request_decided", 1).await;
+    t.world.until_status(&id, "available").await;
+    t.world.post(&alice, &path("extend"), json!({ "minutes": 20 })).await.ok(200);
+    told("request_waiting", 2).await;
+    t.world.post(&dave, &path("deny"), json!({ "reason": "long enough" })).await.ok(200);
+    let mail = t.mail_to("alice", "denied").await;
+    assert!(mail.text.contains("By: dave\n") && mail.text.contains("Reason: long enough\n"), "{}", mail.text);
+    t.world.post(&alice, &path("extend"), json!({ "minutes": 20 })).await.ok(200);
+    told("request_waiting", 3).await;
+    t.world.post(&dave, &path("approve"), json!({ "reason": "the second yes" })).await.ok(200);
+    told("request_decided", 3).await;
+    let mails = t.courier.mails();
+    assert!(mails.iter().any(|mail| mail.to.starts_with("alice") && mail.text.contains("Reason: the second yes\n")));
+    assert!(mails.iter().all(|mail| mail.to.starts_with("alice") || mail.to.starts_with("dave")), "{mails:#?}");
 }
 
 #[tokio::test]

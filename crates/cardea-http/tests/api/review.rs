@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cardea_domain::ConnectorError;
+use cardea_testkit::Operation;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -100,4 +102,34 @@ async fn who_breaks_the_glass_says_why_and_does_not_wait() {
     let body = json!({ "name": "both", "spec": both });
     let refused = world.post(&As::Operator, "/api/v1/connection-profiles", body).await;
     assert_eq!(refused.wrong_fields(), ["/spec/break_glass", "/spec/break_glass/reviewers"]);
+}
+
+/// What was found of the first try says nothing of the next.
+#[tokio::test]
+async fn a_session_that_is_tried_again_has_to_be_reviewed_again() {
+    let world = World::start().await;
+    with_glass(&world).await;
+    let alice = world.token("alice").await;
+    world.hosts.fail_next(Operation::Observe, ConnectorError::LoginRefused("wrong key".to_owned()));
+    let created = world.post(&alice, SESSIONS, request(&json!({}))).await.ok(201);
+    let id = created["items"][0]["id"].as_str().expect("an id").to_owned();
+    world.until(&id, |session| session["status"] == "failed" && session["clean"] == true).await;
+    let path = format!("{SESSIONS}/{id}/review");
+    let dave = world.signed_in("dave").await;
+    world.post(&dave, &path, json!({ "verdict": "justified", "reason": "it failed" })).await.ok(200);
+    assert_eq!(reviews(&world, &dave, "open").await, Vec::<Value>::new());
+
+    let mut heard = world.listen(&world.signed_in("admin").await, "/api/v1/events", None).await.expect("a stream");
+    world.clock.advance(Duration::from_secs(600));
+    world.post(&alice, &format!("{SESSIONS}/{id}/retry"), json!({})).await.ok(200);
+    let alert = heard.until("alert").await.json();
+    assert_eq!((&alert["code"], &alert["session"]), (&json!("break_glass"), &json!(id)));
+    let open = reviews(&world, &dave, "open").await;
+    assert_eq!((&open[0]["session"], &open[0]["verdict"]), (&json!(id), &Value::Null));
+    assert_eq!(open[0]["due_at"], "2027-01-15T10:10:00.000000Z", "from the second try on");
+    world.until_status(&id, "available").await;
+    world.post(&alice, &format!("{SESSIONS}/{id}/end"), json!({})).await.ok(200);
+    world.until_status(&id, "completed").await;
+    world.post(&dave, &path, json!({ "verdict": "unjustified", "reason": "it went on" })).await.ok(200);
+    assert_eq!(reviews(&world, &dave, "done").await[0]["reason"], "it went on");
 }
