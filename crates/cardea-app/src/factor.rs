@@ -109,6 +109,7 @@ impl App {
         let (app, now) = (self.clone(), entry.at);
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
+                tx.hold_user(user).await?;
                 let none =
                     || AppError::refused("no-enrolment", "no app is being set up, or it took too long: begin again");
                 let row = tx.totp_enrolment(user).await?.filter(|row| now < row.at).ok_or_else(none)?;
@@ -153,6 +154,7 @@ impl App {
         let app = self.clone();
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
+                tx.hold_user(user).await?;
                 if !tx.delete_factors(&permit, user).await? {
                     return Err(AppError::refused("no-factor", "there is no second factor to be taken off"));
                 }
@@ -173,6 +175,7 @@ impl App {
         let now = entry.at;
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
+                tx.hold_user(user).await?;
                 if !tx.held_factors(user).await?.any() {
                     return Err(AppError::refused(
                         "no-factor",
@@ -201,6 +204,7 @@ impl App {
         let (app, by) = (self.clone(), actor.to_string());
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
+                tx.hold_user(user).await?;
                 let had_one = tx.delete_factors(&permit, user).await?;
                 let ended = app.end_others(tx, user, None, entry.at).await?;
                 let detail = json!({ "had_one": had_one, "sign_ins_ended": ended });

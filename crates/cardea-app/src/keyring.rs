@@ -70,6 +70,20 @@ impl Keyring {
         Totp::read(&secret).ok_or_else(|| "the secret of an authenticator app cannot be read".to_owned())
     }
 
+    /// Seals what somebody is asked with a passkey under an id of its own.
+    pub(crate) fn seal_question(&self, id: SecretId, question: &Secret) -> Vec<u8> {
+        self.vault.seal(&self.question(id), question)
+    }
+
+    /// Opens it. Fails for what somebody else made up.
+    pub(crate) fn open_question(&self, id: SecretId, sealed: &[u8]) -> Result<Secret, String> {
+        self.vault.unseal(&self.question(id), sealed).map_err(|error| with_causes(&error))
+    }
+
+    fn question(&self, id: SecretId) -> Binding<'_> {
+        Binding { installation: &self.installation, id, field: "passkey_question" }
+    }
+
     fn totp(&self, id: SecretId) -> Binding<'_> {
         Binding { installation: &self.installation, id, field: "totp" }
     }

@@ -1,25 +1,18 @@
 //! Passkeys: registering, showing and taking off.
 //!
 //! A passkey verifies its user, so it may stand alone; and it is found without a name, so whoever asks learns nothing about
-//! users. What is asked is kept in the store and good for one answer, right or wrong.
+//! users. What is asked is good for one right answer.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use cardea_domain::{Actor, ObjectId, PasskeyId, Permit, Secret, Timestamp, Verb, is_unprintable};
-use cardea_store::{AuditEntry, Outcome, PasskeyChallenge, PasskeyRow, StoreError, Tx};
-use cardea_vault::{PasskeyAsked, PasskeyFault, PasskeyHandle, RelyingParty};
+use cardea_store::{AuditEntry, Outcome, PasskeyRow, StoreError, Tx};
+use cardea_vault::{PasskeyFault, PasskeyHandle, RelyingParty};
 use serde_json::{Value, json};
 
-use crate::{App, AppError, Device, RecoveryCodes, SignedIn, notice::Notice, second_step::Proof, throttle::Step};
-
-/// What a browser is to do with an authenticator.
-pub struct AskedPasskey {
-    /// To be sent with the answer.
-    pub challenge: Secret,
-    /// For `navigator.credentials`, in the JSON form of WebAuthn level 3.
-    pub options: Value,
-    pub expires_at: Timestamp,
-}
+use crate::{
+    App, AppError, AskedPasskey, Device, RecoveryCodes, SignedIn, notice::Notice, second_step::Proof, throttle::Step,
+};
 
 /// What the authenticator said.
 pub struct PasskeyAnswer {
@@ -29,33 +22,24 @@ pub struct PasskeyAnswer {
     pub credential: Value,
 }
 
-/// As long as browsers wait by default.
-const ASKED_LASTS: Duration = Duration::from_secs(300);
-/// Challenges that are open at a time: of one network, and in all.
-const OPEN_MAX: (i64, i64) = (200, 20_000);
-/// Whoever has asked too often waits for some of it to be over.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 const PASSKEYS_MAX: usize = 20;
 const NAME_LENGTH_MAX: usize = 64;
 const TAKEN: &str = "you have a passkey of this name: choose another";
 
 impl App {
     /// Asks for a passkey, whosever it is: to sign in with it, or to show it again.
-    pub async fn ask_passkey(&self, device: &Device) -> Result<AskedPasskey, AppError> {
+    pub fn ask_passkey(&self, device: &Device) -> Result<AskedPasskey, AppError> {
         let asked = self.site()?.ask().ok_or_else(not_asked)?;
-        let (asked, row) = self.passkey_asked(asked, None, device);
-        let now = self.0.clock.now();
-        let kept = self.0.store.write(move |tx| Box::pin(async move { keep(tx, &row, now).await }));
-        kept.await?;
-        Ok(asked)
+        Ok(self.hand_question(asked, None, device))
     }
 
     /// Signs the user in whose passkey it is.
     pub async fn sign_in_with_passkey(&self, device: &Device, answer: PasskeyAnswer) -> Result<SignedIn, AppError> {
-        self.site()?;
-        // Nobody is named: it is the network that guesses.
-        let from = device.network();
-        self.must_not_guess(Step::Passkey, &from, device, None).await?;
+        let whose = self.claimed_by(&answer).await?;
+        // Wrong answers are those of whose passkey it claims to be. All that claim to be nobody's are slowed down together, and with
+        // them nobody who has one.
+        let name = whose.map(|user| self.name_of(user)).unwrap_or_default();
+        self.must_not_guess(Step::Passkey, &name, device, whose).await?;
         let (app, of, now) = (self.clone(), device.clone(), self.0.clock.now());
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
@@ -82,11 +66,20 @@ impl App {
                 return Err(error);
             }
         };
-        self.0.throttle.succeeded(Step::Passkey, &from, device.peer);
+        self.0.throttle.succeeded(Step::Passkey, &name, device.peer);
         Ok(signed_in)
     }
 
-    /// Whose passkey gave this answer, if it is right. What was asked is used up, and so is the answer.
+    /// Whose passkey it says that it is, before anything is proven.
+    async fn claimed_by(&self, answer: &PasskeyAnswer) -> Result<Option<ObjectId>, AppError> {
+        let Some(claim) = self.site()?.claim(&answer.credential) else { return Ok(None) };
+        let read = self.0.store.read(move |tx| {
+            Box::pin(async move { tx.passkey_of(&claim.credential, &claim.handle).await.map_err(AppError::from) })
+        });
+        Ok(read.await?.map(|row| row.user))
+    }
+
+    /// Whose passkey gave this answer, if it is right. Then it is used up.
     pub(crate) async fn passkey_of(
         &self,
         tx: &mut Tx,
@@ -95,36 +88,37 @@ impl App {
         now: Timestamp,
     ) -> Result<Option<ObjectId>, AppError> {
         let site = self.site()?;
-        let digest = self.challenge_digest(challenge);
-        let Some(state) = tx.take_passkey_challenge(&digest, None, &device.network(), now).await? else {
-            return Ok(None);
-        };
+        let Some(question) = self.question(challenge, None, device, now) else { return Ok(None) };
         let Some(claim) = site.claim(credential) else { return Ok(None) };
         let Some(row) = tx.passkey_of(&claim.credential, &claim.handle).await? else { return Ok(None) };
-        match site.verify(&state, credential, &row.kept) {
-            Ok(kept) => Ok(tx.passkey_shown(&row, &kept, now).await?.then_some(row.user)),
-            Err(PasskeyFault::Wrong) => Ok(None),
-            Err(PasskeyFault::Copied) => {
-                let permit = Permit::ask(&Actor::Gateway, Verb::SignIn)?;
-                let why = "its counter went back: there are two of this key";
-                let detail = json!({ "passkey": row.name, "id": row.id, "peer": device.peer, "detail": why });
-                let (id, subject) = (self.mint_audit(), row.user.to_string());
-                tx.record(&permit, &AuditEntry { id, at: now, subject, outcome: Outcome::Refused, detail }).await?;
-                self.notify_user(tx, row.user, &Notice::PasskeyCopied { name: row.name });
-                Ok(None)
-            }
+        let shown = site.verify(&question.state, credential, &row.kept);
+        // Only who holds the key gets here: nobody else fills the list of what was answered.
+        if shown == Err(PasskeyFault::Wrong)
+            || !tx.answer_passkey_challenge(question.id, question.expires_at, now).await?
+        {
+            return Ok(None);
         }
+        if let Ok(kept) = shown {
+            return Ok(tx.passkey_shown(&row, &kept, now).await?.then_some(row.user));
+        }
+        let permit = Permit::ask(&Actor::Gateway, Verb::SignIn)?;
+        let why = "its counter went back: there are two of this key";
+        let detail = json!({ "passkey": row.name, "id": row.id, "peer": device.peer, "detail": why });
+        let (id, subject) = (self.mint_audit(), row.user.to_string());
+        tx.record(&permit, &AuditEntry { id, at: now, subject, outcome: Outcome::Refused, detail }).await?;
+        self.notify_user(tx, row.user, &Notice::PasskeyCopied { name: row.name });
+        Ok(None)
     }
 
     /// Begins to register a passkey of one's own.
     pub async fn begin_passkey(&self, actor: &Actor, device: &Device, name: &str) -> Result<AskedPasskey, AppError> {
-        let (permit, user, _) = self.own_factors(actor).await?;
+        let (permit, user, sign_in) = self.own_factors(actor).await?;
         let site = self.site()?;
         let wanted = checked_name(name)?;
         let mut fresh: PasskeyHandle = [0; 16];
         self.0.entropy.fill(&mut fresh);
         let (name, full_name) = (self.name_of(user), self.full_name_of(user));
-        let (app, of, entry) = (self.clone(), device.clone(), self.factor_entry(user, json!({ "passkey": "begun" })));
+        let entry = self.factor_entry(user, json!({ "passkey": "begun" }));
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let known = tx.passkeys(user).await?;
@@ -136,13 +130,11 @@ impl App {
                 let handle = tx.passkey_handle(&permit, user, &fresh).await?;
                 let handle = PasskeyHandle::try_from(handle.as_slice()).map_err(|_| not_asked())?;
                 let asked = site.begin(handle, (&name, &full_name), &known).ok_or_else(not_asked)?;
-                let (asked, row) = app.passkey_asked(asked, Some(user), &of);
-                keep(tx, &row, entry.at).await?;
                 tx.record(&permit, &entry).await?;
                 Ok::<_, AppError>(asked)
             })
         });
-        done.await
+        Ok(self.hand_question(done.await?, Some(sign_in), device))
     }
 
     /// Registers the passkey that was made. The first factor of a user gives recovery codes, and ends the other sign-ins: they
@@ -160,14 +152,16 @@ impl App {
         let (codes, digests) = self.new_recovery_codes(user);
         let entry = self.factor_entry(user, json!({ "passkey": "registered", "name": name }));
         let id = PasskeyId::mint(entry.at, &*self.0.entropy);
-        let (app, of, now) = (self.clone(), device.clone(), entry.at);
+        let (app, now) = (self.clone(), entry.at);
+        let question = self.question(&answer.challenge, Some(sign_in), device, now);
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
-                let digest = app.challenge_digest(&answer.challenge);
-                let state = tx.take_passkey_challenge(&digest, Some(user), &of.network(), now).await?;
-                let Some(made) = state.and_then(|state| site.finish(&state, &answer.credential)) else {
+                let Some(question) = question else { return Ok(None) };
+                let Some(made) = site.finish(&question.state, &answer.credential) else { return Ok(None) };
+                if !tx.answer_passkey_challenge(question.id, question.expires_at, now).await? {
                     return Ok(None);
-                };
+                }
+                tx.hold_user(user).await?;
                 let held = tx.held_factors(user).await?;
                 must_have_room(&tx.passkeys(user).await?)?;
                 let row = PasskeyRow {
@@ -207,6 +201,8 @@ impl App {
         let (app, entry) = (self.clone(), self.factor_entry(user, Value::Null));
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
+                // Of the last two, taken off at once, one stays where there must be one.
+                tx.hold_user(user).await?;
                 let name = tx.delete_passkey(&permit, user, id).await?.ok_or_else(gone)?;
                 let is_last = !tx.held_factors(user).await?.any();
                 if is_last && is_required {
@@ -237,36 +233,12 @@ impl App {
         self.0.sign_in.relying_party.clone().ok_or_else(|| AppError::refused("no-passkeys", sentence))
     }
 
-    fn passkey_asked(
-        &self,
-        asked: PasskeyAsked,
-        user: Option<ObjectId>,
-        device: &Device,
-    ) -> (AskedPasskey, PasskeyChallenge) {
-        let challenge = self.random_token("passkey");
-        let expires_at = self.0.clock.now().plus(ASKED_LASTS);
-        let (digest, peer) = (self.challenge_digest(&challenge), device.network());
-        let row = PasskeyChallenge { digest, user, peer, state: asked.state, expires_at };
-        (AskedPasskey { challenge, options: asked.options, expires_at }, row)
-    }
-
-    fn challenge_digest(&self, challenge: &Secret) -> Vec<u8> {
-        challenge.expose(|text| self.0.keyring.digest("passkey", text.as_bytes())).to_vec()
-    }
-
     fn full_name_of(&self, user: ObjectId) -> String {
         let configuration = self.configuration();
         let spec = configuration.get(user).and_then(|object| object.as_user());
         let full_name = spec.map(|user| user.full_name.clone()).filter(|name| !name.is_empty());
         full_name.unwrap_or_else(|| self.name_of(user))
     }
-}
-
-async fn keep(tx: &mut Tx, row: &PasskeyChallenge, now: Timestamp) -> Result<(), AppError> {
-    if tx.put_passkey_challenge(row, now, OPEN_MAX).await? {
-        return Ok(());
-    }
-    Err(AppError::Throttled { retry_after: ASK_AGAIN_AFTER })
 }
 
 fn must_have_room(known: &[PasskeyRow]) -> Result<(), AppError> {

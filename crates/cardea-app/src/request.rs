@@ -36,7 +36,7 @@ pub struct NewRequest {
 pub(crate) const AHEAD_MAX: Duration = Duration::from_secs(366 * 86_400);
 const RESOURCES_MAX: usize = 50;
 /// Sessions of one user that may wait for approval: each asks people, by mail too.
-const WAITING_MAX: i64 = 100;
+pub(crate) const WAITING_MAX: i64 = 100;
 const NOTES_MAX: usize = 4000;
 const TICKET_MAX: usize = 200;
 
@@ -262,6 +262,7 @@ pub(crate) async fn must_ask_no_more(tx: &mut Tx, asking: impl Iterator<Item = &
     let mut asking = asking.filter(|session| session.is_waiting().is_ok());
     let Some(first) = asking.next() else { return Ok(()) };
     let more = i64::try_from(asking.count() + 1).unwrap_or(WAITING_MAX);
+    tx.hold_user(first.user).await?;
     if tx.waiting_of(first.user).await? + more > WAITING_MAX {
         let sentence = format!("{WAITING_MAX} of your sessions wait for approval: wait, or withdraw some");
         return Err(AppError::refused("too-many-waiting", sentence));

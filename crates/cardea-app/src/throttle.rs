@@ -23,7 +23,8 @@ const ENTRIES_MAX: usize = 20_000;
 pub(crate) enum Step {
     /// A one-time token of a session.
     Launch,
-    /// By a network in place of an account: who shows a passkey names nobody.
+    /// By whose passkey it says that it is; nobody's, if it is not known. No address is counted: a signature is not guessed, and
+    /// many people may have one address.
     Passkey,
     Password,
     /// Only those come here who know the password.
@@ -43,10 +44,15 @@ impl Key {
     /// Longer texts are no names; what is kept of them is bounded.
     const NAME_LENGTH_MAX: usize = 64;
 
-    fn of(step: Step, user: &str, peer: IpAddr) -> [Self; 3] {
+    fn of(step: Step, user: &str, peer: IpAddr) -> Vec<Self> {
         let user = fold(&user.chars().take(Self::NAME_LENGTH_MAX).collect::<String>());
         let peer = network(peer);
-        [Self::Account(step, user.clone(), peer), Self::Address(peer), Self::Everywhere(step, user)]
+        let mut keys = vec![Self::Account(step, user.clone(), peer)];
+        if step != Step::Passkey {
+            keys.push(Self::Address(peer));
+        }
+        keys.push(Self::Everywhere(step, user));
+        keys
     }
 
     /// Failures that are forgiven before waiting begins. Then the wait doubles with each, up to the second.
@@ -120,10 +126,10 @@ impl Throttle {
     /// The attempt was right: the account's failures from this address are forgotten, and this attempt is no failure.
     pub(crate) fn succeeded(&self, step: Step, user: &str, peer: IpAddr) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let [account, others @ ..] = Key::of(step, user, peer);
-        failures.remove(&account);
-        for key in others {
-            if let Some(entry) = failures.get_mut(&key) {
+        for key in Key::of(step, user, peer) {
+            if matches!(key, Key::Account(..)) {
+                failures.remove(&key);
+            } else if let Some(entry) = failures.get_mut(&key) {
                 entry.count = entry.count.saturating_sub(1);
             }
         }
@@ -222,6 +228,21 @@ mod tests {
         let attempt = |step, peer| Attempt { step, user: "alice", peer, is_familiar: false };
         let tries = |step| (0..100).filter(|n| throttle.attempt(attempt(step, numbered(*n)), at(0)).is_ok()).count();
         assert_eq!((tries(Step::SecondFactor), tries(Step::Password)), (10, 100));
+    }
+
+    #[test]
+    fn wrong_passkeys_and_the_other_guesses_of_an_address_do_not_slow_each_other_down() {
+        let throttle = Throttle::default();
+        let office = address("192.0.2.1");
+        let attempt =
+            |step, user: &str| throttle.attempt(Attempt { step, user, peer: office, is_familiar: true }, at(0));
+        // Nobody's passkeys are slowed down together, those of alice by themselves.
+        assert_eq!((0..100).filter(|_| attempt(Step::Passkey, "").is_ok()).count(), 5);
+        assert_eq!((0..100).filter(|_| attempt(Step::Passkey, "alice").is_ok()).count(), 5);
+        assert_eq!(attempt(Step::Password, "bob"), Ok(()));
+        while (0..100).any(|n| attempt(Step::Password, &format!("user{n}")).is_ok()) {}
+        assert!(attempt(Step::Password, "bob").is_err(), "too many passwords from there");
+        assert_eq!(attempt(Step::Passkey, "bob"), Ok(()));
     }
 
     #[test]

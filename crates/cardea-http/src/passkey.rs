@@ -20,7 +20,7 @@ use crate::{
 /// What a browser is to ask of an authenticator.
 #[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct PasskeyAskedView {
-    /// To be sent with the answer. Good for one, right or wrong.
+    /// To be sent with the answer. Good for one right answer.
     challenge: String,
     /// `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON` of WebAuthn.
     options: Value,
@@ -110,7 +110,7 @@ pub(crate) async fn ask_passkey(
     Where(device): Where,
     _: OwnPage,
 ) -> Result<(StatusCode, Json<PasskeyAskedView>), Problem> {
-    Ok((StatusCode::CREATED, Json(api.app.ask_passkey(&device).await?.into())))
+    Ok((StatusCode::CREATED, Json(api.app.ask_passkey(&device)?.into())))
 }
 
 /// Sign in with a passkey.

@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 54] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 53] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
@@ -61,9 +61,10 @@ pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 54] = [
     ("object_pk", "object.id", "object", "id"),
     ("oidc_logout_pk", "oidc_logout.provider_id, oidc_logout.digest", "oidc_logout", "digest"),
     ("oidc_trip_pk", "oidc_trip.digest", "oidc_trip", "digest"),
-    ("own_key_body_unique", "own_key.body", "own_key", "body"),
+    ("own_key_claim_unique", "own_key.user_id, own_key.body", "own_key", "claim"),
     ("own_key_pk", "own_key.id", "own_key", "id"),
-    ("passkey_challenge_pk", "passkey_challenge.digest", "passkey_challenge", "digest"),
+    ("own_key_proven_unique", "own_key.body", "own_key", "body"),
+    ("passkey_answered_pk", "passkey_answered.id", "passkey_answered", "id"),
     ("passkey_credential_unique", "passkey.credential", "passkey", "credential"),
     ("passkey_handle_handle_unique", "passkey_handle.handle", "passkey_handle", "handle"),
     ("passkey_handle_pk", "passkey_handle.user_id", "passkey_handle", "user_id"),
@@ -210,6 +211,14 @@ impl Tx {
         match self.conn {
             Conn::Sqlite(_) => None,
             Conn::Postgres(_) => Some("select id from session where id = $1 for no key update"),
+        }
+    }
+
+    /// Holds a user's row until the unit ends; SQLite has one writer anyway.
+    pub(crate) fn hold_user_sql(&self) -> Option<&'static str> {
+        match self.conn {
+            Conn::Sqlite(_) => None,
+            Conn::Postgres(_) => Some("select id from object where id = $1 for no key update"),
         }
     }
 

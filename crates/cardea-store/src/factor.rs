@@ -98,7 +98,6 @@ impl Tx {
         must_cover(permit, &[Verb::ChangeFactors, Verb::ResetFactors], "totp")?;
         let gone = execute!(self, "delete from totp where user_id = $1", user.to_string())?
             + execute!(self, "delete from passkey where user_id = $1", user.to_string())?;
-        execute!(self, "delete from passkey_challenge where user_id = $1", user.to_string())?;
         execute!(self, "delete from totp_enrolment where user_id = $1", user.to_string())?;
         execute!(self, "delete from recovery_code where user_id = $1", user.to_string())?;
         Ok(gone > 0)

@@ -69,7 +69,7 @@ pub use news::{Heard, News};
 pub use node::NodeRow;
 pub use notice::{NoticeFigures, NoticeRow};
 pub use own_key::OwnKey;
-pub use passkey::{HeldFactors, PasskeyChallenge, PasskeyRow};
+pub use passkey::{HeldFactors, PasskeyRow};
 pub use review::{ReviewFilter, ReviewRow};
 pub use secret::SecretRow;
 pub use sign_in::{SignInRow, SignInTicket};

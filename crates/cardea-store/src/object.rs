@@ -7,7 +7,7 @@ use cardea_domain::{Kind, Name, Object, ObjectId, Permit, Revision, Spec, Timest
 use crate::{
     StoreError, Tx,
     row::{corrupt, exactly_one, from_json, id_list, must_cover, parse, to_json},
-    tx::{execute, fetch_all, fetch_one},
+    tx::{execute, fetch_all, fetch_one, fetch_optional},
 };
 
 #[derive(sqlx::FromRow)]
@@ -86,6 +86,15 @@ impl Tx {
             was
         )?;
         exactly_one(changed)
+    }
+
+    /// Holds a user until the unit ends: units that first count something of the same user's and then write go one by one. Comes
+    /// before what is counted is read.
+    pub async fn hold_user(&mut self, user: ObjectId) -> Result<(), StoreError> {
+        if let Some(sql) = self.hold_user_sql() {
+            fetch_optional!((String,), self, sql, user.to_string())?;
+        }
+        Ok(())
     }
 
     /// Whether every one of these objects is still as it was at that version.

@@ -1,7 +1,6 @@
-//! Passkeys of users, and the challenges that were handed out. No private key and no challenge is here in the clear: authenticators
-//! keep the one, browsers hold the other.
+//! Passkeys of users, and the challenges that were answered. No private key is here: authenticators keep them.
 
-use cardea_domain::{ObjectId, PasskeyId, Permit, Timestamp, Verb};
+use cardea_domain::{ObjectId, PasskeyId, Permit, SecretId, Timestamp, Verb};
 
 use crate::{
     StoreError, Tx,
@@ -22,20 +21,6 @@ pub struct PasskeyRow {
     pub kept: String,
     pub created_at: Timestamp,
     pub used_at: Option<Timestamp>,
-}
-
-/// What somebody was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PasskeyChallenge {
-    /// Of what the browser sends with the answer.
-    pub digest: Vec<u8>,
-    /// Who makes a new passkey; nobody if one is to be shown.
-    pub user: Option<ObjectId>,
-    /// The network that asked for it.
-    pub peer: String,
-    /// What the answer is compared with.
-    pub state: String,
-    pub expires_at: Timestamp,
 }
 
 /// Which second factors a user has.
@@ -149,38 +134,16 @@ impl Tx {
         Ok(row.map(|(name,)| name))
     }
 
-    /// Keeps what was asked until it is answered or over. False, and nothing is kept, while so many others are open: of the same
-    /// network, and in all.
-    pub async fn put_passkey_challenge(
+    /// Uses a challenge up: true once, until `expires_at`, when it is over anyway.
+    pub async fn answer_passkey_challenge(
         &mut self,
-        challenge: &PasskeyChallenge,
+        id: SecretId,
+        expires_at: Timestamp,
         now: Timestamp,
-        (here, in_all): (i64, i64),
     ) -> Result<bool, StoreError> {
-        const OVER: &str = "delete from passkey_challenge where expires_at <= $1";
-        const SQL: &str = "insert into passkey_challenge (digest, user_id, peer, state, expires_at) \
-            select $1, $2, $3, $4, $5 where (select count(*) from passkey_challenge where peer = $3) < $6 \
-            and (select count(*) from passkey_challenge) < $7";
-        let PasskeyChallenge { digest, user, peer, state, expires_at } = challenge;
+        const OVER: &str = "delete from passkey_answered where expires_at <= $1";
+        const SQL: &str = "insert into passkey_answered (id, expires_at) values ($1, $2) on conflict (id) do nothing";
         execute!(self, OVER, now.as_micros())?;
-        let user = user.map(|user| user.to_string());
-        let ends = expires_at.as_micros();
-        Ok(execute!(self, SQL, digest.as_slice(), user, peer, state, ends, here, in_all)? == 1)
-    }
-
-    /// Uses a challenge up, and gives what the answer is compared with: once, before it ends, to the network and the user that it
-    /// was made for.
-    pub async fn take_passkey_challenge(
-        &mut self,
-        digest: &[u8],
-        user: Option<ObjectId>,
-        peer: &str,
-        now: Timestamp,
-    ) -> Result<Option<String>, StoreError> {
-        const SQL: &str = "delete from passkey_challenge where digest = $1 and coalesce(user_id, '') = $2 and peer = $3 \
-            and expires_at > $4 returning state";
-        let user = user.map(|user| user.to_string()).unwrap_or_default();
-        let row = fetch_optional!((String,), self, SQL, digest, user, peer, now.as_micros())?;
-        Ok(row.map(|(state,)| state))
+        Ok(execute!(self, SQL, id.to_string(), expires_at.as_micros())? == 1)
     }
 }

@@ -1,9 +1,9 @@
-//! Races about one request, on both databases, and on PostgreSQL between two nodes: each has one clear winner.
+//! Races about one request, and about what is counted before it is written, on both databases, and on PostgreSQL between two nodes: each has one clear winner.
 
 use std::{sync::Arc, time::Duration};
 
-use cardea_domain::{Actor, Clock as _, Decision, Kind, SessionId, Status, Via};
-use cardea_store::{Store, StoreUrl};
+use cardea_domain::{Actor, Clock as _, Decision, Kind, PasskeyId, Permit, SessionId, Status, Verb, Via};
+use cardea_store::{PasskeyRow, Store, StoreUrl};
 use cardea_testkit::{FakeConnector, ManualClock, Postgres, SeededEntropy};
 use cardea_vault::Vault;
 use serde_json::{Value, json};
@@ -11,7 +11,10 @@ use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, AppError, ApplyOptions, Approve, Document, NewRequest, Parts, SessionDetail, sign_in::actor_of};
+use crate::{
+    App, AppError, ApplyOptions, Approve, Device, Document, NewRequest, Parts, SessionDetail, request::WAITING_MAX,
+    second_step::Proof, sign_in::actor_of,
+};
 
 const OPERATOR: Actor = Actor::Operator { uid: 0 };
 /// Races of a kind: enough that each side wins some.
@@ -257,6 +260,62 @@ async fn a_yes_while_the_rules_change(world: &World) {
     }
 }
 
+async fn two_requests_for_the_last_place(world: &World) {
+    for _ in 1..WAITING_MAX {
+        world.request().await;
+    }
+    let alice = world.actor("alice");
+    let request =
+        || NewRequest { activity: "job".to_owned(), resources: vec!["web1".to_owned()], ..NewRequest::default() };
+    for _ in 0..RACES {
+        let one = world.app.create_sessions(&alice, request());
+        let (one, two) = tokio::join!(one, world.other.create_sessions(&alice, request()));
+        let (made, refused) = if one.is_ok() { (one, two) } else { (two, one) };
+        assert_eq!(refused.as_ref().map_err(AppError::code).map(Vec::len), Err("too-many-waiting"));
+        let id = made.expect("one of them is the last").remove(0).session.id;
+        world.app.end_session(&OPERATOR, id, None).await.expect("it is withdrawn");
+    }
+}
+
+/// Whoever must have a second factor keeps one, also if both are taken off at once.
+async fn the_last_two_passkeys_taken_off_at_once(world: &World) {
+    let group = json!({ "members": ["alice"], "require_second_factor": true });
+    let group = Document { kind: Kind::Group, name: "careful".to_owned(), spec: group };
+    world.app.apply(&OPERATOR, vec![group], ApplyOptions::default()).await.expect("a good group");
+    world.other.reload().await.expect("it can be read");
+    let user = world.actor("alice").user_id().expect("a user");
+    for _ in 0..RACES {
+        let now = world.clock.now();
+        let row = |name: &str| PasskeyRow {
+            id: PasskeyId::mint(now, &*world.app.0.entropy),
+            user,
+            name: name.to_owned(),
+            credential: PasskeyId::mint(now, &*world.app.0.entropy).to_string().into_bytes(),
+            kept: "{}".to_owned(),
+            created_at: now,
+            used_at: None,
+        };
+        let rows = [row("one"), row("two")];
+        let ids = [rows[0].id, rows[1].id];
+        let permit = Permit::ask(&world.actor("alice"), Verb::ChangeFactors).expect("everybody may");
+        let kept = world.app.0.store.write(move |tx| {
+            Box::pin(async move {
+                tx.delete_factors(&permit, user).await?;
+                tx.insert_passkey(&permit, &rows[0]).await?;
+                tx.insert_passkey(&permit, &rows[1]).await
+            })
+        });
+        kept.await.expect("two passkeys");
+        let device = Device::new([192, 0, 2, 1].into(), "");
+        let alice = world.app.signed_in(user, &device, Proof::PasskeyAlone).await.expect("she is signed in").actor;
+        let one = world.app.remove_passkey(&alice, ids[0]);
+        let (one, two) = tokio::join!(one, world.other.remove_passkey(&alice, ids[1]));
+        let codes = [&one, &two].map(|answer| answer.as_ref().map_or_else(AppError::code, |()| "ok"));
+        assert!(matches!(codes, ["ok", "factor-required"] | ["factor-required", "ok"]), "{codes:?}");
+        assert_eq!(world.app.factors(&alice, None).await.expect("her own").passkeys.len(), 1);
+    }
+}
+
 /// Runs each race on both databases.
 macro_rules! on_both {
     ($($race:ident)*) => { $( mod $race {
@@ -278,4 +337,6 @@ on_both! {
     a_no_against_a_yes
     a_yes_while_the_window_ends
     a_yes_while_the_rules_change
+    two_requests_for_the_last_place
+    the_last_two_passkeys_taken_off_at_once
 }

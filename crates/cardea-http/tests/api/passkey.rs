@@ -138,10 +138,26 @@ async fn an_answer_counts_once_in_time_and_from_where_it_was_asked() {
     let (one, other) = (ask(&world).await, ask(&world).await);
     let crossed = body(&one, &key.show(&other["options"]));
     world.post(&As::Nobody, SIGN_IN, crossed).await.problem(401, "wrong-credentials");
-    let spent = body(&one, &key.show(&one["options"]));
-    world.post(&As::Nobody, SIGN_IN, spent).await.problem(401, "wrong-credentials");
-    let invented = json!({ "challenge": "cardea-passkey-guessed", "credential": key.show(&other["options"]) });
-    world.post(&As::Nobody, SIGN_IN, invented).await.problem(401, "wrong-credentials");
+    let text = one["challenge"].as_str().expect("text");
+    let forged = [
+        "cardea-passkey-guessed".to_owned(),
+        format!("cardea-passkey-{}", text.split_once('.').expect("an id and what is sealed").1),
+        // What is sealed of one under the id of the other.
+        format!(
+            "{}.{}",
+            other["challenge"].as_str().and_then(|text| text.split('.').next()).expect("an id"),
+            text.split_once('.').expect("an id and what is sealed").1
+        ),
+        format!("{}A", &text[..text.len() - 1]),
+    ];
+    for challenge in forged {
+        world.clock.advance(Duration::from_secs(10));
+        let invented = json!({ "challenge": challenge, "credential": key.show(&one["options"]) });
+        world.post(&As::Nobody, SIGN_IN, invented).await.problem(401, "wrong-credentials");
+    }
+    // A wrong answer is none: the right one still counts.
+    world.clock.advance(Duration::from_secs(30));
+    signed_in(&world.post(&As::Nobody, SIGN_IN, body(&one, &key.show(&one["options"]))).await);
 }
 
 #[tokio::test]
@@ -204,15 +220,17 @@ async fn what_is_registered_was_asked_of_this_user_on_this_page() {
     let (key, _) = SoftPasskey::make(&begun["options"], PUBLIC_URL);
     let unverified = key.unverified().registration(&begun["options"]);
     confirm(&world, &dave, "key", &begun, unverified).await.problem(409, "no-enrolment");
-    // That question was used up by it.
+    // Another sign-in of the same user did not ask.
+    let elsewhere = world.signed_in("dave").await;
     let good = key.registration(&begun["options"]);
-    confirm(&world, &dave, "key", &begun, good).await.problem(409, "no-enrolment");
+    confirm(&world, &elsewhere, "key", &begun, good).await.problem(409, "no-enrolment");
 
     let begun = begin().await;
     let (_, good) = SoftPasskey::make(&begun["options"], PUBLIC_URL);
     confirm(&world, &admin, "key", &begun, good.clone()).await.problem(409, "no-enrolment");
     let late = begin().await;
-    confirm(&world, &dave, "key", &begun, good).await.ok(200);
+    confirm(&world, &dave, "key", &begun, good.clone()).await.ok(200);
+    confirm(&world, &dave, "again", &begun, good).await.problem(409, "no-enrolment");
     let (_, other) = SoftPasskey::make(&late["options"], PUBLIC_URL);
     world.clock.advance(Duration::from_secs(301));
     confirm(&world, &dave, "late", &late, other).await.problem(409, "no-enrolment");
@@ -286,21 +304,36 @@ async fn whoever_may_not_come_in_does_not_with_a_passkey() {
     alone(&world, &mut key).await.problem(401, "wrong-credentials");
 }
 
+/// However much somebody asks and guesses, whoever has a passkey gets in, also from the same network.
 #[tokio::test]
-async fn guessing_is_slowed_down_and_questions_are_bounded() {
+async fn a_flood_of_questions_and_of_wrong_answers_keeps_nobody_out() {
     let world = world_with_dave(settings()).await;
-    let mut slowed = 0;
-    for _ in 0..8 {
-        let guess = json!({ "challenge": "guessed", "credential": {} });
+    let (mut key, _) = register(&world, &world.signed_in("dave").await, "Laptop").await;
+    let (mut slowed, mut last) = (0, json!({}));
+    for _ in 0..400 {
+        last = ask(&world).await;
+        let guess = json!({ "challenge": last["challenge"], "credential": {} });
         slowed += u32::from(world.post(&As::Nobody, SIGN_IN, guess).await.status == 429);
     }
-    assert!(slowed > 0);
-    for _ in 0..200 {
-        ask(&world).await;
+    assert!(slowed > 380, "who answers with no passkey of ours is slowed down: {slowed}");
+    signed_in(&world.post(&As::Nobody, SIGN_IN, body(&last, &key.show(&last["options"]))).await);
+    let credentials = json!({ "user": "admin", "password": PASSWORD });
+    world.post(&As::Nobody, "/api/v1/sign-in", credentials).await.ok(200);
+}
+
+/// Wrong answers of a passkey are its user's, and only from there.
+#[tokio::test]
+async fn wrong_answers_slow_down_whose_passkey_it_is_and_nobody_beside() {
+    let world = world_with_dave(settings()).await;
+    let (mut daves, _) = register(&world, &world.signed_in("dave").await, "Laptop").await;
+    let (mut admins, _) = register(&world, &world.signed_in("admin").await, "Laptop").await;
+    let asked = ask(&world).await;
+    let wrong = body(&asked, &daves.on_page("https://evil.example").show(&asked["options"]));
+    for _ in 0..5 {
+        world.post(&As::Nobody, SIGN_IN, wrong.clone()).await.problem(401, "wrong-credentials");
     }
-    world.post(&As::Nobody, &format!("{SIGN_IN}/challenge"), json!({})).await.problem(429, "too-many-attempts");
-    let elsewhere = world.post_from("192.0.2.66:1", "", &format!("{SIGN_IN}/challenge"), json!({})).await;
-    elsewhere.ok(201);
-    world.clock.advance(Duration::from_secs(301));
-    ask(&world).await;
+    alone(&world, &mut daves).await.problem(429, "too-many-attempts");
+    signed_in(&alone(&world, &mut admins).await);
+    world.clock.advance(Duration::from_secs(60));
+    signed_in(&alone(&world, &mut daves).await);
 }

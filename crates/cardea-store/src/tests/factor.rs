@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use cardea_domain::{Kind, PasskeyId};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::*;
-use crate::{HeldFactors, PasskeyChallenge, PasskeyRow, SignInTicket, TotpRow};
+use crate::{HeldFactors, PasskeyRow, SignInTicket, TotpRow, tx::fetch_one};
 
 fn permit(verb: Verb) -> Permit {
     Permit::ask(&user(), verb).expect("an administrator may")
@@ -94,27 +97,13 @@ on_both! {
         assert_eq!(gone.expect("answers"), (Some("Laptop".to_owned()), None));
     }
 
-    async fn a_challenge_is_taken_once_in_time_where_and_for_whom_it_was_made(t: &Fixture) {
-        let user = person(t).await;
-        let challenge = |digest: u8, user| PasskeyChallenge {
-            digest: vec![digest; 32], user, peer: "192.0.2.1".to_owned(), state: "asked".to_owned(), expires_at: at(10),
+    async fn a_challenge_is_answered_once(t: &Fixture) {
+        let (one, other) = (SecretId::mint(at(1), &*t.random), SecretId::mint(at(1), &*t.random));
+        let answer = async |id, now| {
+            writes!(t, tx => tx.answer_passkey_challenge(id, at(10), at(now)).await).expect("an answer")
         };
-        let rows = [challenge(1, None), challenge(2, Some(user)), challenge(3, None)];
-        let put = writes!(t, tx => {
-            let first = tx.put_passkey_challenge(&rows[0], at(1), (2, 9)).await?;
-            let second = tx.put_passkey_challenge(&rows[1], at(1), (9, 2)).await?;
-            let here = tx.put_passkey_challenge(&rows[2], at(1), (2, 9)).await?;
-            let in_all = tx.put_passkey_challenge(&rows[2], at(1), (9, 2)).await?;
-            Ok((first, second, here, in_all))
-        });
-        assert_eq!(put.expect("answers"), (true, true, false, false));
-        let take = async |digest: u8, user, peer: &'static str, now| {
-            writes!(t, tx => tx.take_passkey_challenge(&[digest; 32], user, peer, at(now)).await).expect("an answer").is_some()
-        };
-        let here = "192.0.2.1";
-        assert!(!take(1, Some(user), here, 2).await && !take(1, None, "192.0.2.2", 2).await && !take(1, None, here, 10).await);
-        assert!(take(1, None, here, 9).await && !take(1, None, here, 9).await);
-        assert!(!take(2, None, here, 2).await && take(2, Some(user), here, 2).await);
+        assert!(answer(one, 2).await && !answer(one, 9).await && answer(other, 9).await);
+        assert!(answer(one, 10).await, "what is over is forgotten; who asks looks at the time first");
     }
 
     async fn factors_are_not_written_by_just_any_permit(t: &Fixture) {
@@ -158,4 +147,67 @@ on_both! {
         writes!(t, tx => tx.forget_sign_ins(user, at(0), at(10)).await).expect("old ones are forgotten");
         assert_eq!(reads!(t, tx => tx.ticket_user(&[1; 32]).await), None);
     }
+}
+
+/// Two units that both count and then write: the second counts what the first has left.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_a_user_counts_what_nobody_else_changes_meanwhile() {
+    const WAITING: &str = "select count(*) from pg_locks l join pg_database d on d.oid = l.database \
+        join pg_stat_activity a on a.pid = l.pid where d.datname = current_database() \
+        and a.wait_event_type = 'Lock' and a.query like '%for no key update%'";
+    let t = Fixture::postgres().await;
+    let user = person(&t).await;
+    let row = |number: u8| PasskeyRow {
+        id: PasskeyId::mint(t.random.time(), &*t.random),
+        user,
+        name: format!("key {number}"),
+        credential: vec![number; 32],
+        kept: "0".to_owned(),
+        created_at: at(1),
+        used_at: None,
+    };
+    let rows = [row(1), row(2)];
+    let ids = [rows[0].id, rows[1].id];
+    let change = permit(Verb::ChangeFactors);
+    writes!(t, tx => {
+        tx.insert_passkey(&change, &rows[0]).await?;
+        tx.insert_passkey(&change, &rows[1]).await
+    })
+    .expect("two passkeys");
+    let take_off = |id: PasskeyId, holding: Option<oneshot::Sender<()>>, go_on: oneshot::Receiver<()>| {
+        let (store, change) = (t.store.clone(), permit(Verb::ChangeFactors));
+        tokio::spawn(async move {
+            let done = store.write(move |tx| {
+                Box::pin(async move {
+                    tx.hold_user(user).await?;
+                    if let Some(holding) = holding {
+                        holding.send(()).expect("the test listens");
+                    }
+                    go_on.await.expect("the test says so");
+                    let left = tx.passkeys(user).await?.len();
+                    if left > 1 {
+                        tx.delete_passkey(&change, user, id).await?;
+                    }
+                    Ok::<_, StoreError>(left)
+                })
+            });
+            done.await.expect("it is written")
+        })
+    };
+    let (holding, held) = oneshot::channel();
+    let (let_first, first_goes) = oneshot::channel();
+    let (let_second, second_goes) = oneshot::channel();
+    let first = take_off(ids[0], Some(holding), first_goes);
+    held.await.expect("the first holds the user");
+    let_second.send(()).expect("it listens");
+    let second = take_off(ids[1], None, second_goes);
+    let waits = async {
+        while reads!(t, tx => fetch_one!((i64,), tx, WAITING)).0 == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(60), waits).await.expect("the second waits for the first");
+    let_first.send(()).expect("it listens");
+    assert_eq!((first.await.expect("no panic"), second.await.expect("no panic")), (2, 1));
+    assert_eq!(reads!(t, tx => tx.passkeys(user).await).len(), 1);
 }

@@ -47,7 +47,7 @@ const POSTGRES_UNIQUE: &str = "select t.relname || ' (' || (select string_agg(t.
     from pg_index i join pg_class t on t.oid = i.indrelid join pg_namespace s on s.oid = t.relnamespace \
     where s.nspname = 'public' and i.indisunique and t.relname not like '\\_%' escape '\\'";
 const SQLITE_INDEXES: &str = "select i.name || ' on ' || t.name || ' (' || (select group_concat(c.name, ', ') from (select name from pragma_index_info(i.name) order by seqno) c) || ')' || case i.partial when 1 then ' partial' else '' end \
-    from sqlite_schema t, pragma_index_list(t.name) i where t.type = 'table' and i.origin = 'c'";
+    from sqlite_schema t, pragma_index_list(t.name) i where t.type = 'table' and i.origin = 'c' and i.\"unique\" = 0";
 const POSTGRES_INDEXES: &str = "select x.relname || ' on ' || t.relname || ' (' || (select string_agg(a.attname, ', ' order by k.n) \
     from unnest(i.indkey) with ordinality k(attnum, n) join pg_attribute a on a.attrelid = t.oid and a.attnum = k.attnum) || ')' \
     || case when i.indpred is not null then ' partial' else '' end \
@@ -85,8 +85,10 @@ async fn both_schemas_say_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_unique_rule_has_its_name_on_postgres() {
     let t = Fixture::postgres().await;
-    let sql = "select c.conname::text from pg_constraint c join pg_namespace s on s.oid = c.connamespace \
-        where s.nspname = 'public' and c.contype in ('p', 'u') and c.conname not like '\\_%' escape '\\'";
+    // Of a constraint the index has the same name.
+    let sql = "select x.relname::text from pg_index i join pg_class x on x.oid = i.indexrelid \
+        join pg_namespace s on s.oid = x.relnamespace \
+        where s.nspname = 'public' and i.indisunique and x.relname not like '\\_%' escape '\\'";
     let there: Facts = reads!(t, tx => fetch_all!((String,), tx, sql)).into_iter().map(|(name,)| name).collect();
     let known: Facts = UNIQUE_RULES.iter().map(|(name, ..)| (*name).to_owned()).collect();
     assert_eq!(there, known);
