@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use cardea_domain::{
-    Actor, Admission, ConnectAuth, Credential, Entry, GateRefusal, Object, Permit, Secret, Session, SessionId, Verb,
+    Actor, Admission, ConnectAuth, Credential, Entry, GateRefusal, Object, Permit, Secret, Session, SessionId, Verb, Kind, ObjectId, Via,
 };
 use cardea_store::{AuditEntry, Outcome, Tx};
 use serde_json::json;
@@ -29,6 +29,8 @@ pub(crate) enum StillAsked {
 const AGENT: &str = "ssh";
 const NO_FACTOR: &str = "you have to have a second factor here and have none: sign in to Cardea in your browser, set one up, and \
                          connect again";
+const NO_FACTOR_IN_TOKEN: &str = "this session takes your second factor, which an API token does not show: press Launch in your \
+                                  browser, or show the factor there or by `ssh` from this network, and ask again";
 const PASSWORD_ALONE: &str = "your password alone opens nothing here: sign in to Cardea in your browser and set up a second factor, \
                               or register an SSH key";
 
@@ -153,16 +155,33 @@ impl App {
         kept.await
     }
 
-    /// Refuses a one-time token to a sign-in whose factor is old, where the gateway would ask for one.
-    pub(crate) async fn must_be_fresh_to_launch(&self, actor: &Actor, id: SessionId) -> Result<(), AppError> {
+    /// Refuses a one-time token to whoever has not shown a factor lately, where the gateway would ask for one: in the sign-in, or
+    /// for an API token, which shows none by itself, from the same network.
+    pub(crate) async fn must_be_fresh_to_launch(
+        &self,
+        actor: &Actor,
+        id: SessionId,
+        peer: IpAddr,
+    ) -> Result<(), AppError> {
+        let by_sign_in = matches!(actor, Actor::User { via: Via::SignIn(_), .. });
+        let app = self.clone();
         let read = self.0.store.read(move |tx| {
             Box::pin(async move {
-                let Some(session) = tx.session(id).await? else { return Ok(false) };
+                let Some(session) = tx.session(id).await? else { return Ok(StillAsked::Nothing) };
+                if !by_sign_in {
+                    return app.still_asked(tx, &session, &Credential::Token, peer).await;
+                }
                 let is_asked = session.rules.connect_auth == ConnectAuth::KeyAndFactor;
-                Ok::<_, AppError>(is_asked && tx.held_factors(session.user).await?.any())
+                let is_asked = is_asked && tx.held_factors(session.user).await?.any();
+                Ok::<_, AppError>(if is_asked { StillAsked::Factor } else { StillAsked::Nothing })
             })
         });
-        if read.await? { self.is_fresh(actor).await } else { Ok(()) }
+        match read.await? {
+            StillAsked::Nothing => Ok(()),
+            StillAsked::Factor if by_sign_in => self.is_fresh(actor).await,
+            StillAsked::Factor => Err(AppError::refused("no-sign-in", NO_FACTOR_IN_TOKEN)),
+            StillAsked::Enrolment => Err(AppError::refused("no-factor", NO_FACTOR)),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ const PREFIX: &str = "cardea-launch-";
 impl App {
     /// Makes a token with which the session's user joins it once.
     pub async fn launch_session(&self, actor: &Actor, id: SessionId, peer: IpAddr) -> Result<Launch, AppError> {
-        let launched = match self.must_be_fresh_to_launch(actor, id).await {
+        let launched = match self.must_be_fresh_to_launch(actor, id, peer).await {
             Ok(()) => self.retried(|| self.launch_once(actor, id, peer)).await,
             Err(error) => Err(error),
         };
@@ -73,6 +73,7 @@ impl App {
                         "the activity has no log-in, so there is nothing to launch",
                     ));
                 }
+                tx.hold_user(session.user).await?;
                 if tx.launches_of(id, now).await? >= UNUSED_MAX {
                     return Err(AppError::Throttled { retry_after: LASTS });
                 }

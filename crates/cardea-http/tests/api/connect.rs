@@ -174,3 +174,43 @@ async fn a_one_time_token_takes_a_sign_in_whose_factor_is_not_old() {
     world.clock.advance(FRESH);
     world.post(&alice, &path, json!({})).await.problem(403, "factor-needed");
 }
+
+/// An API token shows no factor: it makes no way round one.
+#[tokio::test]
+async fn an_api_token_launches_only_what_its_user_has_shown_a_factor_for() {
+    let (world, alice, session) = world().await;
+    let by_token = world.token("alice").await;
+    let path = |session: &str| format!("/api/v1/sessions/{session}/launch");
+    world.post(&by_token, &path(&session), json!({})).await.ok(200);
+    let (phone, _) = enrol(&world, &alice).await;
+    world.post(&by_token, &path(&session), json!({})).await.ok(200);
+    world.clock.advance(FRESH);
+    let refused = world.post(&by_token, &path(&session), json!({})).await.problem(409, "no-sign-in");
+    assert!(refused["detail"].as_str().is_some_and(|text| text.contains("API token")), "{refused}");
+    world.post(&alice, &path(&session), json!({})).await.problem(403, "factor-needed");
+    let code = phone.next_code(&world);
+    world.post(&alice, "/api/v1/me/proof", json!({ "totp": code })).await.ok(200);
+    for who in [&by_token, &alice] {
+        world.post(who, &path(&session), json!({})).await.ok(200);
+    }
+    // A factor that was shown elsewhere is not one that was shown here.
+    world.clock.advance(FRESH);
+    let half = asked(&world, &session, TRAIN).await;
+    assert_eq!(show(&world, &half, &phone.next_code(&world)).await, Ok(()));
+    world.post(&by_token, &path(&session), json!({})).await.problem(409, "no-sign-in");
+
+    let spec = json!({ "max_duration": "1h", "connect_auth": "key" });
+    world.apply(json!([{ "kind": "ConnectionProfile", "name": "one-hour", "spec": spec }])).await;
+    let without = world.request(&by_token, &["db1"]).await.remove(0);
+    world.until_status(&without, "available").await;
+    world.post(&by_token, &path(&without), json!({})).await.ok(200);
+}
+
+#[tokio::test]
+async fn an_api_token_of_somebody_who_must_have_a_factor_and_has_none_launches_nothing() {
+    let settings = SignInSettings { second_factor_roles: vec![Role::User], ..SignInSettings::default() };
+    let (world, _, session) = world_with(settings).await;
+    let by_token = world.token("alice").await;
+    let path = format!("/api/v1/sessions/{session}/launch");
+    world.post(&by_token, &path, json!({})).await.problem(409, "no-factor");
+}
