@@ -1,9 +1,9 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { directories, factorsOf, people, signInsOf } from "../src/api/people";
+import { directories, factorsOf, keysOf, people, signInsOf } from "../src/api/people";
 import { me, newQueryClient, standingLocks } from "../src/api/queries";
-import type { Directory, Factors, Me, StandingLock, User } from "../src/api/view";
+import type { Directory, Factors, Me, SshKey, StandingLock, User } from "../src/api/view";
 import { SayProvider } from "../src/parts/notice";
 import { awayOf, find, stateOf, stateText } from "../src/parts/people/state";
 import { PeoplePage } from "../src/routes/people";
@@ -18,6 +18,8 @@ function user(name: string, spec: Partial<User["spec"]> = {}): User {
   const times = { created_at: AT, updated_at: AT, version: 1 };
   return { id: `usr_${name}`, kind: "User", name, spec: { ...plain, disabled: false, ...spec }, ...times };
 }
+
+const NEVER = { created_at: AT, last_used_at: null };
 
 const lockOf = (name: string): StandingLock => ({
   ...{ id: `usr_${name}`, name, kind: "User", title: "Leave", text: "", by: "admin", at: AT },
@@ -82,6 +84,14 @@ describe("the people page", () => {
     "users.lock",
   ];
 
+  const KEYS: SshKey[] = [
+    { ...{ id: null, name: "work", public_key: "", fingerprint: "SHA256:one", proven: true }, ...NEVER },
+    {
+      ...{ id: "key_1", name: "laptop", public_key: "", fingerprint: "SHA256:two", proven: false },
+      ...NEVER,
+    },
+  ];
+
   function show(users: User[], locks: StandingLock[] = [], permissions = ALL, known: Directory[] = []) {
     const queries = newQueryClient();
     queries.setQueryData(me.queryKey, { ...person("admin"), permissions } as Me);
@@ -94,6 +104,7 @@ describe("the people page", () => {
         passkeys: [{ id: "psk_1", name: "laptop", created_at: AT, last_used_at: null }],
       } as unknown as Factors);
       queries.setQueryData(signInsOf(name).queryKey, []);
+      queries.setQueryData(keysOf(name).queryKey, KEYS);
     }
     vi.spyOn(queries, "invalidateQueries").mockResolvedValue();
     render(
@@ -138,6 +149,23 @@ describe("the people page", () => {
     expect(server.asked[1]).toEqual({ method: "DELETE", path: "/users/dave/factors", body: undefined });
   });
 
+  it("takes an SSH key away that its user registered, when asked twice", async () => {
+    show([user("dave")]);
+    press("dave");
+    expect(screen.getByText("SHA256:one")).toBeTruthy();
+    expect(screen.getByText(/By the configuration/)).toBeTruthy();
+    expect(screen.getAllByRole("button", { name: /^Remove/ })).toHaveLength(1);
+    press(/^Remove/);
+    server.answer(null, 204);
+    press("Take away");
+    expect(await screen.findByText("dave has the SSH key laptop no more.")).toBeTruthy();
+    expect(server.asked[0]).toEqual({
+      method: "DELETE",
+      path: "/users/dave/ssh-keys/key_1",
+      body: undefined,
+    });
+  });
+
   it("locks with what the person reads, and unlocks", async () => {
     show([user("dave"), user("erin")], [lockOf("erin")]);
     press("dave");
@@ -159,9 +187,10 @@ describe("the people page", () => {
   });
 
   it("offers only what one may do, and nobody a lock of themselves", () => {
-    show([user("admin"), user("dave")], [], ["configuration.see"]);
+    show([user("admin"), user("dave")], [], ["configuration.see", "sign_ins.see"]);
     press("dave");
-    expect(screen.queryByRole("button", { name: /Reset|End|Invite|Lock/ })).toBeNull();
+    expect(screen.getByText("SHA256:two")).toBeTruthy();
+    expect(screen.queryByRole("button", { name: /Reset|End|Invite|Lock|Remove/ })).toBeNull();
     cleanup();
     show([user("admin")]);
     press("admin");

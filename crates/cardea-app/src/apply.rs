@@ -155,7 +155,7 @@ impl App {
             puts: Vec::new(),
             deletes: Vec::new(),
             errors: Vec::new(),
-            own_keys: self.0.own_keys.all(),
+            own_keys: self.0.own_keys.proven(),
         };
         draft.take(self, wishes, options.prune)?;
         draft.check()?;
@@ -472,7 +472,7 @@ struct Draft<'a> {
     puts: Vec<Put>,
     deletes: Vec<Object>,
     errors: Vec<FieldError>,
-    /// Whose the keys are that people registered themselves, by type and base64.
+    /// Whose the keys are that people registered themselves and have shown, by type and base64.
     own_keys: HashMap<String, ObjectId>,
 }
 

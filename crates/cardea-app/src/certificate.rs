@@ -1,11 +1,11 @@
-//! Certificates of Cardea's own authority for people's SSH keys: short-lived, and good only while the sign-in or token stands by
-//! which they were asked for.
+//! Certificates of Cardea's own authority for people's SSH keys: good only while the sign-in or token stands by which they were
+//! asked for, and no longer than a sign-in may be idle. So a key that was left in an agent is of no use soon after its owner left.
 
 use std::{sync::Arc, time::Duration};
 
 use cardea_domain::{
-    Actor, Certificate, GateRefusal, Kind, Object, ObjectId, Permit, Secret, SecretId, Timestamp, TokenScopes, Verb,
-    Via, is_public_key,
+    Actor, Certificate, GateRefusal, Kind, ObjectId, Permit, Secret, SecretId, Timestamp, TokenScopes, Verb, Via,
+    is_public_key,
 };
 use cardea_store::{AuditEntry, Outcome, Tx};
 use cardea_vault::{Authority, CertificateWish};
@@ -27,6 +27,8 @@ pub const CERTIFICATE_LASTS: std::ops::RangeInclusive<Duration> = Duration::from
 const BACKDATED: Duration = Duration::from_secs(5);
 /// The first word of every certificate's key id; the user and what it hangs on follow.
 const KEY_ID: &str = "cardea";
+/// The last word of one for a key that its user had registered: it goes with that key.
+const REGISTERED: &str = "registered";
 
 impl App {
     /// The public half of the authority, as one OpenSSH line. It is made at its first use.
@@ -92,15 +94,18 @@ impl App {
             ));
         }
         let (user, via, now) = (*user, *via, self.0.clock.now());
-        let read = self.0.store.read(move |tx| Box::pin(async move { ends_at(tx, via, user).await }));
+        let app = self.clone();
+        let read = self.0.store.read(move |tx| Box::pin(async move { app.ends_at(tx, via, user).await }));
         let stands_until = read.await?.ok_or_else(|| AppError::Denied(needs_sign_in()))?;
         let lasts = lasts.clamp(*CERTIFICATE_LASTS.start(), *CERTIFICATE_LASTS.end());
-        let expires_at = now.plus(lasts).min(stands_until);
+        let expires_at = now.plus(lasts.min(self.0.sign_in.idle)).min(stands_until);
+        let is_registered = self.holders_of(key_body(line)).contains(&user);
+        let last_word = if is_registered { format!(" {REGISTERED}") } else { String::new() };
         let mut serial = [0; 8];
         self.0.entropy.fill(&mut serial);
         let wish = CertificateWish {
             public_key: key_body(line).to_owned(),
-            key_id: format!("{KEY_ID} {user} {}", word_of(via)),
+            key_id: format!("{KEY_ID} {user} {}{last_word}", word_of(via)),
             serial: u64::from_be_bytes(serial) >> 1,
             principals: vec![user.to_string(), name.clone()],
             valid_after: seconds(now).saturating_sub(BACKDATED.as_secs()),
@@ -121,8 +126,11 @@ impl App {
     }
 
     /// Whose a certificate is that the gateway has found to be the authority's: what can be told without the store.
-    pub(crate) fn certified(&self, certificate: &Certificate) -> Result<Object, GateRefusal> {
-        let unknown = || refusal(GateRefusal::UNKNOWN_KEY, "this certificate is for nobody here: run `cardea login`");
+    pub(crate) fn certified(&self, certificate: &Certificate) -> Result<ObjectId, GateRefusal> {
+        let unknown = || {
+            let sentence = "this certificate is for nobody here, or for a key that was taken away: run `cardea login`";
+            refusal(GateRefusal::UNKNOWN_KEY, sentence)
+        };
         let now = self.0.clock.now();
         if now < certificate.valid_after || now >= certificate.valid_before {
             let sentence = "your certificate has expired: run `cardea login` for a new one";
@@ -132,17 +140,34 @@ impl App {
     }
 
     /// Whose it is, or was: connections that it opened go on when it ends.
-    pub(crate) fn bearer_of(&self, certificate: &Certificate) -> Option<Object> {
-        let (user, _) = hangs_on(certificate)?;
+    pub(crate) fn bearer_of(&self, certificate: &Certificate) -> Option<ObjectId> {
+        let Hanging { user, key_is_registered, .. } = hangs_on(certificate)?;
         let is_named = certificate.principals.contains(&user.to_string());
-        self.configuration().get(user).filter(|_| is_named).cloned()
+        let has_key = !key_is_registered || self.holders_of(key_body(&certificate.public_key)).contains(&user);
+        (is_named && has_key && self.configuration().get(user).is_some()).then_some(user)
     }
 
     /// Whether the sign-in or token still stands by which a certificate was asked for.
     pub(crate) async fn certificate_stands(&self, tx: &mut Tx, certificate: &Certificate) -> Result<bool, AppError> {
-        let Some((user, via)) = hangs_on(certificate) else { return Ok(false) };
-        let ends_at = ends_at(tx, via, user).await?;
+        let Some(Hanging { user, via, .. }) = hangs_on(certificate) else { return Ok(false) };
+        let ends_at = self.ends_at(tx, via, user).await?;
         Ok(ends_at.is_some_and(|ends_at| self.0.clock.now() < ends_at))
+    }
+
+    /// Until when the sign-in or token counts; `None` if it does not any more. A sign-in ends by itself when it is not used: what
+    /// comes in through the gateway is no use of it.
+    async fn ends_at(&self, tx: &mut Tx, via: Via, user: ObjectId) -> Result<Option<Timestamp>, AppError> {
+        Ok(match via {
+            Via::SignIn(id) => {
+                let row = tx.sign_in(id).await?.filter(|row| row.user == user && row.ended_at.is_none());
+                row.map(|row| row.expires_at.min(row.last_seen_at.plus(self.0.sign_in.idle)))
+            }
+            Via::Token { id, .. } => {
+                let row = tx.token(id).await?.filter(|row| row.user == user && row.revoked_at.is_none());
+                row.map(|row| row.expires_at)
+            }
+            Via::Certificate | Via::Key | Via::Launch | Via::Password => None,
+        })
     }
 }
 
@@ -155,20 +180,6 @@ fn needs_sign_in() -> cardea_domain::Denial {
     cardea_domain::Denial { hidden: false, sentence: "certificates are for people who signed in".to_owned() }
 }
 
-/// Until when the sign-in or token counts; `None` if it does not any more.
-async fn ends_at(tx: &mut Tx, via: Via, user: ObjectId) -> Result<Option<Timestamp>, AppError> {
-    Ok(match via {
-        Via::SignIn(id) => {
-            let row = tx.sign_in(id).await?.filter(|row| row.user == user && row.ended_at.is_none());
-            row.map(|row| row.expires_at)
-        }
-        Via::Token { id, .. } => {
-            tx.token(id).await?.filter(|row| row.user == user && row.revoked_at.is_none()).map(|row| row.expires_at)
-        }
-        Via::Certificate | Via::Key | Via::Launch | Via::Password => None,
-    })
-}
-
 fn word_of(via: Via) -> String {
     match via {
         Via::SignIn(id) => id.to_string(),
@@ -177,17 +188,27 @@ fn word_of(via: Via) -> String {
     }
 }
 
-/// Whose the certificate is, and what it hangs on: as [`App::issue_certificate`] wrote it.
-fn hangs_on(certificate: &Certificate) -> Option<(ObjectId, Via)> {
-    let mut words = certificate.key_id.split(' ');
-    let (name, user, via) = (words.next()?, words.next()?, words.next()?);
-    if name != KEY_ID || words.next().is_some() {
-        return None;
-    }
+/// What a certificate hangs on.
+struct Hanging {
+    user: ObjectId,
+    /// The sign-in or token.
+    via: Via,
+    /// Its user had registered its key, and has to have it still.
+    key_is_registered: bool,
+}
+
+/// What the certificate hangs on: as [`App::issue_certificate`] wrote it.
+fn hangs_on(certificate: &Certificate) -> Option<Hanging> {
+    let words: Vec<_> = certificate.key_id.split(' ').collect();
+    let (user, via, key_is_registered) = match words[..] {
+        [KEY_ID, user, via] => (user, via, false),
+        [KEY_ID, user, via, REGISTERED] => (user, via, true),
+        _ => return None,
+    };
     let user: ObjectId = user.parse().ok().filter(|id: &ObjectId| id.kind() == Kind::User)?;
     let token = |id| Via::Token { id, operator_issued: false, scopes: TokenScopes::new([]) };
     let via = via.parse().map(Via::SignIn).or_else(|_| via.parse().map(token)).ok()?;
-    Some((user, via))
+    Some(Hanging { user, via, key_is_registered })
 }
 
 fn seconds(at: Timestamp) -> u64 {

@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use cardea_domain::{
     Actor, Admission, ClosedConnection, ConnectionId, Credential, EndNotice, Entry, Frame, Gate, GateRefusal, Grant,
-    GrantState, Lease, Login, Object, ObjectId, Observation, Order, Permit, Presence, Privilege, Secret, Session,
-    SessionId, Stage, Status, Target, Verb, Word,
+    GrantState, Lease, Login, ObjectId, Observation, Order, Permit, Presence, Privilege, Secret, Session, SessionId,
+    Stage, Status, Target, Verb, Word,
 };
 use cardea_store::Connection;
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
@@ -26,7 +26,7 @@ use crate::{
     change::Note,
     cluster::is_placed_key,
     connect::{StillAsked, entry},
-    own_key::fingerprint_of,
+    own_key::{fingerprint_of, not_yours},
     sign_in::actor_of,
 };
 
@@ -45,9 +45,10 @@ pub(crate) struct Doors {
     pub(crate) joining: SessionLocks,
 }
 
-/// A session's open connections: how to tell them, and what they were let in with.
+/// A session's open connections: how to tell them, whose they are and what they were let in with.
 struct Door {
     sender: watch::Sender<News>,
+    user: ObjectId,
     credentials: Vec<Credential>,
     /// The newest version of the session that it was ruled by: what was read before says nothing any more.
     version: i64,
@@ -84,6 +85,7 @@ impl Doors {
         open.retain(|_, door| door.sender.receiver_count() > 0);
         let door = open.entry(admission.session).or_insert_with(|| Door {
             sender: watch::Sender::new(News { shut: *shut, ..News::default() }),
+            user: admission.user,
             credentials: Vec::new(),
             version: 0,
         });
@@ -94,9 +96,9 @@ impl Doors {
     }
 
     /// Cuts the connections of every session that was entered with something that is good no more.
-    fn recheck(&self, holds: impl Fn(&Credential) -> bool) {
+    fn recheck(&self, holds: impl Fn(&Credential, ObjectId) -> bool) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let revoked = |door: &Door| !door.credentials.iter().all(&holds);
+        let revoked = |door: &Door| !door.credentials.iter().all(|shown| holds(shown, door.user));
         for (_, door) in open.extract_if(|_, door| revoked(door)) {
             let sentence = "The key that this session was entered with is not registered any more.".to_owned();
             door.sender.send_modify(|news| news.ended = Some(EndNotice { sentence }));
@@ -175,24 +177,28 @@ impl Doors {
 #[async_trait]
 impl Gate for App {
     async fn admit(&self, login: &Login) -> Result<Entry, GateRefusal> {
-        let user = self.holder(&login.credential)?;
-        self.must_be_let_in(user.id)?;
-        let id: SessionId = login.user_name.parse().map_err(|_| {
-            refusal("no-session", "log in with the id of an available session as user name: `ssh ses_…@gateway`, as the dashboard shows it")
-        })?;
-        let standing = self.session_and_standing(id, user.id, login).await;
+        let holders = self.holders(&login.credential)?;
+        let first = *holders.first().ok_or_else(not_yours)?;
+        let Ok(id) = login.user_name.parse::<SessionId>() else {
+            self.must_be_let_in(first)?;
+            let sentence = "log in with the id of an available session as user name: `ssh ses_…@gateway`, as the dashboard shows it";
+            return Err(refusal("no-session", sentence));
+        };
+        let standing = self.session_and_standing(id, holders, login).await;
         let (session, stands, asked) = standing.map_err(|error| self.gate_failure(&error))?;
+        // Of several who say that a key is theirs it is whose session is named.
+        let user = session.as_ref().map_or(first, |session| session.user);
+        self.must_be_let_in(user)?;
         if !stands {
             return Err(signed_out());
         }
         let session = session
-            .filter(|session| session.user == user.id)
             .ok_or_else(|| refusal("no-session", "you have no such session: copy the command from the dashboard"))?;
         self.check_open(&session)?;
         let admission = Admission {
             session: id,
-            user: user.id,
-            user_name: user.name.to_string(),
+            user,
+            user_name: self.name_of(user),
             credential: login.credential.clone(),
             peer: login.peer,
         };
@@ -221,6 +227,7 @@ impl Gate for App {
         let _turn = self.0.doors.joining.lock(admission.session).await;
         // Before the session is read, so that an end in between is heard.
         let news = self.0.doors.watch(admission);
+        self.prove_key(admission).await.map_err(|error| self.gate_failure(&error))?;
         let placed = self.ensure_key(admission, key_body(public_key)).await;
         let grant = placed.map_err(|error| self.gate_failure(&error))?;
         let (connection, session) =
@@ -315,30 +322,25 @@ pub(crate) fn refusal(code: &'static str, sentence: impl Into<String>) -> GateRe
 }
 
 impl App {
-    /// Whose a credential is that can be shown again and again.
-    fn holder(&self, credential: &Credential) -> Result<Object, GateRefusal> {
+    /// Whose a credential is that can be shown again and again: of a key that nobody has shown yet, all who say that it is theirs.
+    fn holders(&self, credential: &Credential) -> Result<Vec<ObjectId>, GateRefusal> {
         match credential {
-            Credential::Certificate(certificate) => self.certified(certificate),
-            Credential::Key(line) => self.user_by_key(line),
+            Credential::Certificate(certificate) => Ok(vec![self.certified(certificate)?]),
+            Credential::Key(line) => {
+                let holders = self.holders_of(key_body(line));
+                if holders.is_empty() { Err(not_yours()) } else { Ok(holders) }
+            }
             Credential::Password | Credential::Token => {
                 Err(refusal(GateRefusal::WRONG_TOKEN, "what was typed is good for one connection"))
             }
         }
     }
 
-    fn user_by_key(&self, line: &str) -> Result<Object, GateRefusal> {
-        let configuration = self.configuration();
-        let owner = self.owner_of(key_body(line)).and_then(|user| configuration.get(user));
-        owner.cloned().ok_or_else(|| {
-            refusal(GateRefusal::UNKNOWN_KEY, "no user has registered this key: register it with your administrator, or log in with the one that you registered (`ssh -i FILE`)")
-        })
-    }
-
-    /// The session, whether what its user shows for it still stands as far as only the store can tell, and what is asked for beside.
+    /// The session if it is of one of these, whether what its user shows for it still stands as far as only the store can tell, and what is asked for beside.
     async fn session_and_standing(
         &self,
         id: SessionId,
-        user: ObjectId,
+        holders: Vec<ObjectId>,
         login: &Login,
     ) -> Result<(Option<Session>, bool, StillAsked), AppError> {
         let (app, credential, peer) = (self.clone(), login.credential.clone(), login.peer.ip());
@@ -348,10 +350,10 @@ impl App {
                     Credential::Certificate(certificate) => app.certificate_stands(tx, certificate).await?,
                     Credential::Key(_) | Credential::Password | Credential::Token => true,
                 };
-                let session = tx.session(id).await?;
+                let session = tx.session(id).await?.filter(|session| holders.contains(&session.user));
                 let asked = match &session {
-                    Some(session) if session.user == user => app.still_asked(tx, session, &credential, peer).await?,
-                    Some(_) | None => StillAsked::Nothing,
+                    Some(session) => app.still_asked(tx, session, &credential, peer).await?,
+                    None => StillAsked::Nothing,
                 };
                 Ok((session, stands, asked))
             })
@@ -367,10 +369,10 @@ impl App {
     /// After a change of the configuration: who lost a key loses the connections that it opened.
     pub(crate) fn recheck_keys(&self) {
         // What was typed was good once: what becomes of its user afterwards ends their sessions.
-        let holds = |credential: &Credential| match credential {
+        let holds = |credential: &Credential, user: ObjectId| match credential {
             Credential::Password | Credential::Token => true,
-            Credential::Certificate(certificate) => self.bearer_of(certificate).is_some(),
-            Credential::Key(_) => self.holder(credential).is_ok(),
+            Credential::Certificate(certificate) => self.bearer_of(certificate) == Some(user),
+            Credential::Key(line) => self.holders_of(key_body(line)).contains(&user),
         };
         self.0.doors.recheck(holds);
     }
@@ -486,7 +488,9 @@ impl App {
         // What the client showed may have been taken from the user since.
         let still_good = match &admission.credential {
             Credential::Password | Credential::Token => Ok(()),
-            shown @ (Credential::Certificate(_) | Credential::Key(_)) => self.holder(shown).map(drop),
+            shown @ (Credential::Certificate(_) | Credential::Key(_)) => self
+                .holders(shown)
+                .and_then(|holders| if holders.contains(&admission.user) { Ok(()) } else { Err(not_yours()) }),
         };
         still_good
             .and_then(|()| self.must_be_let_in(admission.user))

@@ -18,6 +18,20 @@ pub(crate) enum Notice {
         peer: String,
         agent: String,
     },
+    /// An SSH key was registered.
+    KeyAdded {
+        name: String,
+        fingerprint: String,
+    },
+    /// It was taken away: by its user, or by whom.
+    KeyGone {
+        name: String,
+        by: Option<String>,
+    },
+    /// Somebody else has shown that they hold the key.
+    KeyLost {
+        name: String,
+    },
     PasswordChanged,
     /// Somebody showed a passkey whose counter went back.
     PasskeyCopied {
@@ -47,6 +61,9 @@ impl Notice {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::NewDevice { .. } => "new_device",
+            Self::KeyAdded { .. } => "ssh_key_added",
+            Self::KeyGone { .. } => "ssh_key_gone",
+            Self::KeyLost { .. } => "ssh_key_lost",
             Self::PasswordChanged => "password_changed",
             Self::PasskeyCopied { .. } => "passkey_copied",
             Self::PasskeyGone { .. } => "passkey_gone",
@@ -63,6 +80,14 @@ impl Notice {
             Self::NewDevice { peer, agent } => {
                 let agent = if agent.is_empty() { "a program without a name" } else { agent };
                 format!("{user} signed in from {peer} with {agent}, which was not seen before")
+            }
+            Self::KeyAdded { name, fingerprint } => {
+                format!("{user} registered the SSH key \"{name}\" ({fingerprint})")
+            }
+            Self::KeyGone { name, by: None } => format!("{user} took the SSH key \"{name}\" away"),
+            Self::KeyGone { name, by: Some(by) } => format!("{by} took the SSH key \"{name}\" of {user} away"),
+            Self::KeyLost { name } => {
+                format!("{user} has the SSH key \"{name}\" no more: somebody else has shown that it is theirs")
             }
             Self::PasswordChanged => format!("The password of {user} was changed"),
             Self::PasskeyCopied { name } => {

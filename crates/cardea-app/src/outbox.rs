@@ -115,7 +115,7 @@ impl Telling {
 
 fn mail_for(kind: NoticeKind) -> &'static str {
     match kind {
-        NoticeKind::CleanupStalled | NoticeKind::Invited | NoticeKind::NewDevice => URGENT_MAIL,
+        NoticeKind::CleanupStalled | NoticeKind::Invited | NoticeKind::NewDevice | NoticeKind::NewKey => URGENT_MAIL,
         NoticeKind::RequestWaiting
         | NoticeKind::RequestDecided
         | NoticeKind::SessionStarting
@@ -322,6 +322,17 @@ impl App {
             .fact("at", known.now.to_string())
             .fact("address", address)
             .fact("device", device);
+        self.tell(tx, &telling);
+    }
+
+    /// Tells a user that somebody registered an SSH key as them.
+    pub(crate) fn tell_new_key(&self, tx: &mut Tx, user: ObjectId, (key, fingerprint): (&str, &str)) {
+        let Some(known) = self.known() else { return };
+        let telling = Telling::new(NoticeKind::NewKey, vec![user], known.now)
+            .fact("user", person(&known.configuration, user, ""))
+            .fact("at", known.now.to_string())
+            .fact("key", key)
+            .fact("fingerprint", fingerprint);
         self.tell(tx, &telling);
     }
 

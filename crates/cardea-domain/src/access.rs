@@ -41,6 +41,8 @@ pub enum Verb {
     Launch,
     /// Freeze and thaw a session, a user or a resource.
     Lock,
+    /// Take an SSH key away that somebody else registered.
+    RemoveKey,
     /// Take somebody's second factor off, who lost it.
     ResetFactors,
     /// Look at notices, and have one sent now.
@@ -59,7 +61,7 @@ pub enum Verb {
     /// Read the figures at `/metrics`.
     SeeFigures,
     SeeSession,
-    /// See sign-ins, tokens and factors of others.
+    /// See sign-ins, tokens, factors and SSH keys of others.
     SeeSignIns,
     /// Sign in, sign out, set the first password.
     SignIn,
@@ -97,6 +99,7 @@ impl Verb {
             Self::Launch => "session.launch",
             Self::LearnHostKey => "host_key.learn",
             Self::Lock => "lock",
+            Self::RemoveKey => "ssh_key.remove",
             Self::ResetFactors => "factor.reset",
             Self::ManageNotices => "notice.manage",
             Self::RetrySession => "session.retry",
@@ -134,7 +137,7 @@ impl Verb {
             Self::InviteUser => Permission::ChangeUsers,
             Self::LearnHostKey => Permission::ChangeResources,
             Self::Lock => Permission::SessionsLock,
-            Self::ResetFactors => Permission::FactorsReset,
+            Self::RemoveKey | Self::ResetFactors => Permission::FactorsReset,
             Self::ManageNotices => Permission::NoticesManage,
             Self::RetrySession => Permission::SessionsRetryAny,
             Self::SeeAllSessions | Self::SeeSession => Permission::SessionsSeeAll,

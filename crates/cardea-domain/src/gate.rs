@@ -34,6 +34,8 @@ pub enum Credential {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     pub key_id: String,
+    /// The key that it is for, as one OpenSSH line.
+    pub public_key: String,
     pub principals: Vec<String>,
     pub valid_after: Timestamp,
     /// From then on it is good no more.

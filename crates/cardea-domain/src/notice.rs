@@ -24,11 +24,13 @@ pub enum NoticeKind {
     Invited,
     /// Somebody signed in as a user from where they did not before.
     NewDevice,
+    /// Somebody registered an SSH key as a user.
+    NewKey,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RequestWaiting,
         Self::RequestDecided,
         Self::SessionStarting,
@@ -36,6 +38,7 @@ impl NoticeKind {
         Self::CleanupStalled,
         Self::Invited,
         Self::NewDevice,
+        Self::NewKey,
     ];
 
     /// The kind in settings, on the wire and as the name of its template.
@@ -48,6 +51,7 @@ impl NoticeKind {
             Self::CleanupStalled => "cleanup_stalled",
             Self::Invited => "invited",
             Self::NewDevice => "new_device",
+            Self::NewKey => "new_key",
         }
     }
 
@@ -76,6 +80,7 @@ impl NoticeKind {
             Self::CleanupStalled => &["activity", "link", "reason", "recipient", "resources", "user"],
             Self::Invited => &["by", "expires", "link", "recipient", "user"],
             Self::NewDevice => &["address", "at", "device", "link", "recipient", "user"],
+            Self::NewKey => &["at", "fingerprint", "key", "link", "recipient", "user"],
         }
     }
 }

@@ -140,7 +140,7 @@ permissions! {
     ConfigurationSee "configuration.see" [Administrator Auditor Operator OperatorsToken] Objects
         "See the configuration, without secrets. With a scope: the resources, policies and users within.";
     FactorsReset "factors.reset" [Administrator Operator] Users
-        "Take off the second factor of somebody who lost it, which ends their sign-ins. No token is enough.";
+        "Take off the second factor of somebody who lost it, which ends their sign-ins, or an SSH key. No token is enough.";
     FiguresSee "figures.see" [Administrator Auditor Operator OperatorsToken] Everything
         "See the figures at `/metrics`.";
     NoticesManage "notices.manage" [Administrator Operator OperatorsToken] Everything
@@ -170,7 +170,7 @@ permissions! {
     SignInsEnd "sign_ins.end" [Administrator Operator OperatorsToken] Users
         "End sign-ins and tokens of others. Everybody may end their own.";
     SignInsSee "sign_ins.see" [Administrator Auditor Operator OperatorsToken] Users
-        "See sign-ins, tokens and second factors of others. Everybody sees their own.";
+        "See sign-ins, tokens, second factors and SSH keys of others. Everybody sees their own.";
     SshKeysCertify "ssh_keys.certify" [Administrator Auditor User] Everything
         "Have an SSH key certified for the gateway, for oneself and for some hours.";
     TokensCreate "tokens.create" [Administrator Auditor User] Everything

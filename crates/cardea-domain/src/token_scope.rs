@@ -84,6 +84,7 @@ impl TokenScope {
             | Verb::CreateToken
             | Verb::DriveSession
             | Verb::IssueToken
+            | Verb::RemoveKey
             | Verb::ResetFactors => None,
         }
     }

@@ -180,6 +180,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(explain::explain))
         .routes(routes!(ssh_key::list_ssh_keys, ssh_key::add_ssh_key))
         .routes(routes!(ssh_key::remove_ssh_key))
+        .routes(routes!(ssh_key::list_ssh_keys_of))
+        .routes(routes!(ssh_key::remove_ssh_key_of))
         .routes(routes!(certificate::issue_certificate))
         .routes(routes!(certificate::show_authority))
         .routes(routes!(session::list_sessions, session::create_sessions))

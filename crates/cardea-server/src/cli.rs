@@ -136,6 +136,9 @@ enum ApiCommand {
     /// Second factors of users
     #[command(subcommand)]
     Factors(command::factors::Command),
+    /// SSH keys of users
+    #[command(subcommand)]
+    Keys(command::keys::Command),
     /// What is out there
     #[command(subcommand)]
     Grants(command::grants::Command),
@@ -216,6 +219,7 @@ impl ApiCommand {
             Self::Explain(arguments) => command::explain::run(&client, &arguments, json).await,
             Self::Directories(command) => command.run(&client, json).await,
             Self::Factors(command) => command.run(&client, json).await,
+            Self::Keys(command) => command.run(&client, json).await,
             Self::Grants(command) => command.run(&client, json).await,
             Self::HostKey(command) => command.run(&client, json).await,
             Self::Ca(command) => command.run(&client, json).await,

@@ -9,6 +9,7 @@ pub(crate) mod factors;
 pub(crate) mod grants;
 pub(crate) mod host_key;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod migrate;
 pub(crate) mod reviews;

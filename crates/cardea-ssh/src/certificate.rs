@@ -3,6 +3,8 @@
 use cardea_domain::{Certificate, Timestamp};
 use russh::keys::{PublicKey, ssh_key};
 
+use crate::key::public_line;
+
 /// What it says, if `authority` (one OpenSSH line) signed it. Its times are the product's to judge.
 ///
 /// Every critical option is refused: one that is not known must be (PROTOCOL.certkeys), and Cardea gives none.
@@ -15,6 +17,7 @@ pub(crate) fn read(shown: &ssh_key::Certificate, authority: &str) -> Option<Cert
     }
     Some(Certificate {
         key_id: shown.key_id().to_owned(),
+        public_key: public_line(&PublicKey::new(shown.public_key().clone(), "")),
         principals: shown.valid_principals().to_vec(),
         valid_after: time(shown.valid_after())?,
         valid_before: time(shown.valid_before())?,

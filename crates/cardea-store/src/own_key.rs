@@ -6,8 +6,8 @@ use cardea_domain::{ObjectId, OwnKeyId, Timestamp};
 
 use crate::{
     StoreError, Tx,
-    row::{parse, to_json},
-    tx::{execute, fetch_all},
+    row::{micros, parse, time, to_json},
+    tx::{execute, fetch_all, fetch_optional},
 };
 
 /// A key that its user registered.
@@ -20,6 +20,8 @@ pub struct OwnKey {
     /// Type and base64 of the OpenSSH line.
     pub body: String,
     pub created_at: Timestamp,
+    /// When its user first came in with it: nobody else has it from then on.
+    pub proven_at: Option<Timestamp>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -29,6 +31,7 @@ struct Row {
     name: String,
     body: String,
     created_at: i64,
+    proven_at: Option<i64>,
 }
 
 impl TryFrom<Row> for OwnKey {
@@ -41,6 +44,7 @@ impl TryFrom<Row> for OwnKey {
             name: row.name,
             body: row.body,
             created_at: Timestamp::from_micros(row.created_at),
+            proven_at: time(row.proven_at),
         })
     }
 }
@@ -58,12 +62,33 @@ impl Tx {
         rows.into_iter().map(OwnKey::try_from).collect()
     }
 
-    /// Registers a key. One that somebody has is a [`StoreError::Duplicate`] of `own_key`, `body`.
+    /// Registers a key. One that this user has is a [`StoreError::Duplicate`] of `own_key`, `claim`.
     pub async fn insert_own_key(&mut self, key: &OwnKey) -> Result<(), StoreError> {
-        const SQL: &str = "insert into own_key (id, user_id, name, body, created_at) values ($1, $2, $3, $4, $5)";
+        const SQL: &str = "insert into own_key (id, user_id, name, body, created_at, proven_at) \
+            values ($1, $2, $3, $4, $5, $6)";
         let (id, user) = (key.id.to_string(), key.user.to_string());
-        execute!(self, SQL, id, user, &key.name, &key.body, key.created_at.as_micros())?;
+        execute!(self, SQL, id, user, &key.name, &key.body, key.created_at.as_micros(), micros(key.proven_at))?;
         Ok(())
+    }
+
+    /// Makes a key its user's alone, who has shown that they hold it, and takes it away from whoever else said so: what it is now,
+    /// and what is gone. `None` if the user has no such key; one that somebody else has shown is a [`StoreError::Duplicate`] of
+    /// `own_key`, `body`.
+    pub async fn prove_own_key(
+        &mut self,
+        user: ObjectId,
+        body: &str,
+        now: Timestamp,
+    ) -> Result<Option<(OwnKey, Vec<OwnKey>)>, StoreError> {
+        const PROVE: &str = "update own_key set proven_at = coalesce(proven_at, $3) where user_id = $1 and body = $2 \
+            returning *";
+        const TAKE: &str = "delete from own_key where body = $2 and user_id <> $1 returning *";
+        let user = user.to_string();
+        let proven = fetch_optional!(Row, self, PROVE, &user, body, now.as_micros())?;
+        let Some(proven) = proven else { return Ok(None) };
+        let gone = fetch_all!(Row, self, TAKE, &user, body)?;
+        let gone: Result<Vec<_>, _> = gone.into_iter().map(OwnKey::try_from).collect();
+        Ok(Some((proven.try_into()?, gone?)))
     }
 
     /// Takes a key of this user's away. Whether there was one.

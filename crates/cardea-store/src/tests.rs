@@ -9,6 +9,7 @@ mod host;
 mod list;
 mod node;
 mod notice;
+mod own_key;
 mod record;
 mod review;
 mod rule_change;

@@ -30,3 +30,12 @@ export const signInsOf = (user: string) =>
     queryFn: async () => (await body(client.GET("/api/v1/sign-ins", { params: { query: { user } } }))).items,
     gcTime: 0,
   });
+
+/** Somebody's SSH keys. */
+export const keysOf = (name: string) =>
+  queryOptions({
+    queryKey: ["person", name, "ssh-keys"],
+    queryFn: async () =>
+      (await body(client.GET("/api/v1/users/{name}/ssh-keys", { params: { path: { name } } }))).items,
+    gcTime: 0,
+  });

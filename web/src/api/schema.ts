@@ -797,7 +797,8 @@ export interface paths {
         put?: never;
         /**
          * Register an SSH key.
-         * @description At most 20. A key names one person: one that anybody has is refused.
+         * @description At most 20. A key names one person: one that the configuration gives somebody, or that somebody has come in with, is refused. It
+         *     is the caller's for good once they came in with it. They are told of it by mail.
          *
          *     **Who:** users, for themselves, in a sign-in with a fresh factor. **Audit:** `ssh_key.change`.
          */
@@ -2025,6 +2026,49 @@ export interface paths {
          */
         post: operations["invite_user"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}/ssh-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a user's SSH keys.
+         * @description **Who:** administrators and auditors; users, their own. **Audit:** none.
+         */
+        get: operations["list_ssh_keys_of"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}/ssh-keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a user's SSH key away.
+         * @description One that they registered themselves. Connections of sessions that were entered with it are cut, and certificates for it are good no
+         *     more.
+         *
+         *     **Who:** administrators, signed in with a fresh factor, and the operator; not with a token. **Audit:** `ssh_key.remove`.
+         */
+        delete: operations["remove_ssh_key_of"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3674,7 +3718,7 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description One line as `ssh-keygen` prints it. Nobody else may have registered it. */
+            /** @description One line as `ssh-keygen` prints it. Nobody else may have it by the configuration, or have come in with it. */
             public_key: string;
         };
         /** @description A new token. It is shown this once; Cardea keeps only a digest of it. */
@@ -3693,7 +3737,7 @@ export interface components {
         };
         NoticeId: string;
         /** @description What happened. */
-        NoticeKind: "request_waiting" | "request_decided" | "session_starting" | "session_ending" | "cleanup_stalled" | "invited" | "new_device";
+        NoticeKind: "request_waiting" | "request_decided" | "session_starting" | "session_ending" | "cleanup_stalled" | "invited" | "new_device" | "new_key";
         /** @description A part of the outbox. */
         NoticeList: {
             items: components["schemas"]["NoticeView"][];
@@ -3794,7 +3838,7 @@ export interface components {
         OwnKeyId: string;
         /** @description What a browser is to ask of an authenticator. */
         PasskeyAskedView: {
-            /** @description To be sent with the answer. Good for one, right or wrong. */
+            /** @description To be sent with the answer. Good for one right answer. */
             challenge: string;
             /** @description Until when it has to be answered. */
             expires_at: components["schemas"]["Timestamp"];
@@ -4483,12 +4527,12 @@ export interface components {
              */
             user: string | null;
         };
-        /** @description The caller's keys. */
+        /** @description A user's keys. */
         SshKeyList: {
             items: components["schemas"]["SshKeyView"][];
             next: string | null;
         };
-        /** @description A key with which the caller comes in through the gateway. */
+        /** @description A key with which a user comes in through the gateway. */
         SshKeyView: {
             created_at: components["schemas"]["Timestamp"] | null;
             /** @description As `ssh-keygen -l` prints it. */
@@ -4498,6 +4542,11 @@ export interface components {
             /** @description When it last let its user in. */
             last_used_at: components["schemas"]["Timestamp"] | null;
             name: string;
+            /**
+             * @description Whether it is this user's and nobody else's: the configuration says so, or they came in with it. Until then it works, and
+             *     goes to whoever shows first that they hold it.
+             */
+            proven: boolean;
             /** @description Type and base64, without comment. */
             public_key: string;
         };
@@ -8860,6 +8909,69 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["InvitationView"];
                 };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_ssh_keys_of: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys; what the configuration gives first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshKeyList"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_ssh_key_of: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name or id. */
+                name: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {

@@ -38,6 +38,7 @@ export type ProofShown = Schemas["ProofShown"];
 export type Schedule = Schemas["Schedule"];
 export type Review = Schemas["ReviewView"];
 export type SignIn = Schemas["SignInView"];
+export type SshKey = Schemas["SshKeyView"];
 /** A user or a resource that is locked as a whole. */
 export type StandingLock = Schemas["LockView"];
 export type Status = Schemas["Status"];

@@ -275,7 +275,8 @@ impl App {
                     NoticeKind::RequestDecided
                     | NoticeKind::CleanupStalled
                     | NoticeKind::Invited
-                    | NoticeKind::NewDevice => return Ok(true),
+                    | NoticeKind::NewDevice
+                    | NoticeKind::NewKey => return Ok(true),
                 };
                 for id in sessions {
                     if tx.session(id).await?.is_some_and(|session| is_so(&session)) {
@@ -325,7 +326,7 @@ fn page(notice: &NoticeRow) -> String {
         NoticeKind::RequestDecided if !is("decision", "approved") => return "history".to_owned(),
         NoticeKind::RequestDecided if !is("start", "") => "scheduled",
         NoticeKind::SessionStarting => "scheduled",
-        NoticeKind::NewDevice => "profile",
+        NoticeKind::NewDevice | NoticeKind::NewKey => "profile",
         NoticeKind::RequestDecided | NoticeKind::SessionEnding | NoticeKind::CleanupStalled | NoticeKind::Invited => "",
     };
     match notice.sessions.as_slice() {

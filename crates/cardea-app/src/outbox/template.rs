@@ -52,6 +52,7 @@ fn text_of(kind: NoticeKind) -> &'static str {
         NoticeKind::CleanupStalled => include_str!("texts/cleanup_stalled.txt"),
         NoticeKind::Invited => include_str!("texts/invited.txt"),
         NoticeKind::NewDevice => include_str!("texts/new_device.txt"),
+        NoticeKind::NewKey => include_str!("texts/new_key.txt"),
     }
 }
 

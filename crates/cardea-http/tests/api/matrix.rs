@@ -4,7 +4,8 @@
 //! A new operation needs its declaration, and only if it has parameters or a body that are not known here a line in [`target`] or
 //! [`body`].
 
-use cardea_domain::{Holder, Permission};
+use cardea_domain::{Holder, Permission, Timestamp};
+use cardea_store::{OwnKey, StoreError};
 use cardea_testkit::FakeCourier;
 use serde_json::{Value, json};
 
@@ -14,6 +15,8 @@ use crate::{
 };
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFIR5p2lv7i3pG1yPQ7L2hXg9zq1m3h1yW8QvJ6T2k4d";
+
+const ZOES_KEY: &str = "key_00000000000000000000000001";
 
 /// An operation with its address filled in.
 pub(crate) struct Asked {
@@ -167,6 +170,10 @@ fn target(method: &str, path: &str, things: &Things) -> (String, Aimed) {
         "roles" => ("{name}", "keepers", Aimed::Object),
         "service-accounts" => ("{name}", "svc", Aimed::Object),
         "sessions" => ("{id}", things.session.as_str(), Aimed::Session),
+        "users" if path.ends_with("/{id}") => {
+            let path = path.replace("{name}", "zoe").replace("{id}", ZOES_KEY);
+            return (path, Aimed::Object);
+        }
         "users" => ("{name}", "zoe", Aimed::Object),
         "sign-ins" | "tokens" if method == "get" => return (format!("{path}?user=zoe"), Aimed::Object),
         // Its body names zoe.
@@ -319,6 +326,14 @@ async fn answered(world: &World, person: &Person, asked: &Asked, things: &Things
         // One of their own, if they can have any; nobody has it when they are done.
         let added = world.post(&person.who, "/api/v1/me/ssh-keys", json!({ "public_key": KEY })).await.json();
         path = added["id"].as_str().map_or(path, |id| format!("/api/v1/me/ssh-keys/{id}"));
+    }
+    if asked.id == "remove_ssh_key_of" {
+        // She has one, whatever happened to her and to it before.
+        let (user, name, body) = (things.zoe.parse().expect("an id"), String::new(), KEY.to_owned());
+        let (id, created_at) = (ZOES_KEY.parse().expect("an id"), Timestamp::from_micros(0));
+        let key = OwnKey { id, user, name, body, created_at, proven_at: None };
+        let put = world.store.write(move |tx| Box::pin(async move { tx.insert_own_key(&key).await })).await;
+        assert!(matches!(&put, Ok(()) | Err(StoreError::Duplicate { .. })), "{put:?}");
     }
     let mut request = axum::http::Request::builder().method(asked.method.as_str()).uri(path);
     if asked.method == "DELETE" && asked.aimed != Aimed::Nothing {

@@ -20,21 +20,21 @@ use crate::{
 const PASSWORD: &str = "six brass buttons on a coat";
 
 /// A browser.
-struct Browser<'a> {
+pub(crate) struct Browser<'a> {
     server: &'a Server,
     cookie: String,
 }
 
 impl<'a> Browser<'a> {
-    fn sign_in(server: &'a Server) -> Self {
+    pub(crate) fn sign_in(server: &'a Server, user: &str, password: &str) -> Self {
         let mut browser = Self { server, cookie: String::new() };
-        let answer = browser.send("/sign-in", &json!({ "user": "alice", "password": PASSWORD }));
+        let answer = browser.send("/sign-in", &json!({ "user": user, "password": password }));
         let cookie = answer.headers()["set-cookie"].to_str().expect("text").split(';').next().unwrap_or_default();
         browser.cookie = cookie.to_owned();
         browser
     }
 
-    fn send(&self, path: &str, body: &Value) -> reqwest::blocking::Response {
+    pub(crate) fn send(&self, path: &str, body: &Value) -> reqwest::blocking::Response {
         let request = self.server.client().post(self.server.url(&format!("/api/v1{path}")));
         let request = request.header("content-type", "application/json").header("origin", self.server.url(""));
         let request = request.header("cookie", &self.cookie).body(body.to_string());
@@ -45,7 +45,7 @@ impl<'a> Browser<'a> {
 /// Sets an authenticator app of alice's up and signs out: the app, the step of the code that proved it, and a recovery code.
 #[expect(clippy::disallowed_methods, reason = "codes go by the wall clock, as the product sees it")]
 fn enrol(server: &Server) -> (Totp, i64, String) {
-    let browser = Browser::sign_in(server);
+    let browser = Browser::sign_in(server, "alice", PASSWORD);
     let enrolment = browser.send("/me/factors/totp", &json!({})).text().expect("a body");
     let enrolment: Value = serde_json::from_str(&enrolment).expect("JSON");
     let secret = Secret::new(enrolment["secret"].as_str().expect("a secret").to_owned());

@@ -2,15 +2,18 @@
 
 use std::{
     fs,
+    io::Read as _,
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
 
 use cardea_testkit::{LinuxHost, wait};
+use serde_json::{Value, json};
 
 use crate::{
-    harness::{Expect as _, PATIENCE, Server},
+    connect::Browser,
+    harness::{Expect as _, PATIENCE, Server, until_gone},
     password::signed_in,
 };
 
@@ -120,4 +123,102 @@ fn login_puts_a_certified_key_into_the_agent_that_opens_ones_sessions() {
     for secret in [PASSWORD, fs::read_to_string(&token).expect("it is ours").trim()] {
         assert!(!server.log().contains(secret), "no secret reaches the log");
     }
+}
+
+/// The public half of a key of the test's.
+fn public_half(server: &Server, key: &str) -> String {
+    fs::read_to_string(server.key(key).with_extension("pub")).expect("ssh-keygen wrote it").trim().to_owned()
+}
+
+/// alice and mallory, who have passwords and no keys, and an open session of alice's: its id and its account.
+fn with_passwords(server: &Server, host: &LinuxHost) -> (String, String) {
+    server.furnish(&[host]);
+    let password = server.file("password", PASSWORD);
+    for user in ["alice", "mallory"] {
+        server.apply(&format!("---\nkind: User\nname: {user}\nspec: {{password_file: {password:?}}}\n"));
+    }
+    let session = signed_in(server, "alice", PASSWORD).available(host.name());
+    let text = |name: &str| session[name].as_str().expect("text").to_owned();
+    (text("id"), text("login_account"))
+}
+
+#[test]
+fn a_key_is_whose_use_of_it_was_seen_and_opens_nothing_when_it_is_taken_away() {
+    let host = LinuxHost::start("web1");
+    let server = Server::start();
+    let (id, account) = with_passwords(&server, &host);
+    let key = json!({ "public_key": public_half(&server, "alice") });
+    for user in ["mallory", "alice"] {
+        Browser::sign_in(&server, user, PASSWORD).send("/me/ssh-keys", &key);
+    }
+    let keys_of = |user: &str| {
+        let listed = server.cli(&["keys", "list", user, "--json"]).expect_success();
+        let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+        listed["items"].as_array().expect("a list").clone()
+    };
+    assert_eq!((keys_of("mallory").len(), &keys_of("alice")[0]["proven"]), (1, &json!(false)));
+    let inside = server.ssh("alice", &id).arg("id -un").output().expect("ssh runs");
+    assert_eq!(String::from_utf8_lossy(&inside.stdout).trim(), account, "{}", inside.text());
+    let hers = keys_of("alice");
+    assert_eq!((keys_of("mallory").len(), &hers[0]["proven"]), (0, &json!(true)), "she holds it, and he does not");
+
+    let mut open = server.ssh("alice", &id);
+    let mut open = open.arg("echo up; cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("ssh runs");
+    let mut up = [0; 3];
+    open.stdout.as_mut().expect("it is piped").read_exact(&mut up).expect("it is in");
+    server.cli(&["keys", "remove", "alice", hers[0]["id"].as_str().expect("an id")]).expect_success();
+    until_gone(&mut open, PATIENCE);
+    let refused = server.ssh("alice", &id).arg("id -un").output().expect("ssh runs");
+    assert_eq!(refused.status.code(), Some(255), "{}", refused.text());
+}
+
+#[test]
+fn a_certificate_ends_with_the_sign_in_or_the_token_that_it_hangs_on() {
+    let host = LinuxHost::start("web1");
+    let mut server = Server::start();
+    let (id, account) = with_passwords(&server, &host);
+    let is_in = |out: &Output| String::from_utf8_lossy(&out.stdout).trim() == account;
+    let key = server.key("certified");
+    let beside = key.with_file_name("key-certified-cert.pub");
+    let certify = |browser: &Browser<'_>| {
+        let wish = json!({ "public_key": public_half(&server, "certified") });
+        let made: Value =
+            serde_json::from_str(&browser.send("/me/ssh-certificate", &wish).text().expect("a body")).expect("JSON");
+        fs::write(&beside, made["certificate"].as_str().expect("a certificate")).expect("the folder is ours");
+    };
+    let browser = Browser::sign_in(&server, "alice", PASSWORD);
+    certify(&browser);
+    let inside = ssh(&server, &id, key.to_str(), None);
+    assert!(is_in(&inside), "{}", inside.text());
+    browser.send("/sign-out", &json!({}));
+    let out = ssh(&server, &id, key.to_str(), None);
+    assert!(out.status.code() == Some(255) && out.text().contains("hangs on is over"), "{}", out.text());
+
+    // The token that `cardea login` keeps, revoked.
+    let agent = Agent::start(&server);
+    let password = server.file("password", PASSWORD);
+    alices(&server, &["login", "--user", "alice", "--password-file", &password], Some(&agent)).expect_success();
+    let inside = ssh(&server, &id, None, Some(&agent));
+    assert!(is_in(&inside), "{}", inside.text());
+    let alice = signed_in(&server, "alice", PASSWORD);
+    let tokens = alice.get("/tokens").ok();
+    let token = tokens["items"].as_array().expect("a list").iter().find(|one| one["name"] == "cardea login");
+    let token = token.and_then(|one| one["id"].as_str()).expect("the token of `cardea login`");
+    alice.call("DELETE", &format!("/tokens/{token}"), None).ok();
+    let out = ssh(&server, &id, None, Some(&agent));
+    assert!(out.status.code() == Some(255) && out.text().contains("hangs on is over"), "{}", out.text());
+
+    // However long certificates may last: no longer than a sign-in may be idle.
+    server.set("CARDEA__SIGN_IN__IDLE", "10m".to_owned());
+    server.stop();
+    server.resume();
+    let login = ["login", "--json", "--user", "alice", "--password-file", &password, "--expires", "2h"];
+    let said = alices(&server, &login, Some(&agent)).expect_success();
+    let said: Value = serde_json::from_slice(&said.stdout).expect("JSON");
+    let time = |name: &str| {
+        let text = said[name].as_str().expect("a time");
+        text.parse::<cardea_domain::Timestamp>().expect("a time")
+    };
+    let (token, certificate) = (time("expires_at"), time("certificate_expires_at"));
+    assert!(token.since(certificate).as_secs() >= 109 * 60, "{said}");
 }

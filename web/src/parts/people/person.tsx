@@ -11,6 +11,7 @@ import { Confirm } from "../confirm";
 import { Dialog } from "../dialog";
 import { Failure, Loading } from "../loading";
 import { fullTime } from "../time";
+import { Keys } from "./keys";
 import { LockPerson } from "./lock-person";
 import { type Away, type State, stateText } from "./state";
 
@@ -41,6 +42,7 @@ export function PersonDialog({ me, user, state, away, lock, onClose }: Propertie
           )}
         </p>
         {may("sign_ins.see") && <SignedIn user={user} />}
+        {may("sign_ins.see") && <Keys name={user.name} mayRemove={may("factors.reset")} />}
         <div className="flex flex-wrap gap-2">
           {may("factors.reset") && <Button label="Reset second factor" onClick={() => setAct("reset")} />}
           {may("sign_ins.end") && <Button label="End sign-ins" onClick={() => setAct("end")} />}
