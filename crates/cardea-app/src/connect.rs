@@ -6,7 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use cardea_domain::{
-    Actor, Admission, ConnectAuth, Credential, Entry, GateRefusal, Object, Permit, Secret, Session, SessionId, Verb, Kind, ObjectId, Via,
+    Actor, Admission, ConnectAuth, Credential, Entry, GateRefusal, Object, Permit, Secret, Session, SessionId, Verb,
+    Via,
 };
 use cardea_store::{AuditEntry, Outcome, Tx};
 use serde_json::json;

@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 }
 
 /// Every unique rule: its name, the columns as SQLite's messages list them, and what people call it.
-pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 53] = [
+pub(crate) const UNIQUE_RULES: [(&str, &str, &str, &str); 55] = [
     ("approval_pk", "approval.id", "approval", "id"),
     ("audit_pk", "audit.id", "audit", "id"),
     ("connection_pk", "connection.id", "connection", "id"),
