@@ -21,6 +21,7 @@ mod id;
 mod mark;
 mod name;
 mod notice;
+mod openid;
 mod permission;
 mod review;
 mod role;
@@ -71,6 +72,7 @@ pub use id::{
 pub use mark::Mark;
 pub use name::{Name, NameError, fold, is_unprintable, look};
 pub use notice::{Courier, Facts, Mail, NoticeKind, NoticeState, Post, is_mail_address};
+pub use openid::{OpenId, OpenIdCode, OpenIdFault, OpenIdLeaver, OpenIdPerson, OpenIdProvider, OpenIdQuestion};
 pub use permission::{Concern, Holder, Permission};
 pub use review::{BreakGlassSpec, Review, ReviewFinding, Verdict};
 pub use role::{CustomRole, Reach, Role, Scope};

@@ -7,6 +7,7 @@ mod fake_courier;
 mod fake_gate;
 mod folder;
 mod history;
+mod identity_provider;
 mod linux_host;
 mod long;
 mod manual_clock;
@@ -20,6 +21,7 @@ pub use fake_connector::{Call, FakeConnector, Fate, Hold, Operation, Thing, Wait
 pub use fake_courier::{FakeCourier, Receiver};
 pub use fake_gate::{EVERYBODYS_PASSWORD, FakeGate, FakeSession, Join};
 pub use history::{Database, repeat_session};
+pub use identity_provider::IdentityProvider;
 pub use linux_host::{HostPlan, LinuxHost, wait};
 pub use long::{is_long, setting};
 pub use manual_clock::ManualClock;
