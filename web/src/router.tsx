@@ -30,9 +30,11 @@ const signedOut = createRoute({ getParentRoute: () => root, id: "signed-out", co
 const signIn = createRoute({
   getParentRoute: () => signedOut,
   path: "/sign-in",
-  component: SignInPage,
-  validateSearch: (search): { next?: string } =>
-    typeof search.next === "string" ? { next: search.next } : {},
+  component: () => <SignInPage {...signIn.useSearch()} />,
+  validateSearch: (search): { next?: string; refused?: string } => ({
+    ...(typeof search.next === "string" ? { next: search.next } : {}),
+    ...(typeof search.refused === "string" ? { refused: search.refused } : {}),
+  }),
 });
 const setUp = createRoute({ getParentRoute: () => signedOut, path: "/set-up", component: SetUpPage });
 const invitation = createRoute({

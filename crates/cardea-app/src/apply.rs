@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cardea_domain::{
-    Actor, Configuration, Denial, FieldError, IdentityProviderSpec, Kind, LdapSpec, Looks, Name, Object, ObjectId,
-    Permit, Reference, Role, SecretField, SecretId, SecretInput, Spec, UserIdentity, Verb, fold,
+    Actor, Configuration, Denial, FieldError, IdentityProtocol, IdentityProviderSpec, Kind, LdapSpec, Looks, Name,
+    Object, ObjectId, Permit, Reference, Role, SecretField, SecretId, SecretInput, Spec, UserIdentity, Verb, fold,
 };
 use cardea_store::{AuditEntry, News, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
@@ -216,9 +216,13 @@ impl App {
             Some(_) => self.0.store.read(move |tx| Box::pin(async move { tx.secrets_of(id).await })).await?,
             None => Vec::new(),
         };
-        if is_sent_elsewhere(old, &object) && !secrets.iter().any(|secret| secret.field == SecretField::BindPassword) {
-            let message = "give `bind_password_file` again: it would be sent elsewhere than it was given for";
-            return Err(AppError::field(format!("{pointer}/spec/bind_password"), message));
+        if let Some(field) = sent_elsewhere(old, &object)
+            && stored.iter().any(|row| row.field == field)
+            && !secrets.iter().any(|secret| secret.field == field)
+        {
+            let field = field.as_str();
+            let message = format!("give `{field}_file` again: it would be sent elsewhere than it was given for");
+            return Err(AppError::field(format!("{pointer}/spec/{field}"), message));
         }
         let mut fields = differences(old, &object);
         let mut write = Write {
@@ -554,12 +558,6 @@ impl Draft<'_> {
                 return Ok(None);
             }
         };
-        if matches!(&spec, Spec::IdentityProvider(spec) if spec.as_oidc().is_some()) {
-            // Kept and never asked, it would look as if it let people in.
-            let message = "nobody can sign in by `oidc` in this version: write `ldap`";
-            self.errors.push(FieldError::new(format!("{pointer}/spec/protocol"), message));
-            return Ok(None);
-        }
         let old = self.before.find(document.kind, name.as_str());
         match (guard, old) {
             (Guard::New, Some(_)) => {
@@ -746,12 +744,23 @@ fn person(identity: &UserIdentity) -> (String, Option<String>, Option<String>) {
     (fold(&identity.provider), identity.subject.clone(), identity.name.as_deref().map(fold))
 }
 
-/// Whether the account of a directory would show its password to others than before.
-fn is_sent_elsewhere(old: Option<&Object>, new: &Object) -> bool {
-    let ldap = |object: &Object| object.as_identity_provider().and_then(IdentityProviderSpec::as_ldap).cloned();
-    let (Some(old), Some(new)) = (old.and_then(ldap), ldap(new)) else { return false };
-    let receiver = |spec: &LdapSpec| (spec.url.clone(), spec.start_tls, spec.ca.clone(), spec.bind_dn.clone());
-    new.bind_dn.is_some() && receiver(&old) != receiver(&new)
+/// What Cardea would show to others than before: the password of its account in a directory, its secret at a provider.
+fn sent_elsewhere(old: Option<&Object>, new: &Object) -> Option<SecretField> {
+    let (old, new) = (old?.as_identity_provider()?, new.as_identity_provider()?);
+    let directory = |spec: &LdapSpec| (spec.url.clone(), spec.start_tls, spec.ca.clone(), spec.bind_dn.clone());
+    let is_other = match (&old.protocol, &new.protocol) {
+        (IdentityProtocol::Ldap(old), IdentityProtocol::Ldap(new)) => {
+            new.bind_dn.is_some() && directory(old) != directory(new)
+        }
+        (IdentityProtocol::Oidc(old), IdentityProtocol::Oidc(new)) => (&old.issuer, &old.ca) != (&new.issuer, &new.ca),
+        (IdentityProtocol::Ldap(_), IdentityProtocol::Oidc(_))
+        | (IdentityProtocol::Oidc(_), IdentityProtocol::Ldap(_)) => false,
+    };
+    let field = match new.protocol {
+        IdentityProtocol::Ldap(_) => SecretField::BindPassword,
+        IdentityProtocol::Oidc(_) => SecretField::ClientSecret,
+    };
+    is_other.then_some(field)
 }
 
 /// What stands in an address as it is.

@@ -132,7 +132,7 @@ impl App {
         let Some(user) = user else { return self.verify_password(peer, password, None).await };
         let Some(provider) = self.directory_of(user) else {
             let (hash, _) = self.known_of(user).await?;
-            return self.verify_password(peer, password, hash).await;
+            return self.verify_password(peer, password, hash.filter(|_| self.way_of(user).is_none())).await;
         };
         let copy = password.expose(|text| Secret::new(text.clone()));
         // Hashed for nothing, as at a sign-in.

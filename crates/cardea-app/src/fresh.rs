@@ -24,7 +24,8 @@ pub enum Lack {
 /// Whoever shows a cookie.
 pub struct Present {
     actor: Actor,
-    held: HeldFactors,
+    /// What they can show.
+    methods: &'static [Method],
     lack: Option<Lack>,
 }
 
@@ -34,7 +35,7 @@ impl Present {
         match self.lack {
             None => Ok(self.actor),
             Some(Lack::Enrolment) => Err(AppError::EnrolmentNeeded),
-            Some(Lack::Factor) => Err(AppError::FactorNeeded { methods: methods(self.held) }),
+            Some(Lack::Factor) => Err(AppError::FactorNeeded { methods: self.methods }),
         }
     }
 
@@ -99,7 +100,8 @@ impl App {
         let found = self.0.store.read(move |tx| {
             Box::pin(async move {
                 let Some(row) = tx.sign_in_by_digest(&digest).await? else { return Ok(None) };
-                let is_asked = app.must_have_factor(row.user);
+                // After a password everybody is asked who has one; a provider knows nothing of it.
+                let is_asked = app.must_have_factor(row.user) || app.way_of(row.user).is_some();
                 let held = if is_asked { tx.held_factors(row.user).await? } else { HeldFactors::default() };
                 Ok::<_, AppError>(Some((row, held)))
             })
@@ -109,8 +111,8 @@ impl App {
             return Err(over());
         }
         let actor = self.let_in(row.user, Via::SignIn(row.id))?;
-        let lack = self.lack(&row, held);
-        Ok((row, Present { actor, held, lack }))
+        let (lack, methods) = (self.lack(&row, held), self.methods(row.user, held));
+        Ok((row, Present { actor, methods, lack }))
     }
 
     /// Whether a user must have a second factor.
@@ -123,6 +125,8 @@ impl App {
             // Also of whoever has one without having to.
             true if row.factor_at.is_none() => Some(Lack::Factor),
             true => None,
+            // A second factor of the provider's own, if that counts.
+            false if row.factor_at.is_some() && self.trusts_mfa_of(row.user) => None,
             false if self.must_have_factor(row.user) => Some(Lack::Enrolment),
             false => None,
         }
@@ -139,7 +143,7 @@ impl App {
             last_seen_at: row.last_seen_at,
             idle_ends_at: row.last_seen_at.plus(self.0.sign_in.idle).min(row.expires_at),
             fresh_until: shown_at(&row, held).plus(self.0.sign_in.fresh),
-            methods: methods(held),
+            methods: self.methods(row.user, held),
             lack: self.lack(&row, held),
         }))
     }
@@ -174,7 +178,7 @@ impl App {
         if self.0.clock.now() <= until {
             return Ok(());
         }
-        Err(AppError::FactorNeeded { methods: methods(held) })
+        Err(AppError::FactorNeeded { methods: self.methods(row.user, held) })
     }
 
     /// Shows a factor again in the present sign-in: the second one, or the password for whoever has no second.
@@ -259,9 +263,4 @@ fn shown_at(row: &SignInRow, held: HeldFactors) -> Timestamp {
         return row.factor_at.unwrap_or(Timestamp::from_micros(0));
     }
     row.password_at.unwrap_or(row.created_at)
-}
-
-/// What can be shown by whoever has these.
-pub(crate) fn methods(held: HeldFactors) -> &'static [Method] {
-    Method::of(held.totp, held.passkey)
 }

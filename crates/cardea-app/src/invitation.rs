@@ -49,8 +49,9 @@ impl App {
         if let Some(why) = self.keeps_out(id) {
             return Err(AppError::refused("user-kept-out", why));
         }
-        if self.directory_of(id).is_some() {
-            let sentence = "this user signs in with the password that they have in the directory: one of here would be nothing to them";
+        if self.directory_of(id).is_some() || self.way_of(id).is_some() {
+            let sentence = "this user signs in with the password that they have in a directory or at a provider: one of here would be \
+                            nothing to them";
             return Err(AppError::refused("directory-password", sentence));
         }
         let (app, now) = (self.clone(), self.0.clock.now());

@@ -34,6 +34,7 @@ mod metrics;
 mod my;
 mod notice;
 mod object;
+mod openid;
 mod outbox;
 mod own_key;
 mod pace;
@@ -92,6 +93,7 @@ pub use launch::Launch;
 pub use lock::Message as LockMessage;
 pub use metrics::{DirectoryFigures, Figures, StepTimes};
 pub use my::{MyActivity, Way};
+pub use openid::{Arrival, Arrived, Departure, TRIP_LASTS, TripPlan, WayIn};
 pub use outbox::{NoticePage, Outlets, TemplateFault, Templates, Webhook, WebhookKey};
 pub use own_key::SshKey;
 pub use passkey::PasskeyAnswer;
@@ -173,6 +175,8 @@ struct Inner {
     trust: trust::Trust,
     /// What asks directories of people.
     directories: directory::Asked,
+    /// What asks identity providers.
+    openid: openid::Asked,
 }
 
 impl App {
@@ -238,6 +242,7 @@ impl App {
             cluster: cluster::Cluster::default(),
             trust: trust::Trust::default(),
             directories: directory::Asked::default(),
+            openid: openid::Asked::default(),
         }));
         app.reload().await?;
         app.look_around().await?;

@@ -44,6 +44,11 @@ impl App {
         let done = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let Some(user) = app.passkey_of(tx, &of, &answer, now).await? else { return Ok(None) };
+                if let Some(provider) = app.way_of(user) {
+                    // Whoever has left there has this passkey still.
+                    let sentence = format!("you sign in by {provider}: a passkey is your second factor");
+                    return Ok(Some(Err(AppError::Unauthenticated(sentence))));
+                }
                 let (signed_in, beginning) = match app.begin_sign_in(user, &of, Proof::PasskeyAlone) {
                     Ok(begun) => begun,
                     // The answer is used up all the same.

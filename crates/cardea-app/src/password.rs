@@ -95,8 +95,9 @@ impl App {
                 return Err(error);
             }
         };
-        if self.directory_of(user).is_some() {
-            let sentence = "your password is kept in the directory: change it there";
+        if self.directory_of(user).is_some() || self.way_of(user).is_some() {
+            let sentence =
+                "your password is kept where you sign in with it, in a directory or at a provider: change it there";
             return Err(AppError::refused("directory-password", sentence));
         }
         check_new(&new, "/new")?;

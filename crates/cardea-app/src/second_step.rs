@@ -8,9 +8,7 @@ use cardea_domain::{Actor, Method, ObjectId, Permit, Secret, Timestamp, Verb, Vi
 use cardea_store::{AuditEntry, HeldFactors, Outcome, SignInTicket, Tx};
 use serde_json::json;
 
-use crate::{
-    App, AppError, Device, PasskeyAnswer, SignInStep, SignedIn, fresh::methods, notice::Notice, throttle::Step,
-};
+use crate::{App, AppError, Device, PasskeyAnswer, SignInStep, SignedIn, notice::Notice, throttle::Step};
 
 /// What somebody shows to prove who they are.
 pub enum Shown {
@@ -27,16 +25,27 @@ pub(crate) enum Proof {
     /// Without a password before it.
     PasskeyAlone,
     Password,
+    /// The word of an identity provider.
+    Provider,
+    /// The same, of one that is trusted with second factors and asked for one.
+    ProviderWithFactor,
     RecoveryCode,
     Totp,
 }
 
 impl Proof {
+    /// Whether it was more than what comes first.
+    pub(crate) fn has_factor(self) -> bool {
+        !matches!(self, Self::Password | Self::Provider)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Passkey => Method::Passkey.as_str(),
             Self::PasskeyAlone => "passkey alone",
             Self::Password => Method::Password.as_str(),
+            Self::Provider => Method::Provider.as_str(),
+            Self::ProviderWithFactor => "provider with a second factor",
             Self::RecoveryCode => Method::RecoveryCode.as_str(),
             Self::Totp => Method::Totp.as_str(),
         }
@@ -91,7 +100,7 @@ impl App {
             })
         });
         kept.await?;
-        Ok(SignInStep::SecondFactor { methods: methods(held), ticket })
+        Ok(SignInStep::SecondFactor { methods: self.methods(user, held), ticket })
     }
 
     /// Signs the ticket's user in, who shows a second factor.

@@ -108,6 +108,8 @@ impl App {
         // Asked for nobody as well, so that it takes as long.
         let id = found.unwrap_or_else(|| ObjectId::mint(Kind::User, self.0.clock.now(), &*self.0.entropy));
         let (hash, held) = self.known_of(id).await?;
+        // Whoever an identity provider vouches for signs in there, whatever is kept here.
+        let hash = hash.filter(|_| self.way_of(id).is_none());
         let right = self.verify_password(Some(device.peer), password, hash.clone()).await?;
         let (true, Some(id)) = (right, found) else {
             let error = AppError::Unauthenticated("the user name or the password is wrong".to_owned());
@@ -209,7 +211,7 @@ impl App {
             peer: Some(device.network()),
             agent: Some(device.agent.clone()),
             password_at: (proof != Proof::PasskeyAlone).then_some(now),
-            factor_at: (proof != Proof::Password).then_some(now),
+            factor_at: proof.has_factor().then_some(now),
         };
         let permit = Permit::ask(&actor, Verb::SignIn)?;
         Ok((SignedIn { actor, cookie, expires_at }, Beginning { row, permit, alone: None }))

@@ -9,6 +9,8 @@ pub enum Method {
     /// A key that an authenticator keeps and that it uses for a verified user only (WebAuthn).
     Passkey,
     Password,
+    /// Showing it at the identity provider that one signs in by.
+    Provider,
     /// One of the codes that were shown when the second factor was set up. Each works once.
     RecoveryCode,
     /// A code of an authenticator app (RFC 6238).
@@ -29,11 +31,22 @@ impl Method {
         }
     }
 
+    /// What a user with these second factors shows whose identity provider is asked again.
+    pub fn with_provider(has_totp: bool, has_passkey: bool) -> &'static [Self] {
+        match (has_totp, has_passkey) {
+            (false, false) => &[Self::Provider],
+            (false, true) => &[Self::Provider, Self::Passkey, Self::RecoveryCode],
+            (true, false) => &[Self::Provider, Self::Totp, Self::RecoveryCode],
+            (true, true) => &[Self::Provider, Self::Passkey, Self::Totp, Self::RecoveryCode],
+        }
+    }
+
     /// The method's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passkey => "passkey",
             Self::Password => "password",
+            Self::Provider => "provider",
             Self::RecoveryCode => "recovery_code",
             Self::Totp => "totp",
         }

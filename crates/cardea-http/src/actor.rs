@@ -44,7 +44,7 @@ impl Credential {
         if let Some(operator) = parts.extensions.get::<Operator>() {
             return Ok(Self::Operator(*operator));
         }
-        cookie(&parts.headers).map(Self::Cookie).ok_or_else(|| {
+        cookie_named(&parts.headers, COOKIE).map(Self::Cookie).ok_or_else(|| {
             Problem::new("not-signed-in", "Sign in, or send a token in the header `Authorization: Bearer TOKEN`.")
         })
     }
@@ -185,8 +185,9 @@ fn must_be_from_here(parts: &Parts, api: &Api) -> Result<(), Problem> {
     Err(Problem::new("foreign-origin", detail))
 }
 
-fn cookie(headers: &HeaderMap) -> Option<Secret> {
+/// What the browser sends under this name.
+pub(crate) fn cookie_named(headers: &HeaderMap, wanted: &str) -> Option<Secret> {
     let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = pairs.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| Secret::new(value.to_owned()))
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| Secret::new(value.to_owned()))
 }

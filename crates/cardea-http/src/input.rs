@@ -22,6 +22,9 @@ pub(crate) struct Input<T>(pub(crate) T);
 /// A JSON body that may be left out.
 pub(crate) struct OptionalInput<T>(pub(crate) T);
 
+/// A body as forms send it.
+pub(crate) struct Form<T>(pub(crate) T);
+
 /// The query. Keys that are not known are refused if `T` says so, and every `T` here does.
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -51,6 +54,24 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalI
         }
         must_be_json(&headers)?;
         Ok(Self(parse::<Option<T>>(&bytes)?.unwrap_or_default()))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match axum::Form::<T>::from_request(request, state).await {
+            Ok(axum::Form(form)) => Ok(Self(form)),
+            Err(rejection) if rejection.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                let detail = "Send a form, with the header `Content-Type: application/x-www-form-urlencoded`.";
+                Err(Problem::new("wrong-media-type", detail))
+            }
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(Problem::new("too-large", "A body has at most 1 MiB: send less at once."))
+            }
+            Err(_) => Err(Problem::field("", "the form does not have the fields that it has to have")),
+        }
     }
 }
 

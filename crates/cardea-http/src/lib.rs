@@ -24,6 +24,7 @@ mod my;
 mod notice;
 mod object;
 mod openapi;
+mod openid;
 mod origin;
 mod passkey;
 mod password;
@@ -154,6 +155,11 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(sign_in::sign_in_with_recovery_code))
         .routes(routes!(passkey::ask_passkey))
         .routes(routes!(passkey::sign_in_with_passkey))
+        .routes(routes!(openid::list_ways_in))
+        .routes(routes!(openid::depart))
+        .routes(routes!(openid::arrive))
+        .routes(routes!(openid::take_logout))
+        .routes(routes!(openid::depart_again))
         .routes(routes!(sign_in::set_up))
         .routes(routes!(sign_in::sign_out))
         .routes(routes!(sign_in::show_me))

@@ -14,8 +14,8 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::{
     Api, apply, approval, certificate, directory, event, explain, factor, grant, invitation, launch, lock, log, my,
-    notice, object, passkey, password, permission, problem, problems, review, session, sign_in, sign_ins, ssh_key,
-    token,
+    notice, object, openid, passkey, password, permission, problem, problems, review, session, sign_in, sign_ins,
+    ssh_key, token,
 };
 
 /// Makes types known under their own names: to utoipa by name only, to the document by their JSON Schema.
@@ -61,6 +61,9 @@ describe! { bodies_out:
     my::MyActivities,
     notice::NoticeList,
     notice::NoticeView,
+    openid::DepartureView,
+    openid::WayInView,
+    openid::WaysIn,
     passkey::PasskeyAskedView,
     passkey::PasskeyView,
     password::PasswordView,
@@ -96,6 +99,8 @@ describe! { bodies_in:
     certificate::CertificateWish,
     lock::Extending,
     object::Sweeping,
+    openid::Errand,
+    openid::LogoutToken,
     lock::Locking,
     lock::LockingWhole,
     passkey::PasskeyMade,

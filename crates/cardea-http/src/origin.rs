@@ -1,5 +1,7 @@
 //! Web origins (RFC 6454): which page sent a request that a browser attached a cookie to.
 
+use std::fmt;
+
 use axum::http::{HeaderMap, Uri, header, uri::Authority};
 
 /// Scheme, host and port of a page, in the form that browsers send.
@@ -32,6 +34,12 @@ impl Origin {
             (_, Some(port)) => Self(format!("{scheme}://{host}:{port}")),
             (_, None) => Self(format!("{scheme}://{host}")),
         }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -61,6 +61,11 @@ impl Problem {
         }
     }
 
+    /// The last part of its `type`.
+    pub(crate) fn slug(&self) -> &str {
+        self.kind.rsplit('/').next().unwrap_or_default()
+    }
+
     /// The thing is absent, or hidden from the caller.
     pub(crate) fn not_found() -> Self {
         Self::new("not-found", "There is no such thing, or you may not see it: check the address.")

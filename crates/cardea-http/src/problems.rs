@@ -138,6 +138,39 @@ pub(crate) const TABLE: &[Known] = &[
         "There are no passkeys here",
         "Browsers make passkeys for names, not for addresses: an administrator sets `public_url` of `[http]` to a name.",
     ),
+    known(
+        "not-let-in",
+        403,
+        "You are not let in",
+        "The identity provider knows you, and Cardea does not, or keeps you out. An administrator links a user to you, or lets you in \
+         again; the audit log says why.",
+    ),
+    known(
+        "provider-away",
+        503,
+        "The identity provider does not answer",
+        "Try again in a moment. Users with a password of Cardea's own can sign in.",
+    ),
+    known(
+        "provider-fault",
+        400,
+        "What the identity provider says does not count",
+        "Begin again. If it stays so, an administrator compares how the provider is configured there and here: the detail, and the \
+         audit log, say what is wrong.",
+    ),
+    known(
+        "provider-says-no",
+        403,
+        "The identity provider did not let you in",
+        "Sign in there, and allow that Cardea learns who you are.",
+    ),
+    known(
+        "trip-over",
+        409,
+        "This sign-in is over",
+        "It was begun in another browser, took longer than ten minutes, or was finished before. Begin again on the sign-in page, at the \
+         address that an administrator gave as `public_url`.",
+    ),
     known("no-factor", 409, "There is no second factor", "Set one up first."),
     known(
         "directory-away",

@@ -203,12 +203,17 @@ pub(crate) fn wrong_credentials(error: AppError) -> Problem {
 }
 
 pub(crate) async fn welcome(api: &Api, signed_in: &SignedIn) -> Result<Response, Problem> {
+    let me = Me::of(api, &signed_in.actor).await?;
+    Ok(([(header::SET_COOKIE, sign_in_cookie(signed_in))], Json(me)).into_response())
+}
+
+/// The cookie that a browser shows from now on.
+pub(crate) fn sign_in_cookie(signed_in: &SignedIn) -> HeaderValue {
     let cookie =
         signed_in.cookie.expose(|value| format!("{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict"));
     let mut cookie = HeaderValue::try_from(cookie).expect("a token is letters and digits");
     cookie.set_sensitive(true);
-    let me = Me::of(api, &signed_in.actor).await?;
-    Ok(([(header::SET_COOKIE, cookie)], Json(me)).into_response())
+    cookie
 }
 
 /// Sign out.

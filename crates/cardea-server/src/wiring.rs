@@ -8,7 +8,7 @@ use cardea_connectors::Linux;
 use cardea_courier::Outside;
 use cardea_domain::{Clock, Entropy, Kind};
 use cardea_http::{HttpSettings, MetricsSettings};
-use cardea_identity::Ldap;
+use cardea_identity::{Ldap, OpenIdConnect};
 use cardea_store::{Store, StoreError};
 use cardea_vault::{RelyingParty, System, Vault, VaultError};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,7 @@ impl Wired {
         let app = App::open(Parts { store: store.clone(), vault, clock, entropy, linux, node, sign_in }).await?;
         app.tell_by(outlets(config)?);
         app.ask_directories_by(Arc::new(Ldap::default()));
+        app.ask_openid_by(Arc::new(OpenIdConnect::default()));
         Ok(Self { app, store })
     }
 

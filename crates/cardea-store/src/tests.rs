@@ -9,6 +9,7 @@ mod host;
 mod list;
 mod node;
 mod notice;
+mod openid;
 mod own_key;
 mod record;
 mod review;

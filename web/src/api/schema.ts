@@ -758,6 +758,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/proof/provider": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show again who one is, at the identity provider that one signs in by.
+         * @description As `/api/v1/me/proof`, where `provider` is among the `methods`.
+         *
+         *     **Who:** everybody who is signed in. **Audit:** `sign_in`, when the browser comes back.
+         */
+        post: operations["depart_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/ssh-certificate": {
         parameters: {
             query?: never;
@@ -1721,6 +1743,94 @@ export interface paths {
          *     **Who:** everybody. **Audit:** none.
          */
         post: operations["ask_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the identity providers that people can sign in by.
+         * @description **Who:** everybody. **Audit:** none.
+         */
+        get: operations["list_ways_in"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/providers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in by an identity provider: the way there.
+         * @description Answers where the browser goes, and with a cookie that ties it to its way: the provider sends it back within ten minutes.
+         *
+         *     **Who:** everybody. **Audit:** none.
+         */
+        post: operations["depart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/providers/{name}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sign in by an identity provider: the way back.
+         * @description Only the browser that set out gets in, once. Browsers are led on to the page that was asked for, or, with a problem, to the
+         *     sign-in page.
+         *
+         *     **Who:** everybody. **Audit:** `sign_in`, also when it is refused; `user.admit` when somebody is new or in other groups.
+         */
+        get: operations["arrive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/providers/{name}/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take an identity provider's word that somebody has left.
+         * @description OpenID Connect Back-Channel Logout 1.0: ends the sign-ins that were made on the provider's word, and the sessions of their users
+         *     unless the provider is set otherwise. Each word counts once.
+         *
+         *     **Who:** the provider, by its signature. **Audit:** `sign_in`, also when it is refused.
+         */
+        post: operations["take_logout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2863,6 +2973,10 @@ export interface components {
             /** @description Why. 1 to 1,000 characters. */
             reason: string;
         };
+        /** @description Where the browser goes. */
+        DepartureView: {
+            url: string;
+        };
         /** @description What a log-in past the gateway means. */
         DirectLogin: "deny" | "alert" | "allow";
         /** @description Every directory. */
@@ -2944,6 +3058,14 @@ export interface components {
             secret: string;
             /** @description To be shown as a QR code. */
             uri: string;
+        };
+        /** @description Where to go when it is done. */
+        Errand: {
+            /**
+             * @description A page of this server, `/sessions`. Any other address is taken for `/`.
+             * @default
+             */
+            return_to: string;
         };
         /** @description Who joins a tier's approvers when it has not decided for so long. */
         Escalation: {
@@ -3575,6 +3697,10 @@ export interface components {
             /** @constant */
             type: "requester";
         };
+        /** @description A provider's word that somebody has left. */
+        LogoutToken: {
+            logout_token: string;
+        };
         /** @description How a directory is looked at. */
         Look: {
             /**
@@ -3602,7 +3728,7 @@ export interface components {
             via: "operator" | "sign_in" | "token";
         };
         /** @description A way to show it. */
-        Method: "password" | "passkey" | "recovery_code" | "totp";
+        Method: "password" | "passkey" | "provider" | "recovery_code" | "totp";
         /** @description Everything that the caller may request. */
         MyActivities: {
             items: components["schemas"]["MyActivityView"][];
@@ -3963,7 +4089,7 @@ export interface components {
              * @description `/problems/SLUG`: what kind of problem it is; a page that explains it.
              * @enum {string}
              */
-            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/extension-waits" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-passkeys" | "/problems/no-factor" | "/problems/directory-away" | "/problems/directory-fault" | "/problems/directory-password" | "/problems/sync-held" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-your-turn" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
+            type: "/problems/not-signed-in" | "/problems/wrong-credentials" | "/problems/mfa-required" | "/problems/enrolment-needed" | "/problems/factor-needed" | "/problems/wrong-factor" | "/problems/foreign-origin" | "/problems/extension-waits" | "/problems/not-allowed" | "/problems/not-found" | "/problems/wrong-method" | "/problems/already-ending" | "/problems/approved-already" | "/problems/changed-meanwhile" | "/problems/changed-since-request" | "/problems/factor-required" | "/problems/no-enrolment" | "/problems/no-passkeys" | "/problems/not-let-in" | "/problems/provider-away" | "/problems/provider-fault" | "/problems/provider-says-no" | "/problems/trip-over" | "/problems/no-factor" | "/problems/directory-away" | "/problems/directory-fault" | "/problems/directory-password" | "/problems/sync-held" | "/problems/no-sign-in" | "/problems/host-key-pinned" | "/problems/already-locked" | "/problems/beyond-hours" | "/problems/extension-not-allowed" | "/problems/extension-too-long" | "/problems/extension-used-up" | "/problems/ground-lost" | "/problems/not-extendable" | "/problems/not-lockable" | "/problems/not-locked" | "/problems/not-removing" | "/problems/own-lock" | "/problems/locked-as-a-whole" | "/problems/in-use" | "/problems/last-administrator" | "/problems/locked" | "/problems/name-taken" | "/problems/no-answer" | "/problems/no-password" | "/problems/not-clean" | "/problems/not-offered" | "/problems/not-dismissable" | "/problems/not-retryable" | "/problems/not-your-turn" | "/problems/not-waiting" | "/problems/outside-hours" | "/problems/refused" | "/problems/target-refused" | "/problems/unreachable" | "/problems/uid-range-used-up" | "/problems/too-large" | "/problems/wrong-media-type" | "/problems/invalid-input" | "/problems/key-used" | "/problems/too-many-attempts" | "/problems/too-many-streams" | "/problems/internal" | "/problems/unavailable";
         };
         /** @description How far the running stage is. */
         Progress: {
@@ -4870,6 +4996,14 @@ export interface components {
          * @enum {string}
          */
         Verdict: "justified" | "unjustified";
+        /** @description A provider that people can sign in by. */
+        WayInView: {
+            /** @description What its button says. */
+            display_name: string;
+            /** @description Whether it goes first. */
+            is_default: boolean;
+            name: string;
+        };
         /** @description One resource by one policy. */
         WayView: {
             /**
@@ -4893,6 +5027,11 @@ export interface components {
             resource: string;
             /** @description When the policy holds; always if there is none. */
             schedule: components["schemas"]["Schedule"] | null;
+        };
+        /** @description The providers that people can sign in by. */
+        WaysIn: {
+            /** @description The default one first, then by name. */
+            items: components["schemas"]["WayInView"][];
         };
         /** @description A part of some days. */
         Window: {
@@ -6498,6 +6637,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    depart_again: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Errand"];
+            };
+        };
+        responses: {
+            /** @description Where the browser goes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepartureView"];
                 };
             };
             /** @description Anything else: what went wrong and what to do. */
@@ -8339,6 +8511,144 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PasskeyAskedView"];
                 };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_ways_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description For the buttons of the sign-in page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaysIn"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    depart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the identity provider. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Errand"];
+            };
+        };
+        responses: {
+            /** @description Where the browser goes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepartureView"];
+                };
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    arrive: {
+        parameters: {
+            query?: {
+                /** @description As it was sent. */
+                state?: string;
+                /** @description For the provider's word about the person. */
+                code?: string;
+                /** @description Why it lets nobody in. */
+                error?: string;
+                /** @description Which provider answers (RFC 9207). */
+                iss?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the identity provider. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed in: on to the page that was asked for. */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Anything else: what went wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    take_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the identity provider. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["LogoutToken"];
+            };
+        };
+        responses: {
+            /** @description They are out. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Anything else: what went wrong and what to do. */
             default: {

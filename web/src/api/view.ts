@@ -58,3 +58,5 @@ export type Session = SessionChange & { grants: Grant[]; approvals: Approval[] }
 export type Ended = Schemas["EndedSession"];
 /** Something that a person should look at: those who see everything, and whose account it is about. */
 export type Alert = Schemas["AlertView"];
+/** An identity provider that people can sign in by. */
+export type WayIn = Schemas["WayInView"];

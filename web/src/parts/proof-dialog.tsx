@@ -5,6 +5,7 @@ import { body, client } from "../api/client";
 import { askPasskey } from "../api/passkey";
 import { Problem } from "../api/problem";
 import { takeAsking } from "../api/proof";
+import { leaveForProof } from "../api/provider";
 import { me as meQuery } from "../api/queries";
 import type { Method, ProofShown } from "../api/view";
 import { Button } from "./button";
@@ -63,6 +64,7 @@ export function ShowAgain({
   const queries = useQueryClient();
   const show = useMutation({
     mutationFn: async ({ method, text }: { method: Method; text: string }) => {
+      if (method === "provider") return leaveForProof();
       const shown = (
         method === "passkey" ? { passkey: await askPasskey() } : { [method]: text }
       ) as ProofShown;

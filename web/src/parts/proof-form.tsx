@@ -1,4 +1,4 @@
-// One way to show who one is: a passkey, a code of the app, a recovery code, or the password.
+// One way to show who one is: a passkey, a code of the app, a recovery code, the password, or where one signed in.
 import { type FormEvent, type ReactNode, useState } from "react";
 import type { Problem } from "../api/problem";
 import type { Method } from "../api/view";
@@ -6,7 +6,14 @@ import { Button } from "./button";
 import { TextField } from "./field";
 import { Notice } from "./notice";
 
-const OTHER_PASSKEY = "Use a passkey";
+/** What comes without a text. */
+const UNTYPED = {
+  passkey: { label: "Use a passkey", hint: "Your browser asks for your finger, your face or a PIN." },
+  provider: {
+    label: "Show it where you signed in",
+    hint: "You are taken to where you signed in, and come back to this page. What is typed here is lost.",
+  },
+} as const;
 
 const FIELDS = {
   totp: {
@@ -34,7 +41,7 @@ type Properties = {
   label: string;
   problem: Problem | undefined;
   isPending: boolean;
-  /** A passkey comes without a text: the browser asks for it. */
+  /** A passkey and a provider come without a text. */
   onShow: (method: Method, text: string) => void;
   /** More buttons. */
   children?: ReactNode;
@@ -51,8 +58,8 @@ export function ProofForm({ methods, label, problem, isPending, onShow, children
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       {problem && <Notice tone="bad">{problem.message}</Notice>}
-      {method === "passkey" ? (
-        <p>Your browser asks for your finger, your face or a PIN.</p>
+      {isUntyped(method) ? (
+        <p>{UNTYPED[method].hint}</p>
       ) : (
         <ProofField key={method} method={method} text={text} onText={setText} />
       )}
@@ -63,7 +70,7 @@ export function ProofForm({ methods, label, problem, isPending, onShow, children
             <Button
               key={other}
               look="bare"
-              label={other === "passkey" ? OTHER_PASSKEY : FIELDS[other].other}
+              label={isUntyped(other) ? UNTYPED[other].label : FIELDS[other].other}
               onClick={() => {
                 setText("");
                 setMethod(other);
@@ -75,13 +82,17 @@ export function ProofForm({ methods, label, problem, isPending, onShow, children
           key={method}
           type="submit"
           look="primary"
-          label={method === "passkey" ? OTHER_PASSKEY : label}
-          autoFocus={method === "passkey"}
+          label={isUntyped(method) ? UNTYPED[method].label : label}
+          autoFocus={isUntyped(method)}
           disabled={isPending}
         />
       </div>
     </form>
   );
+}
+
+function isUntyped(method: Method): method is keyof typeof UNTYPED {
+  return method in UNTYPED;
 }
 
 type FieldProperties = { method: keyof typeof FIELDS; text: string; onText: (text: string) => void };

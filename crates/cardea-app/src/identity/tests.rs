@@ -192,8 +192,9 @@ async fn a_provider_is_judged_with_the_whole() {
         "bind_dn": "cn=cardea,dc=example,dc=com" });
     let moved = world.apply(document(Kind::IdentityProvider, "corp", elsewhere)).await;
     assert_eq!(pointers(moved), ["/0/spec/bind_password"], "a password goes nowhere without who knows it");
-    let unheard = json!({ "protocol": "oidc", "issuer": "https://a.example", "client_id": "c" });
-    assert_eq!(pointers(world.apply(document(Kind::IdentityProvider, "other", unheard)).await), ["/0/spec/protocol"]);
+    let sso = json!({ "protocol": "oidc", "issuer": "https://a.example", "client_id": "c", "default": true });
+    world.apply(document(Kind::IdentityProvider, "second", sso.clone())).await.expect("the first default");
+    assert_eq!(pointers(world.apply(document(Kind::IdentityProvider, "third", sso)).await), ["/0/spec/default"]);
     // The account's password is kept, and shown to nobody.
     let id = world.provider();
     let kept = world.app.0.store.read(move |tx| Box::pin(async move { tx.secrets_of(id).await })).await;

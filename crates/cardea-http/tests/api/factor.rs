@@ -151,10 +151,11 @@ async fn whoever_must_have_a_factor_can_do_nothing_before_it_is_set_up() {
     let me = world.get(&admin, "/api/v1/me").await.ok(200);
     assert_eq!(me["sign_in"]["must"], "enrol");
 
-    const OPEN: [&str; 8] = [
+    const OPEN: [&str; 9] = [
         "begin_passkey",
         "confirm_passkey",
         "confirm_totp",
+        "depart_again",
         "enrol_totp",
         "show_me",
         "show_my_factors",

@@ -18,6 +18,7 @@ mod metrics;
 mod nasty;
 mod notice;
 mod object;
+mod openid;
 mod passkey;
 mod password;
 mod people;

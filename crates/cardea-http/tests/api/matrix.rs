@@ -164,6 +164,7 @@ fn target(method: &str, path: &str, things: &Things) -> (String, Aimed) {
         "me" => ("{id}", "key_00000000000000000000000000", Aimed::Nothing),
         "locks" => ("{id}", things.zoe.as_str(), Aimed::Nothing),
         "notices" => ("{id}", things.notice.as_str(), Aimed::Nothing),
+        "sign-in" => ("{name}", "sso", Aimed::Nothing),
         "identity-providers" => ("{name}", "corp", Aimed::Object),
         "resource-groups" => ("{name}", "all", Aimed::Object),
         "resources" => ("{name}", "vault1", Aimed::Resource),
@@ -200,6 +201,8 @@ fn body(id: &str, things: &Things) -> Value {
         "sign_in_with_passkey" => json!({ "challenge": "guessed", "credential": {} }),
         "confirm_totp" => json!({ "code": "123456" }),
         "approve_sessions" | "deny_sessions" => json!({ "ids": [things.zoe], "reason": "why not" }),
+        "depart" | "depart_again" => json!({ "return_to": "/" }),
+        "take_logout" => json!({ "logout_token": "guessed" }),
         "create_lock" => json!({ "user": "zoe", "title": "stop" }),
         "create_sessions" => json!({ "activity": "Linux admin", "resources": ["vault1"] }),
         "create_token" => json!({ "name": "mine" }),
@@ -257,6 +260,9 @@ pub(crate) async fn furnish(world: &World) -> (Things, Vec<Person>) {
             user("zoe", json!(["user"])),
             { "kind": "IdentityProvider", "name": "corp", "spec": {
                 "protocol": "ldap", "url": "ldap://127.0.0.1", "base_dn": "dc=example"
+            } },
+            { "kind": "IdentityProvider", "name": "sso", "spec": {
+                "protocol": "oidc", "issuer": "http://127.0.0.1:1", "client_id": "cardea"
             } },
             { "kind": "ResourceGroup", "name": "all", "spec": { "resources": ["vault1"] } },
             { "kind": "Role", "name": "keepers", "spec": { "permissions": CUSTOM, "scope": { "resource_groups": ["all"] } } },

@@ -7,7 +7,7 @@ use cardea_testkit::Operation;
 use serde_json::{Value, json};
 
 use crate::{
-    directory, factor,
+    directory, factor, openid,
     world::{Answer, As, PASSWORD, PATIENCE, World},
 };
 
@@ -54,6 +54,9 @@ async fn produce(world: &World, slug: &str) -> Answer {
         "already-ending" => end_twice(world).await,
         "directory-away" | "directory-fault" | "directory-password" | "sync-held" => {
             directory::produce(world, slug).await
+        }
+        "not-let-in" | "provider-away" | "provider-fault" | "provider-says-no" | "trip-over" => {
+            openid::produce(world, slug).await
         }
         "already-locked" | "locked-as-a-whole" | "not-lockable" | "not-locked" | "not-removing" | "own-lock" => {
             hold(world, slug).await
