@@ -216,6 +216,11 @@ impl App {
             Some(_) => self.0.store.read(move |tx| Box::pin(async move { tx.secrets_of(id).await })).await?,
             None => Vec::new(),
         };
+        if let Some(field) = knows_others(old, &object) {
+            let message = "it knows other people by the same words, who would be taken for those of before: make another provider, \
+                           and link the users to that";
+            return Err(AppError::field(format!("{pointer}/spec/{field}"), message));
+        }
         if let Some(field) = sent_elsewhere(old, &object)
             && stored.iter().any(|row| row.field == field)
             && !secrets.iter().any(|secret| secret.field == field)
@@ -744,6 +749,16 @@ fn person(identity: &UserIdentity) -> (String, Option<String>, Option<String>) {
     (fold(&identity.provider), identity.subject.clone(), identity.name.as_deref().map(fold))
 }
 
+/// What makes a provider another one, whose people are not those whom users are linked to.
+fn knows_others(old: Option<&Object>, new: &Object) -> Option<&'static str> {
+    match (&old?.as_identity_provider()?.protocol, &new.as_identity_provider()?.protocol) {
+        (IdentityProtocol::Oidc(old), IdentityProtocol::Oidc(new)) => (old.issuer != new.issuer).then_some("issuer"),
+        // In a directory people are known by a number that no other has.
+        (IdentityProtocol::Ldap(_), IdentityProtocol::Ldap(_)) => None,
+        _ => Some("protocol"),
+    }
+}
+
 /// What Cardea would show to others than before: the password of its account in a directory, its secret at a provider.
 fn sent_elsewhere(old: Option<&Object>, new: &Object) -> Option<SecretField> {
     let (old, new) = (old?.as_identity_provider()?, new.as_identity_provider()?);
@@ -754,7 +769,7 @@ fn sent_elsewhere(old: Option<&Object>, new: &Object) -> Option<SecretField> {
         }
         (IdentityProtocol::Oidc(old), IdentityProtocol::Oidc(new)) => (&old.issuer, &old.ca) != (&new.issuer, &new.ca),
         (IdentityProtocol::Ldap(_), IdentityProtocol::Oidc(_))
-        | (IdentityProtocol::Oidc(_), IdentityProtocol::Ldap(_)) => false,
+        | (IdentityProtocol::Oidc(_), IdentityProtocol::Ldap(_)) => true,
     };
     let field = match new.protocol {
         IdentityProtocol::Ldap(_) => SecretField::BindPassword,

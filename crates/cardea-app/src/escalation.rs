@@ -19,6 +19,7 @@ pub(crate) fn must_not_rise(
             Kind::User if old.is_some() => {
                 must_not_outrank(actor, before, *id)?;
                 must_not_choose_manager(actor, (old, new))?;
+                must_not_choose_identity(actor, (old, new))?;
             }
             Kind::Role => {
                 let role = |configuration: &Configuration| configuration.role(&id.to_string());
@@ -54,6 +55,18 @@ fn must_not_choose_manager(actor: &Actor, (old, new): (Option<&Object>, Option<&
     let is_own = actor.user_id().is_some() && actor.user_id() == new.map(|user| user.id);
     if is_own && manager(old) != manager(new) && actor.lacks(&Role::Administrator).is_some() {
         let sentence = "you cannot choose your own manager, who approves what you ask for: ask an administrator";
+        return Err(Denial { hidden: false, sentence: sentence.to_owned() });
+    }
+    Ok(())
+}
+
+/// Whoever says whom somebody is at a provider chooses who signs in as them, with all that they may say yes to. An approver has no
+/// role that would tell.
+fn must_not_choose_identity(actor: &Actor, (old, new): (Option<&Object>, Option<&Object>)) -> Result<(), Denial> {
+    let identity = |object: Option<&Object>| object.and_then(Object::as_user).and_then(|spec| spec.identity.clone());
+    if new.is_some() && identity(old) != identity(new) && actor.lacks(&Role::Administrator).is_some() {
+        let sentence =
+            "only an administrator says who somebody is at an identity provider: it decides who signs in as them";
         return Err(Denial { hidden: false, sentence: sentence.to_owned() });
     }
     Ok(())

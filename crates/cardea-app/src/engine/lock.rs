@@ -103,8 +103,9 @@ impl App {
                     Ok(Locked { read_back }) => {
                         let connections = tx.open_connections(id).await?;
                         session.lock_settled(connections, now);
-                        if session.lock.is_none() {
-                            // Whatever else is due was not done while it was locked.
+                        if session.lock.is_none() || then == Then::Stay {
+                            // Whatever else is due was not done while it was locked; or its worker is at something, and
+                            // whoever comes after a crash goes on from there.
                             session.wake_at = Some(now);
                         }
                         let done = if wanted == LockStage::Unlocking { "unlocked" } else { "locked" };

@@ -195,10 +195,44 @@ async fn a_provider_is_judged_with_the_whole() {
     let sso = json!({ "protocol": "oidc", "issuer": "https://a.example", "client_id": "c", "default": true });
     world.apply(document(Kind::IdentityProvider, "second", sso.clone())).await.expect("the first default");
     assert_eq!(pointers(world.apply(document(Kind::IdentityProvider, "third", sso)).await), ["/0/spec/default"]);
+    // Others are known there by the same words.
+    let other = json!({ "protocol": "oidc", "issuer": "https://b.example", "client_id": "c", "client_secret": "s" });
+    let moved = world.apply(document(Kind::IdentityProvider, "second", other.clone())).await;
+    assert_eq!(pointers(moved), ["/0/spec/issuer"]);
+    assert_eq!(pointers(world.apply(document(Kind::IdentityProvider, "corp", other)).await), ["/0/spec/protocol"]);
     // The account's password is kept, and shown to nobody.
     let id = world.provider();
     let kept = world.app.0.store.read(move |tx| Box::pin(async move { tx.secrets_of(id).await })).await;
     assert_eq!(kept.expect("a store").len(), 1);
     let shown = world.app.object(&OPERATOR, Kind::IdentityProvider, "corp").expect("the provider").spec.to_json();
     assert!(!shown.to_string().contains("hush"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_administrator_says_who_somebody_is() {
+    let [world, _] = World::each().await;
+    let helper = json!({ "members": ["helper"], "roles": ["people"] });
+    let role = json!({ "permissions": ["configuration.see", "configuration.change.user"] });
+    for document in [
+        document(Kind::Role, "people", role),
+        document(Kind::User, "helper", json!({})),
+        document(Kind::Group, "helpers", helper),
+        document(Kind::User, "approver", json!({})),
+    ] {
+        world.apply(document).await.expect("a good configuration");
+    }
+    let configuration = world.app.configuration();
+    let helper = configuration.find(Kind::User, "helper").expect("the user");
+    let helper = crate::sign_in::actor_of(&configuration, helper, cardea_domain::Via::Key).expect("a user");
+    let by_helper = |name: &str, spec: Value| {
+        let (app, helper, document) = (world.app.clone(), helper.clone(), document(Kind::User, name, spec));
+        async move { app.apply(&helper, vec![document], ApplyOptions::default()).await }
+    };
+    by_helper("approver", json!({ "full_name": "An Approver" })).await.expect("that is theirs to change");
+    let them = json!({ "identity": { "provider": "corp", "subject": "h-1" } });
+    for name in ["approver", "helper"] {
+        let linked = by_helper(name, them.clone()).await;
+        assert!(matches!(linked, Err(AppError::Denied(_))), "{name}: {linked:?}");
+    }
+    by_helper("new", them).await.expect("a new one may say yes to nothing yet");
 }

@@ -114,7 +114,9 @@ impl Findings {
         let says = |key: &str| problem[key].as_str().is_some_and(|text| !text.is_empty());
         let is_problem = (400..500).contains(&status) && says("type") && says("title") && says("detail");
         let names_a_field = problem["fields"].as_array().is_some_and(|fields| !fields.is_empty());
-        if !is_problem || (status == 422 && !names_a_field) {
+        // There is a directory among the things, and none that answers.
+        let is_away = status == 503 && problem["type"] == "/problems/directory-away";
+        if !(is_problem || is_away) || (status == 422 && !names_a_field) {
             let said: String = answer.text.chars().take(300).collect();
             self.note(id, place, text, &format!("{status} {said}"));
         }

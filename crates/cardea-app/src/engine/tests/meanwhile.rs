@@ -167,3 +167,21 @@ async fn a_locked_session_whose_script_runs_takes_in_what_another_leaves() {
         .await;
     drop(hold);
 }
+
+#[tokio::test]
+async fn a_crash_beside_a_script_leaves_nobody_holding_its_locked_session() {
+    let mut world = World::new().await;
+    let (id, hold) = at_its_script(&world).await;
+    world.app.lock_session(&OPERATOR, id, LockScope::Session, world.message()).await.expect("it is open");
+    world.seen(id, "locked", is_locked).await;
+    world.crash().await;
+    world.seen(id, "at rest", |detail| detail.session.claim.is_none()).await;
+    drop(hold);
+    world.app.unlock_session(&OPERATOR, id, None).await.expect("it is locked");
+    let is_late = |detail: &SessionDetail| {
+        detail.grants.iter().any(|grant| grant.stage == Stage::Session && grant.state == GrantState::Placed)
+    };
+    world.seen(id, "in the group", is_late).await;
+    world.end(id).await;
+    assert!(world.target.things().is_empty(), "{:?}", world.target.things());
+}
