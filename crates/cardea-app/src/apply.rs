@@ -2,15 +2,18 @@
 //!
 //! YAML files, the API's single-object routes and `--prune` all end up here, so they all follow the same rules.
 
+mod provider;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cardea_domain::{
-    Actor, Configuration, Denial, FieldError, IdentityProtocol, IdentityProviderSpec, Kind, LdapSpec, Looks, Name,
-    Object, ObjectId, Permit, Reference, Role, SecretField, SecretId, SecretInput, Spec, UserIdentity, Verb, fold,
+    Actor, Configuration, Denial, FieldError, IdentityProviderSpec, Kind, Looks, Name, Object, ObjectId, Permit,
+    Reference, Role, SecretField, SecretId, SecretInput, Spec, UserIdentity, Verb, fold,
 };
 use cardea_store::{AuditEntry, News, Outcome, SecretRow, Tx};
 use serde_json::{Value, json};
 
+use self::provider::{knows_others, sent_elsewhere};
 use crate::{
     App, AppError, Event,
     directory::{DIRECTORIES_MAX, directories},
@@ -747,35 +750,6 @@ impl Draft<'_> {
 /// Who an identity is: the provider, and what it knows them by.
 fn person(identity: &UserIdentity) -> (String, Option<String>, Option<String>) {
     (fold(&identity.provider), identity.subject.clone(), identity.name.as_deref().map(fold))
-}
-
-/// What makes a provider another one, whose people are not those whom users are linked to.
-fn knows_others(old: Option<&Object>, new: &Object) -> Option<&'static str> {
-    match (&old?.as_identity_provider()?.protocol, &new.as_identity_provider()?.protocol) {
-        (IdentityProtocol::Oidc(old), IdentityProtocol::Oidc(new)) => (old.issuer != new.issuer).then_some("issuer"),
-        // In a directory people are known by a number that no other has.
-        (IdentityProtocol::Ldap(_), IdentityProtocol::Ldap(_)) => None,
-        _ => Some("protocol"),
-    }
-}
-
-/// What Cardea would show to others than before: the password of its account in a directory, its secret at a provider.
-fn sent_elsewhere(old: Option<&Object>, new: &Object) -> Option<SecretField> {
-    let (old, new) = (old?.as_identity_provider()?, new.as_identity_provider()?);
-    let directory = |spec: &LdapSpec| (spec.url.clone(), spec.start_tls, spec.ca.clone(), spec.bind_dn.clone());
-    let is_other = match (&old.protocol, &new.protocol) {
-        (IdentityProtocol::Ldap(old), IdentityProtocol::Ldap(new)) => {
-            new.bind_dn.is_some() && directory(old) != directory(new)
-        }
-        (IdentityProtocol::Oidc(old), IdentityProtocol::Oidc(new)) => (&old.issuer, &old.ca) != (&new.issuer, &new.ca),
-        (IdentityProtocol::Ldap(_), IdentityProtocol::Oidc(_))
-        | (IdentityProtocol::Oidc(_), IdentityProtocol::Ldap(_)) => true,
-    };
-    let field = match new.protocol {
-        IdentityProtocol::Ldap(_) => SecretField::BindPassword,
-        IdentityProtocol::Oidc(_) => SecretField::ClientSecret,
-    };
-    is_other.then_some(field)
 }
 
 /// What stands in an address as it is.

@@ -85,6 +85,7 @@ const DOMAIN: &[&str] = &[
     "serde_json",
     "serde_path_to_error",
     "thiserror",
+    "unicode-security",
     "zeroize",
 ];
 
