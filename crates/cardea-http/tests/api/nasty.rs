@@ -9,7 +9,10 @@ mod places;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, SocketAddr},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use axum::{
@@ -18,6 +21,7 @@ use axum::{
     http::{HeaderValue, Request},
 };
 use cardea_app::SignInSettings;
+use cardea_identity::{Ldap, OpenIdConnect};
 use cardea_testkit::Postgres;
 use serde_json::{Map, Value, json};
 
@@ -114,8 +118,9 @@ impl Findings {
         let says = |key: &str| problem[key].as_str().is_some_and(|text| !text.is_empty());
         let is_problem = (400..500).contains(&status) && says("type") && says("title") && says("detail");
         let names_a_field = problem["fields"].as_array().is_some_and(|fields| !fields.is_empty());
-        // There is a directory among the things, and none that answers.
-        let is_away = status == 503 && problem["type"] == "/problems/directory-away";
+        // There are a directory and a provider among the things, and none that answers.
+        let away = ["/problems/directory-away", "/problems/provider-away"];
+        let is_away = status == 503 && away.iter().any(|kind| problem["type"] == *kind);
         if !(is_problem || is_away) || (status == 422 && !names_a_field) {
             let said: String = answer.text.chars().take(300).collect();
             self.note(id, place, text, &format!("{status} {said}"));
@@ -138,6 +143,8 @@ struct Suite {
 impl Suite {
     async fn start(address: &str) -> Self {
         let world = World::start_on(address, SignInSettings::default()).await;
+        world.app.ask_directories_by(Arc::new(Ldap::default()));
+        world.app.ask_openid_by(Arc::new(OpenIdConnect::default()));
         let (things, _) = furnish(&world).await;
         let (admin, alice, dave) =
             (world.signed_in("admin").await, world.signed_in("alice").await, world.signed_in("dave").await);
